@@ -32,7 +32,7 @@ _FOREVER: Final = "-1"
 
 @dataclass(frozen=True)
 class TopicSpec:
-    """A topic to create: its name, number of partitions, the member its keys hold, and Kafka's topic
+    """A topic to create: its name, number of partitions, what its keys are, and Kafka's topic
     configuration."""
 
     name: str
@@ -75,7 +75,7 @@ def topic_specs(partitions: int = 1) -> dict[str, TopicSpec]:
     # records outlive the commitments they settle, or a restarted tracer would count settled runs as open.
     specs = [
         kept(PROPOSALS, "allocation_id", str(90 * _DAY_MS)),
-        kept(PROPOSALS_DLQ, "allocation_id", str(90 * _DAY_MS)),
+        kept(PROPOSALS_DLQ, "that of the refused record", str(90 * _DAY_MS)),
         index,
         kept(EVENTS, "run_id", str(7 * _DAY_MS)),
         kept(COMMITMENTS, "run_id", str(30 * _DAY_MS)),
