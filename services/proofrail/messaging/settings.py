@@ -1,0 +1,103 @@
+"""Settings of everything that talks to Kafka and of every service (environment prefix `PROOFRAIL_`)."""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from proofrail.wire.errors import UnusableInputError
+
+
+class KafkaSettings(BaseSettings):
+    """How to reach the broker, from `PROOFRAIL_KAFKA_…`; security settings are passed on to aiokafka."""
+
+    model_config = SettingsConfigDict(env_prefix="PROOFRAIL_KAFKA_", extra="ignore", frozen=True)
+
+    bootstrap: str = "127.0.0.1:9092"
+    """`host:port`, several separated by commas."""
+
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    sasl_username: str | None = None
+    sasl_password: SecretStr | None = None
+
+    tls_ca_file: Path | None = None
+    """PEM bundle that the broker's certificate is checked against; the system's when absent."""
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_key_password: SecretStr | None = None
+
+    request_timeout_ms: int = Field(default=15_000, ge=1_000)
+    replication_factor: int = Field(default=1, ge=1)
+    """For topics that are created."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> KafkaSettings:
+        if self.security_protocol.startswith("SASL") and not (self.sasl_username and self.sasl_password):
+            raise ValueError(f"{self.security_protocol} needs sasl_username and sasl_password")
+        if self.tls_key_file and not self.tls_cert_file:
+            raise ValueError("tls_key_file needs tls_cert_file")
+        return self
+
+    def client_options(self) -> dict[str, Any]:
+        """The options that every aiokafka client takes.
+
+        Raises UnusableInputError `kafka-tls` when a certificate or key cannot be loaded.
+        """
+        options: dict[str, Any] = {
+            "bootstrap_servers": [server.strip() for server in self.bootstrap.split(",") if server.strip()],
+            "request_timeout_ms": self.request_timeout_ms,
+            "security_protocol": self.security_protocol,
+        }
+        if self.security_protocol.startswith("SASL") and self.sasl_password is not None:
+            options |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password.get_secret_value(),
+            }
+        if self.security_protocol.endswith("SSL"):
+            options["ssl_context"] = self._tls()
+        return options
+
+    def _tls(self) -> ssl.SSLContext:
+        try:
+            context = ssl.create_default_context(cafile=self.tls_ca_file)
+            if self.tls_cert_file:
+                password = self.tls_key_password.get_secret_value() if self.tls_key_password else None
+                context.load_cert_chain(self.tls_cert_file, self.tls_key_file, password)
+        except (OSError, ssl.SSLError) as error:
+            raise UnusableInputError(
+                "kafka-tls",
+                f"cannot load the TLS files for Kafka: {error}",
+                "Check PROOFRAIL_KAFKA_TLS_CA_FILE, _TLS_CERT_FILE and _TLS_KEY_FILE",
+            ) from error
+        return context
+
+
+class ServiceSettings(BaseSettings):
+    """What every service has; each service derives its own settings from it."""
+
+    model_config = SettingsConfigDict(env_prefix="PROOFRAIL_", extra="ignore")
+
+    instance: str = Field(default_factory=lambda: os.environ.get("HOSTNAME") or socket.gethostname())
+    """Stable over restarts and different for each instance: the transactional id is built from it, and the
+    broker then aborts what a killed predecessor left open."""
+
+    health_host: str = "127.0.0.1"
+    health_port: int = Field(default=0, ge=0, le=65535)
+    """0 takes a free port, which is logged."""
+
+    log_format: Literal["auto", "console", "json"] = "auto"
+    """`auto`: console on a terminal, JSON lines elsewhere."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    drain_seconds: float = Field(default=25.0, gt=0)
+    """How long work in hand may take after SIGTERM before it is cancelled."""
+
+    kafka: KafkaSettings = Field(default_factory=KafkaSettings)

@@ -1,0 +1,499 @@
+"""Consume, transform, produce: exactly once.
+
+A `Pipeline` reads records of a consumer group and commits, in one Kafka transaction, everything that follows
+from them together with the position reached: other services see all of it or nothing, and a killed service
+starts again exactly where its last transaction ended.
+
+aiokafka directly, not FastStream's subscribers: those have no transactions, and their acknowledgements are
+positional, so that each of their policies loses or repeats records when a handler fails (measured).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import errors as kafka_errors
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+
+from proofrail.messaging._producer import RETRY_BACKOFF_MS, TransactionalProducer, UnknownOutcome
+from proofrail.messaging._protocol import committed_offsets, member_of, read_stable_offsets, rejoin
+from proofrail.messaging.errors import BrokerUnavailableError, PartitionLostError, RestartRequiredError
+from proofrail.messaging.metrics import Metrics
+from proofrail.messaging.records import Message, Outbox, Record
+from proofrail.messaging.settings import KafkaSettings
+
+__all__ = ["Message", "Outbox", "Pipeline", "Record", "TopicPartition"]
+
+FETCH_MAX_WAIT_MS: Final = 50
+"""How long the broker holds an empty fetch. A partition that is resumed waits for the fetch under way, so
+this bounds that latency; records themselves end the wait at once."""
+
+_STUCK_SECONDS: Final = 30.0
+_SETTLE_SECONDS: Final = 60.0
+_COMMIT_ATTEMPTS: Final = 3
+
+_log = structlog.get_logger(__name__)
+
+
+class Pipeline:
+    """Read `topics` as a member of `group_id`; write through the producer `transactional_id`.
+
+    Use as an async context manager, or `start()` and `stop()`. Starting fences off an older process of the
+    same transactional id and settles what it left open, so views that are to contain its work are caught up
+    after it. `on_lost` is called with the partitions whose records in hand are no longer ours.
+
+    Not for concurrent use: one task calls `records` and `commit`; others may look at the properties.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        *,
+        group_id: str,
+        transactional_id: str,
+        topics: Sequence[str],
+        outputs: Sequence[str] = (),
+        metrics: Metrics | None = None,
+        on_lost: Callable[[frozenset[TopicPartition]], None] | None = None,
+        max_poll_interval_ms: int = 60_000,
+        session_timeout_ms: int = 10_000,
+    ) -> None:
+        self._kafka = kafka
+        self._group = group_id
+        self._topics = list(topics)
+        self._outputs = list(outputs)
+        self._metrics = metrics
+        self._on_lost = on_lost
+        self._max_poll_interval_ms = max_poll_interval_ms
+        self._session_timeout_ms = session_timeout_ms
+        self._producer = TransactionalProducer(kafka, transactional_id, lambda: member_of(self._running))
+        self._consumer: AIOKafkaConsumer | None = None
+        # For each owned partition: where the last transaction ended, and where the records handed out end.
+        self._base: dict[TopicPartition, int] = {}
+        self._handed: dict[TopicPartition, int] = {}
+        self._stash: list[Record] = []
+        self._poll: asyncio.Task[list[Record]] | None = None
+        self._paused: set[str] = set()
+        self._settled = asyncio.Event()
+        self._epoch = 0
+        self._failure: Exception | None = None
+        self._polled_at = time.monotonic()
+        self._fetching_since = time.monotonic()
+
+    async def __aenter__(self) -> Pipeline:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    # --- life ---------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Join the group and wait for its first assignment. Raises BrokerUnavailableError."""
+        await self._producer.start(self._outputs)
+        consumer = AIOKafkaConsumer(
+            **self._kafka.client_options(),
+            group_id=self._group,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            partition_assignment_strategy=(_own_assignor(),),
+            fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+            retry_backoff_ms=10 * RETRY_BACKOFF_MS,
+            max_poll_interval_ms=self._max_poll_interval_ms,
+            session_timeout_ms=self._session_timeout_ms,
+            heartbeat_interval_ms=self._session_timeout_ms // 5,
+        )
+        self._consumer = consumer
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await consumer.start()
+                read_stable_offsets(consumer)
+                consumer.subscribe(self._topics, listener=_Listener(self))
+                await self._settled.wait()
+            self._check_membership()
+        except (TimeoutError, kafka_errors.KafkaError) as error:
+            await self.stop()
+            raise BrokerUnavailableError(
+                "broker-unavailable",
+                f"could not join group {self._group} at {self._kafka.bootstrap}: {error!r}",
+                "Check that the broker runs and that the topics exist",
+            ) from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Leave the group and close the connections. What was not committed is read again by whoever comes
+        next."""
+        poll, self._poll = self._poll, None
+        if poll is not None:
+            poll.cancel()
+            with contextlib.suppress(BaseException):
+                await poll
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            # stop() is known to hang when the broker is gone; the group forgets us by itself then.
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(5):
+                    await consumer.stop()
+        await self._producer.stop()
+
+    @property
+    def _running(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise BrokerUnavailableError("pipeline-stopped", "the pipeline is not running", "Start it first")
+        return self._consumer
+
+    @property
+    def assignment(self) -> frozenset[TopicPartition]:
+        """The partitions this instance owns."""
+        return frozenset(self._handed)
+
+    @property
+    def last_poll_age(self) -> float:
+        """Seconds since `records` or `held` last asked for records."""
+        return time.monotonic() - self._polled_at
+
+    @property
+    def positions(self) -> dict[TopicPartition, int]:
+        """For each owned partition, the next offset after the records handed out."""
+        return dict(self._handed)
+
+    async def lag(self) -> dict[TopicPartition, int]:
+        """For each owned partition whose end is known, the offsets between position and end (transaction
+        markers behind the last record do not count once they were passed)."""
+        consumer = self._running
+        found: dict[TopicPartition, int] = {}
+        for tp in self._handed:
+            with contextlib.suppress(TimeoutError, AssertionError, kafka_errors.KafkaError):
+                async with asyncio.timeout(1):
+                    position = await consumer.position(tp)
+                if (end := consumer.highwater(tp)) is not None:
+                    waiting = sum(record.tp == tp for record in self._stash)
+                    found[tp] = max(0, end - position) + waiting
+        return found
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    async def records(self, max_records: int = 500, timeout_ms: int = 200) -> list[Record]:
+        """At most `max_records` records, in order within each partition; an empty list after `timeout_ms`.
+
+        Raises RestartRequiredError `consumer-stuck`, and aiokafka's errors that only an operator can mend
+        (authorization).
+        """
+        if all(record.topic in self._paused for record in self._stash):
+            await self._fill(max_records, timeout_ms)
+        taken: list[Record] = []
+        kept: list[Record] = []
+        for record in self._stash:
+            if len(taken) < max_records and record.topic not in self._paused:
+                taken.append(record)
+                self._handed[record.tp] = record.offset + 1
+            else:
+                kept.append(record)
+        self._stash = kept
+        if taken and self._metrics is not None:
+            for topic in {record.topic for record in taken}:
+                count = sum(record.topic == topic for record in taken)
+                self._metrics.records_consumed.labels(topic=topic).inc(count)
+        return taken
+
+    async def _fill(self, max_records: int, timeout_ms: int) -> None:
+        """Put what can be had within `timeout_ms` into the stash. A poll that takes longer (a rebalance
+        under way) is picked up by the next call: cancelling it would upset aiokafka's idle clock."""
+        if self._poll is None:
+            self._poll = asyncio.create_task(self._get(max_records, timeout_ms))
+        done, _ = await asyncio.wait({self._poll}, timeout=timeout_ms / 1000 + 0.05)
+        self._polled_at = time.monotonic()
+        self._check_membership()
+        if not done:
+            return
+        poll, self._poll = self._poll, None
+        if not poll.result():
+            await self._check_stuck()
+
+    def _check_membership(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    async def _get(self, max_records: int, timeout_ms: int) -> list[Record]:
+        consumer, epoch = self._running, self._epoch
+        batches = await consumer.getmany(timeout_ms=timeout_ms, max_records=max_records)
+        if epoch != self._epoch or not self._settled.is_set():
+            # Read across a rebalance: not known to start at our position. Read it again from there.
+            if self._settled.is_set():
+                for tp in batches:
+                    if tp in self._handed:
+                        consumer.seek(tp, self._handed[tp])
+            return []
+        found = [Record.of(raw) for raws in batches.values() for raw in raws]
+        if found:
+            self._fetching_since = time.monotonic()
+        self._stash.extend(found)
+        return found
+
+    async def _check_stuck(self) -> None:
+        """aiokafka's consumer can stop fetching without a sign (#1037, open). Fetches are answered at least
+        every FETCH_MAX_WAIT_MS; when none was for long although the broker answers, start anew."""
+        consumer = self._running
+        active = [tp for tp in self._handed if tp.topic not in self._paused]
+        stamps = [consumer.last_poll_timestamp(tp) for tp in active if tp in consumer.assignment()]
+        if not stamps or any(time.time() - (stamp or 0) / 1000 < _STUCK_SECONDS for stamp in stamps):
+            self._fetching_since = time.monotonic()
+        if time.monotonic() - self._fetching_since < _STUCK_SECONDS:
+            return
+        try:
+            async with asyncio.timeout(5):
+                await consumer.end_offsets(active)
+        except (TimeoutError, kafka_errors.KafkaError):
+            self._fetching_since = time.monotonic()
+            return
+        raise RestartRequiredError(
+            "consumer-stuck",
+            f"no fetch was answered for {_STUCK_SECONDS:.0f} s although the broker is there",
+            "The supervisor starts this process anew",
+        )
+
+    def pause(self, *topics: str) -> None:
+        """Take no more records from `topics` (all, when none is named); membership stays. Keep calling
+        `records`, or use `held` around long work."""
+        self._paused |= set(topics or self._topics)
+        self._apply_pause()
+
+    def resume(self, *topics: str) -> None:
+        """Take records from `topics` (all, when none is named) again."""
+        self._paused -= set(topics or self._topics)
+        self._fetching_since = time.monotonic()
+        self._apply_pause()
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """The topics that are paused."""
+        return frozenset(self._paused)
+
+    def _apply_pause(self) -> None:
+        consumer = self._running
+        for tp in consumer.assignment():
+            if tp.topic in self._paused:
+                consumer.pause(tp)
+            else:
+                consumer.resume(tp)
+
+    @contextlib.asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Keep membership while the block works for long without calling `records`: all topics are paused
+        and polled in the background. What was paused before stays paused after."""
+        before = set(self._paused)
+        self.pause()
+
+        async def keep() -> None:
+            while True:
+                await self._fill(1, 0)
+                await asyncio.sleep(min(1.0, self._max_poll_interval_ms / 4000))
+
+        keeper = asyncio.create_task(keep())
+        try:
+            yield
+        finally:
+            keeper.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await keeper
+            self._paused = before
+            self._fetching_since = time.monotonic()
+            if self._consumer is not None:
+                self._apply_pause()
+
+    # --- writing ------------------------------------------------------------------------------------------
+
+    async def commit(
+        self,
+        outbox: Iterable[Message] | AsyncIterable[Message] = (),
+        positions: Mapping[TopicPartition, int] | None = None,
+    ) -> None:
+        """Publish `outbox` and commit `positions` (next offset to read of each partition; all records handed
+        out, when None) in one transaction.
+
+        A generator is sent as it yields, within the transaction's 10 s. Cancelling waits for the outcome.
+        Raises, with nothing published: PartitionLostError, BrokerUnavailableError, PoisonError
+        `record-refused`. Raises RestartRequiredError when this process must not go on.
+        """
+        task = asyncio.create_task(self._commit(outbox, positions))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait({task})
+            if not task.cancelled() and (error := task.exception()) is not None:
+                _log.warning("commit-failed-while-cancelled", error=str(error))
+            raise
+
+    async def _commit(
+        self,
+        outbox: Iterable[Message] | AsyncIterable[Message],
+        positions: Mapping[TopicPartition, int] | None,
+    ) -> None:
+        offsets = self._new_positions() if positions is None else dict(positions)
+        if not offsets and isinstance(outbox, Outbox | list | tuple) and not len(outbox):
+            return
+        replayable = isinstance(outbox, Outbox | list | tuple)
+        begun = time.perf_counter()
+        for attempt in range(1, _COMMIT_ATTEMPTS + 1):
+            await self._settle(offsets)
+            try:
+                await self._producer.transact(outbox, offsets, self._group)
+            except kafka_errors.CommitFailedError as error:
+                self._count("aborted")
+                if replayable and attempt < _COMMIT_ATTEMPTS:
+                    # The group moved on under the transaction. Once it has settled, the partitions may
+                    # still be ours.
+                    _log.info("commit-again", attempt=attempt, error=str(error))
+                    self._settled.clear()
+                    rejoin(self._running)
+                    continue
+                raise PartitionLostError(
+                    "partition-lost", "the group moved on during the transaction", "Read the records again"
+                ) from error
+            except UnknownOutcome as error:
+                if not await self._happened(offsets):
+                    self._count("aborted")
+                    raise BrokerUnavailableError(
+                        "broker-unavailable", "the transaction was not committed", "It is tried again"
+                    ) from error
+            except BaseException:
+                self._count("aborted")
+                raise
+            break
+        self._base.update(offsets)
+        self._count("committed")
+        if self._metrics is not None:
+            self._metrics.transaction_seconds.observe(time.perf_counter() - begun)
+            if isinstance(outbox, Outbox | list | tuple):
+                for message in outbox:
+                    self._metrics.records_produced.labels(topic=message.topic).inc()
+                    self._metrics.bytes_produced.labels(topic=message.topic).inc(len(message.value or b""))
+
+    def _new_positions(self) -> dict[TopicPartition, int]:
+        return {tp: offset for tp, offset in self._handed.items() if self._base.get(tp) != offset}
+
+    async def _settle(self, offsets: Mapping[TopicPartition, int]) -> None:
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self._settled.wait()
+        except TimeoutError as error:
+            raise BrokerUnavailableError(
+                "broker-unavailable", f"group {self._group} did not settle", "It is tried again"
+            ) from error
+        lost = sorted(tp for tp, offset in offsets.items() if self._handed.get(tp, -1) < offset)
+        if lost:
+            tp = lost[0]
+            raise PartitionLostError(
+                "partition-lost",
+                f"partition {tp.partition} of {tp.topic} went to another instance with its records",
+                "Drop the work on its records",
+                topic=tp.topic,
+                partition=tp.partition,
+            )
+
+    async def _happened(self, offsets: Mapping[TopicPartition, int]) -> bool:
+        """Whether the transaction that was not answered was committed: its producer is renewed, which
+        settles it, and the committed offsets are read."""
+        if not offsets:
+            await self._producer.stop()
+            raise RestartRequiredError(
+                "outcome-unknown",
+                "a commit without offsets was not answered, so that nothing tells whether it happened",
+                "The supervisor starts this process anew",
+            )
+        try:
+            await self._producer.renew()
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                committed = await committed_offsets(self._running, offsets)
+        except (TimeoutError, kafka_errors.KafkaError, BrokerUnavailableError) as error:
+            raise RestartRequiredError(
+                "outcome-unknown",
+                "a commit was not answered and the broker cannot be asked",
+                "The supervisor starts this process anew",
+            ) from error
+        return all(committed.get(tp, -1) >= offset for tp, offset in offsets.items())
+
+    def _count(self, outcome: str) -> None:
+        if self._metrics is not None:
+            self._metrics.transactions.labels(outcome=outcome).inc()
+
+    async def rewind(self) -> None:
+        """Read again from where the last transaction ended: after a failure, before the next attempt."""
+        self._stash.clear()
+        self._epoch += 1
+        consumer = self._running
+        for tp, base in self._base.items():
+            self._handed[tp] = base
+            if tp in consumer.assignment():
+                consumer.seek(tp, base)
+
+    # --- membership ---------------------------------------------------------------------------------------
+
+    def _revoked(self) -> None:
+        self._settled.clear()
+        self._epoch += 1
+        self._stash.clear()
+
+    async def _assigned(self, partitions: set[TopicPartition]) -> None:
+        """Take up the partitions where the group's last transaction ended; a partition that was ours and
+        that nobody worked on meanwhile goes on behind the records in hand."""
+        consumer = self._running
+        committed = await committed_offsets(consumer, partitions)
+        missing = [tp for tp in partitions if tp not in committed]
+        starts = await consumer.beginning_offsets(missing) if missing else {}
+        base: dict[TopicPartition, int] = {}
+        handed: dict[TopicPartition, int] = {}
+        for tp in partitions:
+            base[tp] = committed[tp] if tp in committed else starts[tp]
+            kept = self._base.get(tp) == base[tp]
+            handed[tp] = self._handed[tp] if kept else base[tp]
+            consumer.seek(tp, handed[tp])
+        lost = frozenset(
+            tp for tp, offset in self._handed.items() if offset != self._base[tp] and handed.get(tp) != offset
+        )
+        self._base, self._handed = base, handed
+        self._apply_pause()
+        self._fetching_since = time.monotonic()
+        self._epoch += 1
+        self._settled.set()
+        if self._metrics is not None:
+            self._metrics.rebalances.inc()
+        _log.info(
+            "assigned", group=self._group, partitions=sorted(f"{t.topic}/{t.partition}" for t in handed)
+        )
+        if lost and self._on_lost is not None:
+            self._on_lost(lost)
+
+
+def _own_assignor() -> type[StickyPartitionAssignor]:
+    """Sticky, so that work in hand survives another instance joining. aiokafka keeps an assignor's state on
+    its class: a class for each pipeline keeps two groups in one process apart."""
+    return type("_Sticky", (StickyPartitionAssignor,), {"member_assignment": None})
+
+
+class _Listener(ConsumerRebalanceListener):
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        self._pipeline._revoked()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        try:
+            await self._pipeline._assigned(assigned)
+        except Exception as error:
+            # aiokafka would log it and go on; the service would then wait for ever.
+            self._pipeline._failure = error
+            self._pipeline._settled.set()
+            raise

@@ -1,0 +1,201 @@
+"""Views: whole topics read from their beginning, without a consumer group, to rebuild what a service keeps in
+memory and to stay current."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final, Literal
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import errors as kafka_errors
+
+from proofrail.messaging.errors import BrokerUnavailableError
+from proofrail.messaging.records import Record
+from proofrail.messaging.settings import KafkaSettings
+
+__all__ = ["Handler", "Record", "View"]
+
+Handler = Callable[[list[Record]], Awaitable[None] | None]
+"""Takes records in order within each partition; plain or async. It must not block the event loop."""
+
+_POLL_MS: Final = 100
+# Markers wake nobody: a position that only passes markers is seen at the next poll.
+_AT_ONCE: Final = 500
+_CATCH_UP_SECONDS: Final = 60.0
+
+_log = structlog.get_logger(__name__)
+
+
+class View:
+    """Reads `topics` in whole (`start="beginning"`) or from what is written after `start()` on
+    (`start="end"`), committed transactions only, and gives all records to `handler`.
+
+        async with View(kafka, [topics.INDEX], handler) as view:
+            await view.catch_up()                  # everything there is now has been handled
+            task_group.create_task(view.follow())  # and what comes, until cancelled
+            ...
+            await view.catch_up()                  # also while following: a barrier
+
+    Without a handler, iterate over `records()`.
+    """
+
+    def __init__(
+        self,
+        kafka: KafkaSettings,
+        topics: Sequence[str],
+        handler: Handler | None = None,
+        *,
+        start: Literal["beginning", "end"] = "beginning",
+    ) -> None:
+        self._kafka = kafka
+        self._topics = list(topics)
+        self._handler = handler
+        self._start = start
+        self._consumer: AIOKafkaConsumer | None = None
+        self._probe: AIOKafkaConsumer | None = None
+        self._partitions: list[TopicPartition] = []
+        self._reading = asyncio.Lock()
+        self._polled_at = time.monotonic()
+
+    async def __aenter__(self) -> View:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Connect and take up the positions. Raises BrokerUnavailableError, also for a topic that does not
+        exist."""
+        options = self._kafka.client_options()
+        self._consumer = AIOKafkaConsumer(
+            **options,
+            isolation_level="read_committed",
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            fetch_max_wait_ms=500,
+            max_partition_fetch_bytes=4 * 1024 * 1024,
+        )
+        # The end of a log as writers see it, past the transactions still open: only a reader that is not
+        # read_committed is told.
+        self._probe = AIOKafkaConsumer(**options, enable_auto_commit=False, retry_backoff_ms=20)
+        try:
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                await self._probe.start()
+                await self._consumer.start()
+                self._partitions = await self._find()
+                self._consumer.assign(self._partitions)
+                if self._start == "end":
+                    for tp, offset in (await self._ends()).items():
+                        self._consumer.seek(tp, offset)
+                else:
+                    await self._consumer.seek_to_beginning(*self._partitions)
+        except (TimeoutError, kafka_errors.KafkaError) as error:
+            await self.stop()
+            raise BrokerUnavailableError(
+                "broker-unavailable",
+                f"cannot read {', '.join(self._topics)} at {self._kafka.bootstrap}: {error!r}",
+                "Check that the broker runs and that the topics exist",
+            ) from error
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close the connections."""
+        for consumer in (self._consumer, self._probe):
+            if consumer is not None:
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(5):
+                        await consumer.stop()
+        self._consumer = self._probe = None
+
+    @property
+    def last_poll_age(self) -> float:
+        """Seconds since the view last asked for records."""
+        return time.monotonic() - self._polled_at
+
+    async def catch_up(self, timeout: float = _CATCH_UP_SECONDS) -> None:  # noqa: ASYNC109
+        """Return when all that was written before this call has been handled.
+
+        Counted are also transactions that were still open or being committed at that moment: whichever way
+        they end, the view is past them. Raises BrokerUnavailableError after `timeout` seconds.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                targets = await self._ends()
+                reached = False
+                while not reached:
+                    reached = await self._step(targets)
+        except (TimeoutError, kafka_errors.KafkaError) as error:
+            raise BrokerUnavailableError(
+                "view-behind",
+                f"{', '.join(self._topics)} could not be read to the end: {error!r}",
+                "A transaction that was left open ends after 10 s; otherwise check the broker",
+            ) from error
+
+    async def follow(self) -> None:
+        """Handle what comes, until cancelled. Survives a broker that is away."""
+        while True:
+            try:
+                await self._step()
+            except kafka_errors.KafkaError as error:
+                if not error.retriable:
+                    raise
+                _log.warning("view-retry", topics=self._topics, error=repr(error))
+                await asyncio.sleep(1)
+            await asyncio.sleep(0)
+
+    async def records(self) -> AsyncIterator[Record]:
+        """Iterate over the records, without a handler, until the caller stops."""
+        while True:
+            for record in await self._read():
+                yield record
+
+    async def _step(self, targets: dict[TopicPartition, int] | None = None) -> bool:
+        """Read and handle once; True when, instead, `targets` are already behind us. Under the lock no
+        handler is half way through, so that a position reached means its records were handled."""
+        async with self._reading:
+            if targets is not None and await self._passed(targets):
+                return True
+            records = await self._read()
+            if records and self._handler is not None:
+                result = self._handler(records)
+                if inspect.isawaitable(result):
+                    await result
+        return False
+
+    async def _read(self) -> list[Record]:
+        batches = await self._started(self._consumer).getmany(timeout_ms=_POLL_MS, max_records=_AT_ONCE)
+        self._polled_at = time.monotonic()
+        return [Record.of(raw) for raws in batches.values() for raw in raws]
+
+    async def _passed(self, targets: dict[TopicPartition, int]) -> bool:
+        consumer = self._started(self._consumer)
+        return all([await consumer.position(tp) >= offset for tp, offset in targets.items()])
+
+    async def _ends(self) -> dict[TopicPartition, int]:
+        found: dict[TopicPartition, int] = await self._started(self._probe).end_offsets(self._partitions)
+        return found
+
+    async def _find(self) -> list[TopicPartition]:
+        probe = self._started(self._probe)
+        await probe.topics()
+        found: list[TopicPartition] = []
+        for topic in self._topics:
+            partitions = probe.partitions_for_topic(topic)
+            if not partitions:
+                raise kafka_errors.UnknownTopicOrPartitionError(topic)
+            found += [TopicPartition(topic, partition) for partition in sorted(partitions)]
+        return found
+
+    @staticmethod
+    def _started(consumer: AIOKafkaConsumer | None) -> AIOKafkaConsumer:
+        if consumer is None:
+            raise BrokerUnavailableError("view-stopped", "the view is not running", "Start it first")
+        return consumer
