@@ -134,7 +134,7 @@ def _pairs(pairs: list[tuple[str, Any]]) -> JsonObject:
     for name, value in pairs:
         kind = type(value)
         if kind is _LargeInteger:
-            if name not in NANOSECOND_MEMBERS or not -_NANOSECOND_LIMIT <= value < _NANOSECOND_LIMIT:
+            if not _fits_nanoseconds(name, value):
                 _refuse_integer(f"the member {_shown(name)}")
             members[name] = int(value)
         elif kind is list:
@@ -157,6 +157,10 @@ def _integer(text: str) -> int:
         _refuse_integer("a member")
     value = int(text)
     return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else _LargeInteger(value)
+
+
+def _fits_nanoseconds(name: str, value: int) -> bool:
+    return name in NANOSECOND_MEMBERS and -_NANOSECOND_LIMIT <= value < _NANOSECOND_LIMIT
 
 
 def _float(text: str) -> NoReturn:
@@ -205,8 +209,7 @@ def _check(value: Any, name: str, depth: int) -> bool:
     if value is None or isinstance(value, bool):
         return False
     if isinstance(value, int):
-        limit = _NANOSECOND_LIMIT - 1 if name in NANOSECOND_MEMBERS else MAX_SAFE_INTEGER
-        if not -limit <= value <= limit:
+        if not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER and not _fits_nanoseconds(name, value):
             _refuse_integer(f"the member {_shown(name)}")
         return False
     if depth == MAX_DEPTH:

@@ -51,8 +51,8 @@ def json_schemas() -> dict[str, dict[str, Any]]:
     schemas["AllocationProposal"] = {
         **_identity("AllocationProposal"),
         "title": "AllocationProposal",
-        "description": "A proposal, in its native form or in the seed's. What no schema can say: names differ, and "
-        "proposed shares add up to 10,000 basis points, or 100 percent.",
+        "description": "A proposal, in its native form or in the seed's. What no schema can say: "
+        "names differ, and proposed shares add up to 10,000 basis points, or 100 percent.",
         "oneOf": [native, seed],
         "$defs": definitions,
     }
@@ -67,9 +67,9 @@ def asyncapi() -> dict[str, Any]:
         "info": {
             "title": "Proofrail",
             "version": "1",
-            "description": "Allocation decisions that are executed, traced, proven and audited. A record's value "
-            f"is NDJSON of at most {topics.MAX_RECORD} bytes; each line is one of the channel's messages, of at "
-            f"most {topics.MAX_LINE} bytes. trace-v1.md is the normative text.",
+            "description": "Allocation decisions that are executed, traced, proven and audited. A record's "
+            f"value is NDJSON of at most {topics.MAX_RECORD} bytes; each line is one of the channel's "
+            f"messages, of at most {topics.MAX_LINE} bytes. trace-v1.md is the normative text.",
         },
         "defaultContentType": CONTENT_TYPE,
         "channels": {name: _channel(name) for name in specs},
