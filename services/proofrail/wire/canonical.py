@@ -30,6 +30,7 @@ FELT_PRIME: Final = 2**251 + 17 * 2**192 + 1
 
 _NANOSECOND_LIMIT: Final = 2**127
 _NANOSECOND_DIGITS: Final = len(str(_NANOSECOND_LIMIT))
+_MAX_INPUT_DIGITS: Final = 4000
 _SAFE_DIGITS: Final = len(str(MAX_SAFE_INTEGER))
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
@@ -51,34 +52,20 @@ def parse_object(line: bytes) -> JsonObject:
     `duration_ns`, which may be any signed 128-bit integer), `malformed-surrogate` (a lone surrogate in a
     string or a name), `malformed-depth` (more than 127 levels).
     """
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise MalformedError(
-            "malformed-utf8", f"byte {error.start} is not UTF-8: {error.reason}", offset=error.start
-        ) from None
-    if "\n" in text:
+    if b"\n" in line:
         raise MalformedError(
             "malformed-json", "a line feed stands inside the line; one object stands on one line"
         )
-    if text.startswith("\ufeff"):
-        raise MalformedError("malformed-json", "the line starts with a byte order mark; remove it")
-    if text.count("{") + text.count("[") > MAX_DEPTH:
-        _refuse_depth(text)
-    try:
-        value = _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise MalformedError(
-            "malformed-json", f"not JSON at character {error.pos}: {error.msg}", offset=error.pos
-        ) from None
-    if type(value) is not dict:
-        raise MalformedError(
-            "malformed-not-an-object",
-            f"the line holds {_KINDS.get(type(value), 'a number')}, not a JSON object",
-        )
-    if _SURROGATE_ESCAPE.search(text):
-        _refuse_surrogates(value)
-    return value
+    return _parse(line, _DECODER)
+
+
+def parse_program_input(data: bytes) -> JsonObject:
+    """The object in the inputs file of a program, as it is committed to (schemas/trace-v1.md section 3).
+
+    As `parse_object`, but the object may be spread over lines, and every integer beyond ±(2^53−1) becomes
+    the string "0x…" of its residue mod P. Raises MalformedError with the codes of `parse_object`.
+    """
+    return _parse(data, _FELT_DECODER)
 
 
 def canonical(value: Any) -> bytes:
@@ -121,6 +108,33 @@ def parse_felt(text: str) -> int:
     return value
 
 
+def _parse(line: bytes, decoder: json.JSONDecoder) -> JsonObject:
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise MalformedError(
+            "malformed-utf8", f"byte {error.start} is not UTF-8: {error.reason}", offset=error.start
+        ) from None
+    if text.startswith("\ufeff"):
+        raise MalformedError("malformed-json", "the line starts with a byte order mark; remove it")
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        _refuse_depth(text)
+    try:
+        value = decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise MalformedError(
+            "malformed-json", f"not JSON at character {error.pos}: {error.msg}", offset=error.pos
+        ) from None
+    if type(value) is not dict:
+        raise MalformedError(
+            "malformed-not-an-object",
+            f"the line holds {_KINDS.get(type(value), 'a number')}, not a JSON object",
+        )
+    if _SURROGATE_ESCAPE.search(text):
+        _refuse_surrogates(value)
+    return value
+
+
 def _pairs(pairs: list[tuple[str, Any]]) -> JsonObject:
     members = dict(pairs)
     if len(members) != len(pairs):
@@ -157,6 +171,13 @@ def _integer(text: str) -> int:
         _refuse_integer("a member")
     value = int(text)
     return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else _LargeInteger(value)
+
+
+def _residue(text: str) -> int | str:
+    if len(text) > _MAX_INPUT_DIGITS:
+        _refuse_integer("a member")
+    value = int(text)
+    return value if -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER else felt_hex(value % FELT_PRIME)
 
 
 def _fits_nanoseconds(name: str, value: int) -> bool:
@@ -249,6 +270,9 @@ def _shown(text: str) -> str:
 _KINDS: Final = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
 _DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_pairs, parse_float=_float, parse_int=_integer, parse_constant=_float
+)
+_FELT_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_float=_float, parse_int=_residue, parse_constant=_float
 )
 _SORTED: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 _PRESORTED: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
