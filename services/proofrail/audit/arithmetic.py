@@ -1,0 +1,88 @@
+"""What can be audited of a run nobody can execute again: whether its blocks and seal are those of its
+events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
+from proofrail.audit.claims import ClaimedLine, Claims
+from proofrail.audit.events import Events
+from proofrail.audit.findings import Finding, FoundError, Notes
+from proofrail.audit.recommit import recommit
+from proofrail.audit.signature import check_signature
+from proofrail.audit.values import ABSENT
+from proofrail.commitment.blocks import MAX_BITS
+from proofrail.wire.canonical import JsonObject, parse_object
+from proofrail.wire.errors import MalformedError
+
+
+def check_arithmetic(
+    claims: Claims, seal: ClaimedLine, events: Events | None, keys: Sequence[str], notes: Notes
+) -> None:
+    """Raises FoundError where the claimed commitment is not that of the claimed events.
+
+    Says nothing about what the events say: the caller leaves the execution unchecked.
+    """
+    if events is None:
+        return
+    run_id, bits, block_items = _settings(seal)
+    own = recommit(events(), run_id, bits, block_items)
+    if own.core is None:
+        raise FoundError(_malformed(events))
+
+    unknown = UnknownMembers()
+    check_blocks(own.blocks, claims.blocks, unknown, lambda _item: None)
+    claimed = ClaimedLine(
+        seal.number, {name: seal.members[name] for name in own.core if name in seal.members}
+    )
+    check_seal(own.core, claimed, unknown)
+    notes.done("events")
+    notes.done("blocks")
+    if "checkpoint" in seal.members:
+        check_signature(seal, own.core, keys, notes)
+
+
+def _settings(seal: ClaimedLine) -> tuple[str, int, int]:
+    run_id, bits, block_items = (seal.members.get(name) for name in ("run_id", "bits", "block_items"))
+    if not isinstance(run_id, str):
+        raise FoundError(_unfit(seal, "run_id", run_id))
+    if type(bits) is not int or not 1 <= bits <= MAX_BITS:
+        raise FoundError(_unfit(seal, "bits", bits))
+    if type(block_items) is not int or block_items < 1:
+        raise FoundError(_unfit(seal, "block_items", block_items))
+    return run_id, bits, block_items
+
+
+def _unfit(seal: ClaimedLine, member: str, claimed: object) -> Finding:
+    return Finding(
+        "run_id" if member == "run_id" else "member",
+        "seal",
+        f"the seal's {member} cannot be committed with",
+        line=seal.number,
+        member=member,
+        pointer=f"/{member}",
+        claimed=claimed if member in seal.members else ABSENT,
+    )
+
+
+def _malformed(events: Events) -> Finding:
+    lines = events()
+    item = 0
+    while True:
+        try:
+            line = next(lines, None)
+            if line is None:
+                return Finding("malformed", "event", "an event breaks the wire format")
+            _parsed: JsonObject = parse_object(line)
+        except MalformedError as error:
+            return Finding(
+                "malformed",
+                "event",
+                f"item {item} breaks the wire format: {error.message}",
+                item=item,
+                line=item + 1,
+                more={"code": error.code},
+            )
+        item += 1

@@ -1,0 +1,137 @@
+"""Compares claimed commitment blocks and seal with expected ones (design section 5, Commitment).
+
+Packed values locate, chains and roots bind: a block is accepted only when its full chain value is equal too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from proofrail.audit.claims import ClaimedLine
+from proofrail.audit.compare import Difference, compare_objects
+from proofrail.audit.findings import Finding, FoundError, Where, from_difference
+from proofrail.audit.values import ABSENT, same
+from proofrail.audit.vocabulary import BLOCK_MEMBERS, SEAL_MEMBERS
+from proofrail.commitment.blocks import unpack
+from proofrail.wire.canonical import JsonObject
+
+PathOf = Callable[[int], str | None]
+"""The path of the expected item of that index, where it has one."""
+
+_COUNTS: Final = {"items": "length", "blocks": "length"}
+_BLOCK_LAST: Final = ("packed", "chain")
+_SEAL_LAST: Final = ("chain", "root")
+
+
+@dataclass
+class UnknownMembers:
+    """Members of commitment lines that this version does not define."""
+
+    found: list[tuple[ClaimedLine, Where, str]] = field(default_factory=list)
+
+    def add(self, line: ClaimedLine, where: Where, pointers: Sequence[str]) -> None:
+        self.found.extend((line, where, pointer) for pointer in pointers)
+
+
+def check_blocks(
+    expected: Sequence[JsonObject], claimed: Sequence[ClaimedLine], unknown: UnknownMembers, path_of: PathOf
+) -> None:
+    """Raises FoundError at the first block that differs."""
+    for number in range(max(len(expected), len(claimed))):
+        if number >= len(claimed):
+            raise FoundError(_missing(expected[number], len(expected), len(claimed)))
+        line = claimed[number]
+        if number >= len(expected):
+            raise FoundError(
+                Finding(
+                    "length",
+                    "block",
+                    f"the run has {len(expected)} blocks; another one was published",
+                    block=number,
+                    line=line.number,
+                    claimed=len(claimed),
+                    expected=len(expected),
+                )
+            )
+        _check_block(expected[number], line, unknown, path_of)
+
+
+def check_seal(expected: JsonObject, claimed: ClaimedLine, unknown: UnknownMembers) -> None:
+    """Every member but `checkpoint`. Raises FoundError at the first that differs."""
+    comparison = compare_objects(
+        expected,
+        claimed.members,
+        SEAL_MEMBERS,
+        kinds=_COUNTS,
+        skip=frozenset((*_SEAL_LAST, "checkpoint")),
+    )
+    unknown.add(claimed, "seal", comparison.unknown)
+    difference = comparison.difference or _last(expected, claimed.members, _SEAL_LAST)
+    if difference is not None:
+        raise FoundError(from_difference(difference, "seal", "the seal", line=claimed.number))
+
+
+def _check_block(
+    expected: JsonObject, claimed: ClaimedLine, unknown: UnknownMembers, path_of: PathOf
+) -> None:
+    number = expected["block"]
+    comparison = compare_objects(
+        expected, claimed.members, BLOCK_MEMBERS, kinds=_COUNTS, skip=frozenset(_BLOCK_LAST)
+    )
+    unknown.add(claimed, "block", comparison.unknown)
+    difference = comparison.difference or _last(expected, claimed.members, _BLOCK_LAST)
+    if difference is None:
+        return
+    item: int | None = None
+    more: dict[str, Any] = {}
+    if difference.kind == "packed":
+        item, more = _first_value(expected, difference.claimed)
+    raise FoundError(
+        from_difference(
+            difference,
+            "block",
+            f"block {number}",
+            item=item,
+            block=number,
+            line=claimed.number,
+            path=None if item is None else path_of(item),
+            more=more,
+        )
+    )
+
+
+def _last(expected: JsonObject, claimed: JsonObject, names: Sequence[str]) -> Difference | None:
+    for name in names:
+        ours, theirs = expected.get(name, ABSENT), claimed.get(name, ABSENT)
+        if not same(ours, theirs):
+            return Difference(name, name, f"/{name}", ours, theirs)
+    return None
+
+
+def _first_value(expected: JsonObject, packed: Any) -> tuple[int | None, dict[str, Any]]:
+    bits, items, first = expected["bits"], expected["items"], expected["first_item"]
+    ours = bytes.fromhex(expected["packed"])
+    try:
+        claimed = unpack(bytes.fromhex(packed), bits, items)
+    except (TypeError, ValueError) as error:
+        return None, {"because": str(error)}
+    width = (bits + 3) // 4
+    for position, (our_value, their_value) in enumerate(zip(unpack(ours, bits, items), claimed, strict=True)):
+        if our_value != their_value:
+            values = {"value_expected": f"{our_value:0{width}x}", "value_claimed": f"{their_value:0{width}x}"}
+            return first + position, values
+    return None, {"because": "the hex is not lower case"}
+
+
+def _missing(expected: JsonObject, total: int, published: int) -> Finding:
+    return Finding(
+        "length",
+        "block",
+        f"the run has {total} blocks; only {published} were published",
+        item=expected["first_item"],
+        block=expected["block"],
+        expected=total,
+        claimed=published,
+    )

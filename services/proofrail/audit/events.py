@@ -1,0 +1,136 @@
+"""Compares claimed trace events with recomputed ones: at once by their commitment, one by one only on a
+difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from proofrail.audit.findings import Finding, FoundError, Notes, from_difference
+from proofrail.audit.items import ItemDifference, Unknown, first_item_difference
+from proofrail.audit.rawfiles import RawFiles
+from proofrail.audit.recommit import Recommitted, recommit
+from proofrail.audit.settings import Settings
+from proofrail.audit.subject import Recomputed
+from proofrail.audit.values import ABSENT
+from proofrail.wire.canonical import JsonObject, parse_object
+from proofrail.wire.errors import MalformedError
+
+Events = Callable[[], Iterator[bytes]]
+"""Opens claimed events anew, as NDJSON lines. The iterator may raise MalformedError (`line-too-long`)."""
+
+
+@dataclass
+class EventsResult:
+    """What comparing the events left open: members that are not defined, and the events' own commitment."""
+
+    unknown: Unknown = field(default_factory=Unknown)
+    own: Recommitted | None = None
+
+
+def check_events(
+    events: Events, recomputed: Recomputed, settings: Settings, raw: RawFiles, notes: Notes
+) -> EventsResult:
+    """Raises FoundError at the first item that differs."""
+    own = recommit(events(), recomputed.run_id, settings.bits, settings.block_items)
+    if own.core is not None and (own.core["items"], own.core["root"]) == (
+        recomputed.seal["items"],
+        recomputed.seal["root"],
+    ):
+        notes.done("events")
+        return EventsResult()
+    start = equal_blocks(recomputed.blocks, own.blocks) * settings.block_items
+    claimed = events()
+    difference, unknown = first_item_difference(
+        islice(recomputed.lines(), start, None), _skipped(claimed, start), start
+    )
+    if difference is not None:
+        raise FoundError(_finding(difference, raw, recomputed))
+    notes.done("events")
+    return EventsResult(unknown, own)
+
+
+def equal_blocks(ours: Sequence[JsonObject], theirs: Sequence[JsonObject]) -> int:
+    """How many whole blocks from the first on have the same chain, hence the same items."""
+    count = 0
+    for mine, other in zip(ours, theirs, strict=False):
+        if (mine["chain"], mine["items"]) != (other["chain"], other["items"]):
+            break
+        count += 1
+    return count
+
+
+def first_event(events: Events | None) -> JsonObject:
+    """The first claimed event; empty when there is none or it cannot be read."""
+    if events is None:
+        return {}
+    try:
+        line = next(iter(events()), None)
+        return {} if line is None else parse_object(line)
+    except MalformedError:
+        return {}
+
+
+def _skipped(lines: Iterator[bytes], count: int) -> Iterator[bytes]:
+    for _ in islice(lines, count):
+        pass
+    return lines
+
+
+def _finding(found: ItemDifference, raw: RawFiles, recomputed: Recomputed) -> Finding:
+    item, expected, claimed = found.item, found.expected, found.claimed
+    place: dict[str, Any] = {"item": item, "line": item + 1, "path": path_at(recomputed, item)}
+    if found.error is not None:
+        return Finding(
+            "malformed",
+            "event",
+            f"item {item} breaks the wire format: {found.error.message}",
+            **place,
+            expected=expected["type"] if expected else ABSENT,
+            more={"code": found.error.code},
+        )
+    if expected is None or claimed is None:
+        if claimed is None:
+            message = f"the events end before item {item}; the run has {recomputed.items}"
+        else:
+            message = f"the events go on at item {item}, where the run has ended"
+        return Finding(
+            "length",
+            "event",
+            message,
+            **place,
+            expected=expected["type"] if expected else ABSENT,
+            claimed=claimed.get("type", ABSENT) if claimed else ABSENT,
+        )
+    if found.difference is None:  # pragma: no cover - first_item_difference sets one of the three
+        raise AssertionError(found)
+    detailed = raw.explain(found.difference, expected, item)
+    return detailed or from_difference(
+        found.difference, "event", f"item {item} ({expected['type']})", **place
+    )
+
+
+def path_at(recomputed: Recomputed, item: int) -> str | None:
+    """The path of the span that an item belongs to, where it belongs to one that has a path.
+
+    Ends name their span by its id only; the path stands in its start.
+    """
+    wanted: bytes | None = None
+    for position, line in enumerate(recomputed.lines()):
+        if position == item:
+            event = parse_object(line)
+            path, span = event.get("path"), event.get("span_id")
+            if isinstance(path, str) or not isinstance(span, str):
+                return path
+            wanted = span.encode()
+            break
+    if wanted is None:
+        return None
+    for line in islice(recomputed.lines(), item):
+        if wanted in line and (event := parse_object(line)).get("span_id") == wanted.decode():
+            path = event.get("path")
+            return path if isinstance(path, str) else None
+    return None

@@ -1,0 +1,95 @@
+"""Where two traces, or two memories, differ first (trace.bin and memory.bin: reference/cairo-stone.md
+section 5).
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from proofrail.wire.canonical import FELT_PRIME
+
+Buffer: TypeAlias = bytes | bytearray | memoryview
+
+STEP_BYTES: Final = 24
+CELL_BYTES: Final = 40
+
+_STEP: Final = struct.Struct("<QQQ")
+_CELL: Final = struct.Struct("<Q32s")
+_SLICE: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Step:
+    """The registers before one VM step, as relocated addresses."""
+
+    ap: int
+    fp: int
+    pc: int
+
+    def shown(self) -> dict[str, int]:
+        return {"ap": self.ap, "fp": self.fp, "pc": self.pc}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One memory cell; `value` is what the 32 bytes say, which may be no felt."""
+
+    address: int
+    value: int
+
+    def shown(self) -> dict[str, int | str]:
+        return {"address": self.address, "value": hex(self.value)}
+
+    @property
+    def is_felt(self) -> bool:
+        return self.value < FELT_PRIME
+
+
+def first_difference(expected: Buffer, claimed: Buffer, record: int) -> int | None:
+    """Index of the first record of `record` bytes that differs, or that one side lacks; None when all are
+    equal.
+    """
+    left, right = memoryview(expected).cast("B"), memoryview(claimed).cast("B")
+    shorter = min(len(left), len(right))
+    for start in range(0, shorter, _SLICE):
+        end = min(start + _SLICE, shorter)
+        if left[start:end] != right[start:end]:
+            low, high = start, end
+            while high - low > 1:
+                middle = (low + high) // 2
+                if left[low:middle] != right[low:middle]:
+                    high = middle
+                else:
+                    low = middle
+            return low // record
+    return None if len(left) == len(right) else shorter // record
+
+
+def step_at(trace: Buffer, index: int) -> Step | None:
+    """The step of that index; None where the trace has ended."""
+    start = index * STEP_BYTES
+    if start + STEP_BYTES > len(trace):
+        return None
+    return Step(*_STEP.unpack_from(trace, start))
+
+
+def cell_at(memory: Buffer, index: int) -> Cell | None:
+    """The cell of that index; None where the memory has ended."""
+    start = index * CELL_BYTES
+    if start + CELL_BYTES > len(memory):
+        return None
+    address, value = _CELL.unpack_from(memory, start)
+    return Cell(address, int.from_bytes(value, "little"))
+
+
+def sorted_cells(memory: Buffer) -> bytes:
+    """The records in the order of their addresses: the reference runner writes them as they were first
+    touched.
+    """
+    view = memoryview(memory).cast("B")
+    whole = len(view) - len(view) % CELL_BYTES
+    records = [bytes(view[at : at + CELL_BYTES]) for at in range(0, whole, CELL_BYTES)]
+    records.sort(key=lambda record: (int.from_bytes(record[:8], "little"), record))
+    return b"".join(records) + bytes(view[whole:])

@@ -1,0 +1,284 @@
+"""The audit of a run: everything the tracer published about it, against what the auditor recomputes from
+the inputs.
+
+The order of the checks is that of design section 5, "First mismatch": the header claims (version, program,
+layout, inputs), then the items by position, then blocks, seal and signature. The first mismatch ends the
+audit; the parts that come after it are reported as unchecked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from proofrail.audit import header
+from proofrail.audit.arithmetic import check_arithmetic
+from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
+from proofrail.audit.claims import ClaimedLine, Claims, read_claims
+from proofrail.audit.events import Events, EventsResult, check_events, first_event, path_at
+from proofrail.audit.findings import Finding, FoundError, Notes, Where
+from proofrail.audit.items import UNKNOWN_KEPT
+from proofrail.audit.raw import Buffer
+from proofrail.audit.rawfiles import RawFiles
+from proofrail.audit.recommit import Recommitted
+from proofrail.audit.report import RUN_PARTS, make_report
+from proofrail.audit.settings import RunPolicy, Settings, resolve
+from proofrail.audit.signature import check_signature
+from proofrail.audit.subject import Claim, Recomputed, Subject
+from proofrail.audit.values import ABSENT
+from proofrail.audit.vocabulary import INPUT_MEMBERS
+from proofrail.commitment.runid import inputs_sha256
+from proofrail.wire.canonical import JsonObject, canonical
+from proofrail.wire.errors import ProofrailError
+from proofrail.wire.messages import AuditReport
+
+Published = Callable[[str], bool | None]
+"""Whether a proposal with this digest was published; None: it cannot be known yet, or any more."""
+
+
+@dataclass(frozen=True)
+class RunAudit:
+    """A report, and what the audit found out on the way to it.
+
+    `evidence` is, for a MISMATCH, NDJSON with which a third party can repeat the finding: the run's Input
+    lines, the signed seal, and the claimed event or block that differs.
+    """
+
+    report: AuditReport
+    finding: Finding | None
+    inputs: list[JsonObject]
+    recomputed: Recomputed | None
+    evidence: bytes | None
+
+
+@dataclass
+class _Case:
+    """One run under audit, filled in as the audit proceeds."""
+
+    claims: Claims
+    events: Events | None
+    start: JsonObject
+    inputs: list[JsonObject] = field(default_factory=list)
+    recomputed: Recomputed | None = None
+    unknown: UnknownMembers = field(default_factory=UnknownMembers)
+
+
+@dataclass(frozen=True)
+class _Terms:
+    """What the auditor accepts and knows."""
+
+    subject: Subject | None
+    keys: Sequence[str]
+    policy: RunPolicy
+    published: Published | None
+    trace: Buffer | None
+    memory: Buffer | None
+
+
+def audit_run(
+    *,
+    commitments: Iterable[bytes],
+    events: Events | None = None,
+    subject: Subject | None,
+    keys: Sequence[str],
+    policy: RunPolicy | None = None,
+    published: Published | None = None,
+    trace: Buffer | None = None,
+    memory: Buffer | None = None,
+) -> RunAudit:
+    """Audit one run. Never raises for what was published, however broken: the report says it.
+
+    commitments   the run's Input lines, blocks and seal as published, without line feeds
+    events        opens its trace events; without them the commitments alone are checked (they bind the
+    events) subject       the program the auditor accepts; None leaves the execution unchecked keys
+    accepted checkpoint keys (C2SP vkeys); none leaves the signature unchecked policy        the settings
+    the auditor accepts published     whether an input was really proposed; None: not asked
+    trace, memory the claimed trace.bin and memory.bin, where they can be had
+
+    Raises CheckpointError (`key-malformed`) for a malformed accepted key: a fault of the auditor's
+    configuration.
+    """
+    case = _Case(read_claims(commitments), events, first_event(events))
+    terms = _Terms(subject, keys, policy or RunPolicy(), published, trace, memory)
+    notes = Notes()
+    finding: Finding | None = None
+    try:
+        _check(case, terms, notes)
+    except FoundError as found:
+        finding = found.finding
+    report = make_report(_run_id(case), "run", notes, finding, RUN_PARTS)
+    evidence = None if finding is None else _evidence(case, finding)
+    return RunAudit(report, finding, case.inputs, case.recomputed, evidence)
+
+
+def _check(case: _Case, terms: _Terms, notes: Notes) -> None:
+    header.check_lines(case.claims)
+    header.check_versions(case.claims, case.start)
+    notes.done("version")
+    seal = case.claims.seal
+    if seal is None:
+        why = "the run has no seal: it has not ended, or its end has not arrived"
+        notes.unsure("seal", Finding("not-sealed", "seal", why))
+        return
+    case.inputs = header.input_objects(case.claims)
+    for line in case.claims.inputs:
+        case.unknown.add(line, "input", [f"/{name}" for name in line.members if name not in INPUT_MEMBERS])
+    subject = terms.subject
+    if subject is None or not (case.inputs or "inputs_count" in seal.members):
+        missing = "program" if subject is None else "inputs"
+        why = f"the {missing} of the run cannot be had, so it was not executed again"
+        notes.unsure("execution", Finding(f"{missing}-missing", "seal", why))
+        check_arithmetic(case.claims, seal, case.events, terms.keys, notes)
+        return
+    _check_run(case, seal, subject, terms, notes)
+
+
+def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, notes: Notes) -> None:
+    digest = inputs_sha256(canonical(value) for value in case.inputs)
+    settings = resolve(
+        method_id=subject.method_id,
+        artifact_sha256=subject.artifact_sha256,
+        inputs_sha256=digest,
+        seal=seal.members,
+        start=case.start,
+        lines=[line.members for line in case.claims.blocks],
+        policy=terms.policy,
+    )
+    header.check_program(subject, seal, case.start)
+    notes.done("program")
+    header.check_layout(settings, terms.policy, seal, case.start)
+    notes.done("layout")
+    header.check_inputs(case.claims, case.inputs, digest, settings, seal, case.start, subject)
+    if terms.published is not None:
+        header.check_published(case.claims, case.inputs, terms.published, notes)
+    notes.done("inputs")
+    recomputed = case.recomputed = _execute(case, seal, subject, settings, terms.policy)
+    notes.done("execution")
+    header.check_run_ids(recomputed.run_id, case.claims)
+    raw = RawFiles(subject, recomputed, terms.trace, terms.memory)
+    result = EventsResult()
+    if case.events is not None:
+        result = check_events(case.events, recomputed, settings, raw, notes)
+    raw.check(notes)
+    core = _check_commitments(case, seal, recomputed, result)
+    notes.done("blocks")
+    notes.done("seal")
+    check_signature(seal, core, terms.keys, notes)
+    _check_output(subject, case, recomputed, notes)
+    _note_unknown(case, result, notes)
+
+
+def _execute(
+    case: _Case, seal: ClaimedLine, subject: Subject, settings: Settings, policy: RunPolicy
+) -> Recomputed:
+    claim = Claim(seal.members.get("outcome"), seal.members.get("n_steps"))
+    try:
+        return subject.recompute(settings, case.inputs, claim, policy.max_steps)
+    except ProofrailError as error:
+        raise FoundError(
+            Finding(
+                subject.input_fault,
+                "input",
+                f"the program cannot be run on these inputs: {error.message}",
+                member="input",
+                more={"code": error.code},
+            )
+        ) from error
+
+
+def _check_commitments(
+    case: _Case, seal: ClaimedLine, recomputed: Recomputed, result: EventsResult
+) -> JsonObject:
+    # A newer tracer commits to members this version does not know: its own arithmetic must hold all the same.
+    newer = _newer(seal, result)
+    blocks, core = recomputed.blocks, recomputed.seal
+    if newer is not None:
+        blocks, core = newer.blocks, recomputed.seal | (newer.core or {})
+
+    check_blocks(blocks, case.claims.blocks, case.unknown, partial(path_at, recomputed))
+    check_seal(core, seal, case.unknown)
+    return core
+
+
+def _newer(seal: ClaimedLine, result: EventsResult) -> Recommitted | None:
+    own = result.own
+    if not result.unknown.count or own is None or own.core is None:
+        return None
+    return own if own.core["root"] == seal.members.get("root") else None
+
+
+def _check_output(subject: Subject, case: _Case, recomputed: Recomputed, notes: Notes) -> None:
+    if recomputed.outcome != "completed":
+        return
+    model = subject.expected_output(case.inputs)
+    if model is None:
+        return
+    for index in range(max(len(model), len(recomputed.output))):
+        ours = hex(model[index]) if index < len(model) else ABSENT
+        theirs = hex(recomputed.output[index]) if index < len(recomputed.output) else ABSENT
+        if ours != theirs:
+            raise FoundError(
+                Finding(
+                    "output",
+                    "output",
+                    f"output word {index} of the program is not what the independent model computes",
+                    member=str(index),
+                    expected=ours,
+                    claimed=theirs,
+                )
+            )
+    notes.done("output")
+
+
+def _note_unknown(case: _Case, result: EventsResult, notes: Notes) -> None:
+    for item, pointer, value in result.unknown.first:
+        place: dict[str, Any] = {"item": item, "line": item + 1, "claimed": value}
+        notes.unsure("events", _unknown_member("event", f"item {item}", pointer, place))
+    for line, where, pointer in case.unknown.found[:UNKNOWN_KEPT]:
+        part = {"input": "inputs", "block": "blocks"}.get(where, "seal")
+        what = f"the {line.members['type']} at line {line.number}"
+        notes.unsure(part, _unknown_member(where, what, pointer, {"line": line.number}))
+
+
+def _unknown_member(where: Where, what: str, pointer: str, place: dict[str, Any]) -> Finding:
+    return Finding(
+        "unknown-member",
+        where,
+        f"{what} has a member that this version does not define: {pointer:.200}",
+        member=pointer.split("/")[1][:200],
+        pointer=pointer[:400],
+        **place,
+    )
+
+
+def _run_id(case: _Case) -> str:
+    lines = [line.members for line in case.claims.in_order()]
+    claimed = Counter(
+        name
+        for line in (*lines, case.start)
+        if isinstance(name := line.get("run_id"), str) and 0 < len(name) <= 256
+    )
+    return claimed.most_common(1)[0][0] if claimed else "unknown"
+
+
+def _evidence(case: _Case, finding: Finding) -> bytes:
+    lines = [line.members for line in (*case.claims.inputs, *case.claims.seals)]
+    if finding.where == "block" and finding.line is not None:
+        lines += [line.members for line in case.claims.blocks if line.number == finding.line]
+    evidence = [canonical(members) for members in lines]
+    if case.events is not None and finding.item is not None:
+        evidence += _claimed_event(case.events, finding.item)
+    return b"".join(line + b"\n" for line in evidence)
+
+
+def _claimed_event(events: Events, item: int) -> list[bytes]:
+    try:
+        for position, line in enumerate(events()):
+            if position == item:
+                return [line]
+    except ProofrailError:
+        pass
+    return []

@@ -1,0 +1,74 @@
+"""What a run is audited against: a program that can be executed again, and what comes out of executing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from proofrail.audit.raw import Buffer
+from proofrail.audit.settings import Settings
+from proofrail.wire.canonical import JsonObject
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """A run as the auditor computed it.
+
+    `seal` lacks only the checkpoint. `lines` opens the trace events anew, as NDJSON lines in order. `trace`
+    and `memory` are trace.bin and memory.bin (empty for a failed run), `segments` the memory segments as
+    (name, first address, end).
+    """
+
+    run_id: str
+    outcome: str
+    output: list[int]
+    blocks: list[JsonObject]
+    seal: JsonObject
+    lines: Callable[[], Iterator[bytes]]
+    trace: Buffer = b""
+    memory: Buffer = b""
+    segments: Sequence[tuple[str, int, int]] = field(default=())
+
+    @property
+    def items(self) -> int:
+        items: int = self.seal["items"]
+        return items
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is claimed about how a run ended: decides the step limit it is executed again with.
+
+    `error_codes` are those of its failure events, in order; None when the events are not at hand.
+    """
+
+    outcome: object
+    n_steps: object
+
+
+class Subject(Protocol):
+    """A program the auditor accepts, with all it takes to repeat a run of it."""
+
+    @property
+    def method_id(self) -> str: ...
+
+    @property
+    def artifact_sha256(self) -> str: ...
+
+    input_fault: str
+    """The kind of mismatch that a value makes which is no input of the program."""
+
+    def check_input(self, value: JsonObject) -> None:
+        """Raises a ProofrailError for a value that is no input of the program in normal form."""
+
+    def expected_output(self, inputs: Sequence[JsonObject]) -> list[int] | None:
+        """The output that an independent model gives; None where there is no model."""
+
+    def recompute(
+        self, settings: Settings, inputs: Sequence[JsonObject], claim: Claim, max_steps: int | None
+    ) -> Recomputed:
+        """Execute again. Raises a ProofrailError when the inputs cannot be handed to the program."""
+
+    def location(self, pc: int) -> tuple[str, int, str] | None:
+        """File, line and function of an instruction, where the compiled program tells."""
