@@ -276,6 +276,8 @@ class IndexEntry(Message):
     topic: Name
     partition: Count
     offset: Count
+    dead_letter: Annotated[Name | None, Absent] = None
+    """The code under which the proposal was dead-lettered after its run could not be proven."""
 
 
 class AttestedProof(Part):

@@ -65,3 +65,17 @@ def _refuse_length(number: int, max_line: int) -> None:
         f"line {number} is longer than {max_line} bytes, the most a line may have",
         line=number,
     )
+
+
+def batches(lines: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
+    """The lines as values of at most `max_bytes` each (or one line, where that alone is longer), in order."""
+    held: list[bytes] = []
+    size = 0
+    for line in lines:
+        if held and size + len(line) + 1 > max_bytes:
+            yield join(held)
+            held, size = [], 0
+        held.append(line)
+        size += len(line) + 1
+    if held:
+        yield join(held)

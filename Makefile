@@ -1,0 +1,71 @@
+# make demo   set everything up, run the main job on real parts, print what came out
+# make test   set everything up, run the tests
+# make help   all targets
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+export MATURIN_NO_INSTALL_RUST := 1
+export CARGO_TARGET_DIR ?= $(CURDIR)/build/cargo-extension
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+NATIVE_SOURCES := $(shell find services/native/extension services/native/hints -name '*.rs' -o -name Cargo.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup prover demo up test test-fast lint check cairo schemas bench clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+$(VENV)/.tools: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "error: Python 3.11 or newer is needed, this is %d.%d; set PYTHON=python3.x" % sys.version_info[:2])'
+	@test -x $(PY) || { echo "==> virtual environment in $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "==> tools"
+	@$(PY) -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(PY) -m pip install --quiet --group dev 'maturin==1.16.*'
+	@touch $@
+
+$(VENV)/.native: $(VENV)/.tools $(NATIVE_SOURCES)
+	@command -v cargo >/dev/null || { echo "error: cargo was not found; the native parts are built from source. Install a stable Rust toolchain (1.85 or newer) and try again."; exit 1; }
+	@echo "==> native extension: the Cairo VM and the stwo verifier (about 3 minutes the first time)"
+	@$(PY) -m pip install --no-build-isolation --editable . --config-settings=build-args=--release --quiet $(PIP_PROGRESS)
+	@touch $@
+
+setup: $(VENV)/.native ## virtual environment, Python packages, native extension
+
+prover: setup ## build the stwo prover for this host (about 6 minutes the first time)
+	@$(PY) -m proofrail.proving.build
+
+demo: prover ## the main job: proposals in, proven and audited decisions out
+	@$(PY) -m proofrail demo $(ARGS)
+
+up: prover ## broker and the three services until Ctrl-C
+	@$(PY) -m proofrail up $(ARGS)
+
+test: prover ## all tests
+	@$(PY) -m pytest $(ARGS)
+
+test-fast: setup ## the tests that need neither Kafka nor the prover
+	@$(PY) -m pytest -m "not kafka and not prover and not docker and not slow" $(ARGS)
+
+lint: setup ## style, types, import rule
+	$(VENV)/bin/ruff check services tests
+	$(VENV)/bin/ruff format --check services tests
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+check: lint ## lint, generated schemas and compiled programs up to date
+	$(PY) -m proofrail.wire.schemas --check
+	$(PY) -m proofrail.cairo.compiler --check
+
+cairo: setup ## recompile the Cairo programs
+	$(PY) -m proofrail.cairo.compiler
+
+schemas: setup ## regenerate JSON Schemas and AsyncAPI
+	$(PY) -m proofrail.wire.schemas
+
+bench: prover ## our figures beside their limits
+	$(PY) -m tests.bench $(ARGS)
+
+clean: ## remove what was built here (jars and other downloads are kept)
+	rm -rf $(VENV) build .proofrail services/proofrail/_native*.so

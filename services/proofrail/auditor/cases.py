@@ -1,0 +1,122 @@
+"""What the auditor holds of each run: everything published of it, and what it has found out so far.
+
+A case opens with the first record of a run and closes when both reports are out, or when the prover gave the run
+up. Until then the records it rests on are not committed, so a restarted auditor reads them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofrail.audit.run_audit import RunAudit
+from proofrail.messaging.records import Record
+from proofrail.wire import topics
+from proofrail.wire.canonical import parse_object
+from proofrail.wire.errors import MalformedError
+from proofrail.wire.ndjson import split
+from proofrail.wire.runs import CommittedRun, RunAssembler
+
+
+@dataclass
+class Case:
+    """One run as published so far. Times are seconds of a monotonic clock."""
+
+    run_id: str
+    opened_at: float
+    committed: CommittedRun | None = None
+    committed_at: float = 0.0
+    event_values: list[bytes] = field(default_factory=list)
+    event_lines: int = 0
+    events_searched: bool = False
+    terminal: dict[str, Any] | None = None
+    terminal_fault: MalformedError | None = None
+    terminal_at: float = 0.0
+    traceparent: str | None = None
+    run_audit: RunAudit | None = None
+    run_report_digest: str | None = None
+    look_again_at: float = 0.0
+
+    def event_stream(self) -> Iterator[bytes]:
+        """The published lines of the run's events, in order; opened anew at each call."""
+        for value in self.event_values:
+            yield from value.removesuffix(b"\n").split(b"\n")
+
+    @property
+    def has_all_events(self) -> bool:
+        """As many lines as the seal says have arrived, or it is known that no more will come."""
+        if self.committed is None:
+            return False
+        seal = self.committed.seal
+        items = seal.get("items") if seal is not None else 0
+        return self.events_searched or (isinstance(items, int) and self.event_lines >= items)
+
+    @property
+    def settled_by_prover(self) -> bool:
+        """The prover's terminal record, readable or not, has arrived."""
+        return self.terminal is not None or self.terminal_fault is not None
+
+    @property
+    def given_up(self) -> bool:
+        """The terminal record says that there will be no proof."""
+        return self.terminal is not None and self.terminal.get("type") == "ProofFailure"
+
+    def replace_events(self, values: list[bytes]) -> None:
+        self.event_values = values
+        self.event_lines = sum(_count_lines(value) for value in values)
+        self.events_searched = True
+
+
+class CaseFile:
+    """All open cases, fed record by record."""
+
+    def __init__(self) -> None:
+        self._cases: dict[str, Case] = {}
+        self._assembler = RunAssembler()
+
+    def __len__(self) -> int:
+        return len(self._cases)
+
+    def __iter__(self) -> Iterator[Case]:
+        return iter(list(self._cases.values()))
+
+    def take(self, record: Record, now: float) -> None:
+        """File a record of commitments, events or proofs under the run that its key names."""
+        run_id = record.key_text
+        case = self._cases.setdefault(run_id, Case(run_id, opened_at=now))
+        if record.topic == topics.COMMITMENTS:
+            for committed in self._assembler.feed(run_id, record.value, record.traceparent):
+                if case.committed is None:
+                    case.committed = committed
+                    case.committed_at = now
+                    case.traceparent = committed.traceparent
+        elif record.topic == topics.EVENTS:
+            case.event_values.append(record.value)
+            case.event_lines += _count_lines(record.value)
+        elif record.topic == topics.PROOFS:
+            _take_terminal(case, record.value, now)
+
+    def close(self, run_id: str) -> None:
+        self._cases.pop(run_id, None)
+
+
+def _take_terminal(case: Case, value: bytes, now: float) -> None:
+    """The first terminal record is the claim; a ProofFailure that is not final is none."""
+    if case.settled_by_prover:
+        return
+    try:
+        lines = split(value)
+        if len(lines) != 1:
+            raise MalformedError("malformed-record", f"a terminal record has one line, not {len(lines)}")
+        message = parse_object(lines[0])
+        if message.get("type") == "ProofFailure" and message.get("final") is not True:
+            return
+        case.terminal = message
+    except MalformedError as fault:
+        case.terminal_fault = fault
+    case.terminal_at = now
+
+
+def _count_lines(value: bytes) -> int:
+    return value.removesuffix(b"\n").count(b"\n") + 1 if value else 0

@@ -1,0 +1,241 @@
+"""The auditor's loop: everything published of a run in, reports and attestations out.
+
+The last step of the journey (design section 2): proposals, events, commitments, proofs →
+`audit.reports.v1`, `attestations.v1`. What is checked stands in proofrail.audit; what is said about it in
+proofrail.auditor.examiner.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from proofrail.auditor.cases import Case, CaseFile
+from proofrail.auditor.examiner import Examiner, Statement
+from proofrail.auditor.published import PublishedProposals
+from proofrail.auditor.said import SaidBefore
+from proofrail.auditor.settings import AuditorSettings
+from proofrail.messaging.backoff import retry_transient
+from proofrail.messaging.following import run_beside
+from proofrail.messaging.host import ServiceContext
+from proofrail.messaging.logs import bound
+from proofrail.messaging.positions import OpenWork
+from proofrail.messaging.records import Outbox, Record, TopicPartition
+from proofrail.messaging.transactions import Pipeline
+from proofrail.messaging.views import View
+from proofrail.wire import topics
+from proofrail.wire.canonical import canonical
+from proofrail.wire.errors import ProofrailError
+from proofrail.wire.headers import child_traceparent, record_headers
+from proofrail.wire.messages import Attestation, AuditReport
+from proofrail.wire.proposals import parse_proposal
+
+_SOURCE = "/proofrail/auditor"
+_POLL_MS = 200
+_RECORDS = 500
+_LOOK_AGAIN_S = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Auditor:
+    """One auditor instance."""
+
+    def __init__(self, settings: AuditorSettings, examiner: Examiner, context: ServiceContext) -> None:
+        self._settings = settings
+        self._examiner = examiner
+        self._context = context
+        self._metrics = context.metrics
+        self._draining = context.stopping
+        self._said = SaidBefore()
+        self._published = PublishedProposals()
+        self._forget()
+        self._pipeline = Pipeline(
+            settings.kafka,
+            group_id="proofrail-auditor",
+            transactional_id=context.transactional_id,
+            topics=[topics.COMMITMENTS, topics.EVENTS, topics.PROOFS],
+            outputs=[topics.REPORTS, topics.ATTESTATIONS],
+            metrics=context.metrics,
+            on_lost=self._forget,
+        )
+        self._proposals = View(settings.kafka, [topics.PROPOSALS], self._published.take)
+
+    async def work(self) -> None:
+        """Audit until draining."""
+        own = View(self._settings.kafka, [topics.REPORTS, topics.ATTESTATIONS], self._said.take)
+        async with self._pipeline, own, self._proposals:
+            await own.catch_up()
+            await self._proposals.catch_up()
+            self._context.watch("runs", self._pipeline)
+            self._context.watch("proposals", self._proposals)
+            self._context.ready()
+            await run_beside(self._take_records(), own, self._proposals)
+
+    async def _take_records(self) -> None:
+        while not self._draining.is_set():
+            await retry_transient(
+                self._step, before_retry=self._start_over, stop=self._draining, metrics=self._metrics
+            )
+
+    async def _step(self) -> None:
+        records = await self._pipeline.records(_RECORDS, _POLL_MS)
+        now = time.monotonic()
+        for record in records:
+            closed = self._said.is_closed(record.key_text)
+            key = None if closed else record.key_text
+            self._open.seen(record.topic, record.partition, record.offset, key)
+            if not closed:
+                self._cases.take(record, now)
+        for case in self._cases:
+            with bound(run_id=case.run_id):
+                await self._proceed(case)
+        if records:
+            await self._pipeline.commit(Outbox(), self._positions())
+
+    # --- one case ---------------------------------------------------------------------------------------
+
+    async def _proceed(self, case: Case) -> None:
+        """Take a case as far as what has arrived allows."""
+        now = time.monotonic()
+        if case.run_audit is None:
+            if case.committed is None:
+                if now - case.opened_at > self._settings.unsealed_after_s:
+                    await self._say(case, [self._examiner.never_sealed(case)], close=True)
+                return
+            if not case.has_all_events:
+                if now - case.committed_at < self._settings.events_within_s:
+                    return
+                case.replace_events(await self._search_events(case.run_id))
+            await self._audit_run(case)
+        if case.given_up:
+            await self._say(case, [], close=True)
+        elif case.settled_by_prover and now >= case.look_again_at:
+            await self._audit_proof(case, now)
+
+    async def _audit_run(self, case: Case) -> None:
+        if case.committed is None:
+            return
+        await self._know_proposals(case)
+        started = time.perf_counter()
+        case.run_audit = await asyncio.to_thread(self._examiner.examine_run, case, self._published)
+        self._metrics.audit_seconds.labels(subject="run").observe(time.perf_counter() - started)
+        case.event_values.clear()
+        said = self._said.verdict(case.run_id, "run")
+        if said is None:
+            await self._say(case, [case.run_audit.report])
+        case.run_report_digest = self._said.report_digest(case.run_id, "run")
+
+    async def _audit_proof(self, case: Case, now: float) -> None:
+        if case.run_audit is None:
+            return
+        if self._said.verdict(case.run_id, "proof") is not None:
+            await self._say(case, [], close=True)
+            return
+        started = time.perf_counter()
+        report = await asyncio.to_thread(self._examiner.examine_proof, case)
+        self._metrics.audit_seconds.labels(subject="proof").observe(time.perf_counter() - started)
+        if report.verdict == "INDETERMINATE" and now - case.terminal_at < self._settings.artifact_within_s:
+            first = case.look_again_at == 0.0
+            case.look_again_at = now + _LOOK_AGAIN_S
+            if first:
+                await self._say(case, [report])
+            return
+        run_verdict = self._said.verdict(case.run_id, "run")
+        if report.verdict != "MATCH" or run_verdict != "MATCH" or case.run_report_digest is None:
+            await self._say(case, [report], close=True)
+            return
+        signed = self._examiner.sign(report)
+        attestations = [
+            attestation
+            for attestation in await asyncio.to_thread(
+                self._examiner.attest, case, case.run_report_digest, signed.digest, time.time_ns()
+            )
+            if not self._said.is_attested(attestation.allocation_id)
+        ]
+        await self._say(case, [signed, *attestations], close=True)
+
+    async def _know_proposals(self, case: Case) -> None:
+        """The proposals topic must have been read past every proposal the run claims."""
+        if case.committed is not None and not all(
+            _digest(form) in self._published for form in case.committed.inputs
+        ):
+            await self._proposals.catch_up()
+
+    async def _search_events(self, run_id: str) -> list[bytes]:
+        """All event records of a run that the topic holds now. The seal's transaction is over, so what is not
+        here will not come."""
+        found: list[bytes] = []
+
+        def keep(records: list[Record]) -> None:
+            found.extend(record.value for record in records if record.key_text == run_id)
+
+        _log.warning("events-searched")
+        async with View(self._settings.kafka, [topics.EVENTS], keep) as view:
+            await view.catch_up()
+        return found
+
+    # --- what is published ------------------------------------------------------------------------------
+
+    async def _say(
+        self, case: Case, messages: list[AuditReport | Attestation | Statement], *, close: bool = False
+    ) -> None:
+        """Publish signed messages about a case, with the positions that closing it allows, as one."""
+        outbox = Outbox()
+        signed = [one if isinstance(one, Statement) else self._examiner.sign(one) for one in messages]
+        for one in signed:
+            value = one.line + b"\n"
+            if isinstance(one.message, Attestation):
+                topic, key = topics.ATTESTATIONS, one.message.allocation_id
+                parent = self._published.traceparent(one.message.proposal_sha256) or case.traceparent
+            else:
+                topic, key, parent = topics.REPORTS, case.run_id, case.traceparent
+            headers = record_headers(
+                topic, value, source=_SOURCE, traceparent=child_traceparent(parent, one.digest.encode())
+            )
+            outbox.add(topic, key, value, headers)
+        if close:
+            self._open.close(case.run_id)
+        await self._pipeline.commit(outbox, self._positions())
+        if close:
+            self._cases.close(case.run_id)
+        for one in signed:
+            self._note(one.message, one.digest, case)
+
+    def _note(self, message: AuditReport | Attestation, digest: str, case: Case) -> None:
+        if isinstance(message, Attestation):
+            self._said.attest(message.allocation_id)
+            self._metrics.attestations.labels(approved=str(message.approved).lower()).inc()
+            return
+        self._said.report(message.run_id, message.subject, message.verdict, digest)
+        self._metrics.reports.labels(subject=message.subject, verdict=message.verdict).inc()
+        found = message.first_mismatch
+        log = _log.info if message.verdict == "MATCH" else _log.warning
+        log(
+            "report",
+            subject=message.subject,
+            verdict=message.verdict,
+            **({"kind": found.kind, "item": found.item, "member": found.member} if found else {}),
+            traceparent=case.traceparent,
+        )
+
+    def _positions(self) -> dict[TopicPartition, int]:
+        return {TopicPartition(*where): offset for where, offset in self._open.positions().items()}
+
+    def _forget(self, _lost: object = None) -> None:
+        """Drop what is in hand: it is read again from the committed position."""
+        self._cases = CaseFile()
+        self._open = OpenWork()
+
+    async def _start_over(self) -> None:
+        self._forget()
+        await self._pipeline.rewind()
+
+
+def _digest(form: dict[str, object]) -> str | None:
+    try:
+        return parse_proposal(canonical(form)).digest()
+    except ProofrailError:
+        return None

@@ -1,0 +1,34 @@
+"""Settings of the auditor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from proofrail.messaging.settings import ServiceSettings
+
+
+class AuditorSettings(ServiceSettings):
+    """What the auditor needs to know beside Kafka; from `PROOFRAIL_…`."""
+
+    auditor_key_file: Path
+    """Ed25519 private key (mode 0600) that signs reports and attestations."""
+
+    checkpoint_keys: str
+    """Accepted tracer keys (C2SP vkeys), separated by white space; a checkpoint of another is a MISMATCH."""
+
+    store_url: str
+    """Where proofs and evidence are kept: an fsspec URL such as file:///var/lib/proofrail/artifacts."""
+
+    min_security_bits: int = Field(default=96, ge=80)
+    """Least security of a proof, in bits (conjectured)."""
+
+    unsealed_after_s: float = Field(default=60.0, gt=0)
+    """How long a run whose seal has not arrived stays open before it is reported INDETERMINATE."""
+
+    events_within_s: float = Field(default=2.0, gt=0)
+    """How long events may trail their seal before the whole topic is searched for them."""
+
+    artifact_within_s: float = Field(default=600.0, gt=0)
+    """How long a missing proof is looked for again before the verdict stays INDETERMINATE."""

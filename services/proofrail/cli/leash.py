@@ -1,0 +1,30 @@
+"""Processes that end with the one that started them, also when that is killed outright (Linux)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Mapping
+
+_PARENT = "PROOFRAIL_PARENT_PID"
+_PR_SET_PDEATHSIG = 1
+
+
+def leashed(env: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child of this process that is to end with it."""
+    return {**env, _PARENT: str(os.getpid())}
+
+
+def heed_leash() -> None:
+    """In the child, first thing: ask the kernel for SIGTERM when the parent dies, and end when it has already.
+
+    Not done between fork and exec: code there can deadlock in a process with threads.
+    """
+    parent = os.environ.pop(_PARENT, None)
+    if parent is None or sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != int(parent):
+        sys.exit(1)

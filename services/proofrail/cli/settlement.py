@@ -1,0 +1,119 @@
+"""Follow published proposals to their end: an attestation, or a dead letter with a reason.
+
+Pure bookkeeping over records of the output topics, in whatever order they arrive; `demo` and `propose --wait`
+feed it and print what it yields.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofrail.messaging.records import Record
+from proofrail.wire import topics
+from proofrail.wire.canonical import parse_object
+from proofrail.wire.errors import ProofrailError
+from proofrail.wire.ndjson import split
+from proofrail.wire.proposals import parse_proposal
+
+
+@dataclass(frozen=True)
+class Published:
+    """One proposal as it was sent: its coordinates, its digest where it is valid, when (monotonic seconds)."""
+
+    topic: str
+    partition: int
+    offset: int
+    value: bytes
+    at: float
+    digest: str | None
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.topic, self.partition, self.offset
+
+
+def digest_of(value: bytes) -> str | None:
+    """The proposal's digest, None where it is no valid proposal."""
+    try:
+        return parse_proposal(value).digest()
+    except ProofrailError:
+        return None
+
+
+@dataclass
+class RunFacts:
+    """What the topics say of one run."""
+
+    items: int | None = None
+    n_steps: int | None = None
+    security_bits: int | None = None
+    proof_bytes: int | None = None
+    prove_s: float | None = None
+    verdicts: dict[str, str] = field(default_factory=dict)
+    report_digests: dict[str, str] = field(default_factory=dict)
+    mismatch: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The end of one proposal: exactly one of `attestation` and `dead_letter` is there."""
+
+    published: Published
+    line: bytes
+    seconds: float
+    attestation: dict[str, Any] | None = None
+    dead_letter: dict[str, Any] | None = None
+
+
+class Settlement:
+    """Which of the published proposals are settled, and the facts of their runs."""
+
+    def __init__(self, published: list[Published]) -> None:
+        self._by_digest: dict[str, list[Published]] = {}
+        self._by_place = {one.place: one for one in published}
+        for one in published:
+            if one.digest is not None:
+                self._by_digest.setdefault(one.digest, []).append(one)
+        self._pending = {one.place for one in published}
+        self.runs: dict[str, RunFacts] = {}
+
+    @property
+    def pending(self) -> list[Published]:
+        return [self._by_place[place] for place in sorted(self._pending)]
+
+    def observe(self, record: Record, now: float) -> Iterator[Settled]:
+        """Take one record of any output topic; yield the proposals that it settles."""
+        for line in split(record.value or b""):
+            message = parse_object(line)
+            if record.topic == topics.ATTESTATIONS:
+                for one in self._by_digest.get(message["proposal_sha256"], []):
+                    if one.place in self._pending:
+                        self._pending.discard(one.place)
+                        yield Settled(one, line, now - one.at, attestation=message)
+            elif record.topic == topics.PROPOSALS_DLQ:
+                place = (message["topic"], message["partition"], message["offset"])
+                if place in self._pending:
+                    self._pending.discard(place)
+                    one = self._by_place[place]
+                    yield Settled(one, line, now - one.at, dead_letter=message)
+            else:
+                self._learn(record.topic, message, line)
+
+    def _learn(self, topic: str, message: dict[str, Any], line: bytes) -> None:
+        run_id = message.get("run_id")
+        if not isinstance(run_id, str):
+            return
+        facts = self.runs.setdefault(run_id, RunFacts())
+        if topic == topics.COMMITMENTS and message["type"] == "CommitmentSeal":
+            facts.items = message["items"]
+            facts.n_steps = message.get("n_steps")
+        elif topic == topics.PROOFS and message["type"] == "Proof":
+            facts.security_bits = message["security_bits"]
+            facts.proof_bytes = message["size"]
+        elif topic == topics.REPORTS:
+            facts.verdicts[message["subject"]] = message["verdict"]
+            facts.report_digests[message["subject"]] = hashlib.sha256(line).hexdigest()
+            facts.mismatch = facts.mismatch or message.get("first_mismatch")

@@ -1,0 +1,140 @@
+"""Run the services as processes of their own, under one parent that restarts what dies.
+
+The parent is the only one that knows all of them; they find each other through Kafka alone. It reads their JSON
+logs: to show them, and to know who listens where and who is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofrail.cli.leash import leashed
+
+_GRACE_S = 30.0
+_HEALTHY_AFTER_S = 60.0
+_FIRST_PAUSE_S = 0.5
+_LONGEST_PAUSE_S = 30.0
+_LONGEST_LINE = 1 << 20
+
+LogSink = Callable[[str, dict[str, Any]], None]
+"""Takes the name of a service and one log entry; a line that is no JSON object comes as its `event`."""
+
+
+@dataclass
+class ServiceProcess:
+    """One service: how it is started and what is known of it."""
+
+    name: str
+    env: Mapping[str, str]
+    url: str | None = None
+    restarts: int = 0
+    process: asyncio.subprocess.Process | None = None
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def running(self) -> bool:
+        return self.process is not None and self.process.returncode is None
+
+
+class Supervisor:
+    """Starts services, passes their logs on, restarts them with growing pauses, ends them together."""
+
+    def __init__(self, services: list[ServiceProcess], log: LogSink) -> None:
+        self.services = services
+        self._log = log
+        self._stopping = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        self._tasks = [
+            asyncio.create_task(self._keep_running(service), name=f"supervise {service.name}")
+            for service in self.services
+        ]
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Until every service takes work. Raises TimeoutError; the logs say what is in the way."""
+        async with asyncio.timeout(timeout_s):
+            for service in self.services:
+                await service.ready.wait()
+
+    async def stop(self) -> None:
+        """SIGTERM to all, then SIGKILL to what has not drained in time."""
+        self._stopping = True
+        running = [service.process for service in self.services if service.running and service.process]
+        for process in running:
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+        if running:
+            await asyncio.wait([asyncio.create_task(process.wait()) for process in running], timeout=_GRACE_S)
+        for process in running:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _keep_running(self, service: ServiceProcess) -> None:
+        pause = _FIRST_PAUSE_S
+        while not self._stopping:
+            started = time.monotonic()
+            service.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "proofrail",
+                service.name,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE,
+                limit=_LONGEST_LINE,
+                env=leashed({**os.environ, **service.env, "PROOFRAIL_LOG_FORMAT": "json"}),
+                # Ctrl-C reaches the parent alone; it ends its children together.
+                start_new_session=True,
+            )
+            await self._read_log(service, service.process)
+            code = await service.process.wait()
+            service.ready.clear()
+            service.url = None
+            if self._stopping:
+                return
+            service.restarts += 1
+            if time.monotonic() - started > _HEALTHY_AFTER_S:
+                pause = _FIRST_PAUSE_S
+            entry = {"event": "ended", "level": "warning", "how": _describe(code), "again_in_s": pause}
+            self._log(service.name, entry)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    async def _read_log(self, service: ServiceProcess, process: asyncio.subprocess.Process) -> None:
+        if process.stderr is None:
+            return
+        async for raw in process.stderr:
+            entry = _entry(raw)
+            if entry["event"] == "listening" and "port" in entry:
+                service.url = f"http://{entry['host']}:{entry['port']}"
+            elif entry["event"] == "ready":
+                service.ready.set()
+            self._log(service.name, entry)
+
+
+def _entry(raw: bytes) -> dict[str, Any]:
+    text = raw.decode(errors="replace").rstrip("\n")
+    try:
+        entry = json.loads(text)
+    except ValueError:
+        return {"event": text}
+    return entry if isinstance(entry, dict) and isinstance(entry.get("event"), str) else {"event": text}
+
+
+def _describe(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+

@@ -1,0 +1,182 @@
+"""`proofrail up`: broker, topics and the three services under one supervisor, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from proofrail.cli.home import Home, cache_dir
+from proofrail.cli.supervisor import ServiceProcess, Supervisor
+from proofrail.commitment.keyfile import load_or_make_signer
+from proofrail.messaging.client import wait_for_broker
+from proofrail.messaging.embedded import EmbeddedKafka
+from proofrail.messaging.settings import KafkaSettings
+from proofrail.messaging.topics import ensure_topics
+from proofrail.wire.errors import ProofrailError, UnusableInputError
+
+SERVICES = ("tracer", "prover", "auditor")
+
+_READY_S = 120.0
+_BROKER_CHECK_S = 1.0
+_STYLES = {"tracer": "cyan", "prover": "magenta", "auditor": "green", "kafka": "yellow", "up": "bold"}
+_QUIET = frozenset({"event", "level", "timestamp", "service", "traceparent", "exception"})
+
+
+class System:
+    """Everything `up` runs, in one home."""
+
+    def __init__(self, home: Home, log: Callable[[str, dict[str, Any]], None]) -> None:
+        self._home = home
+        self._log = log
+        self._broker: EmbeddedKafka | None = None
+        self._supervisor: Supervisor | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self._state: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Start broker and services; returns when all of them take work."""
+        home = self._home
+        if home.running() is not None:
+            raise UnusableInputError(
+                "already-running",
+                f"a system is running in {home.root}",
+                "Stop it with `proofrail down`, or choose another folder with --home.",
+            )
+        home.prepare()
+        self._tell(phase="starting the broker")
+        bootstrap = await self._start_broker()
+        kafka = KafkaSettings(bootstrap=bootstrap)
+        self._tell(phase="creating the topics", bootstrap=bootstrap)
+        for drift in await ensure_topics(kafka):
+            self._log("up", {"event": "topic differs", "level": "warning", "what": str(drift)})
+        env = self._service_env(bootstrap)
+        self._supervisor = Supervisor([ServiceProcess(name, env) for name in SERVICES], self._log)
+        self._tell(phase="starting the services")
+        await self._supervisor.start()
+        try:
+            await self._supervisor.wait_ready(_READY_S)
+        except TimeoutError:
+            waiting = [one.name for one in self._supervisor.services if not one.ready.is_set()]
+            raise ProofrailError(
+                "services-not-ready",
+                f"{', '.join(waiting)} did not become ready within {_READY_S:.0f} s",
+                f"The log says why: {home.log_file}",
+            ) from None
+        self._tell(
+            phase="ready",
+            services={service.name: service.url for service in self._supervisor.services},
+            store=home.store_url,
+        )
+
+    async def stop(self) -> None:
+        """End the services, then the broker."""
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._supervisor is not None:
+            await self._supervisor.stop()
+        if self._broker is not None:
+            await self._broker.astop()
+        self._home.withdraw()
+
+    async def _start_broker(self) -> str:
+        named = os.environ.get("PROOFRAIL_KAFKA_BOOTSTRAP")
+        if named:
+            await wait_for_broker(KafkaSettings(bootstrap=named))
+            return named
+
+        def progress(done: int, total: int) -> None:
+            if done in (1, total) or done % 10 == 0:
+                self._log("kafka", {"event": "jars", "done": done, "of": total})
+                self._tell(phase=f"fetching Kafka's jars ({done} of {total})")
+
+        self._broker = EmbeddedKafka(self._home.kafka, cache_dir(), progress=progress)
+        started = time.monotonic()
+        bootstrap = await self._broker.astart()
+        self._log(
+            "kafka", {"event": "broker up", "at": bootstrap, "seconds": round(time.monotonic() - started, 1)}
+        )
+        self._watch = asyncio.create_task(self._watch_broker(self._broker))
+        return bootstrap
+
+    async def _watch_broker(self, broker: EmbeddedKafka) -> None:
+        """A broker that dies is started again on the same data; the services wait for it."""
+        while True:
+            await asyncio.sleep(_BROKER_CHECK_S)
+            status = broker.status
+            if status is not None:
+                self._log("kafka", {"event": "broker ended", "level": "warning", "status": status})
+                with contextlib.suppress(ProofrailError):
+                    self._log("kafka", {"event": "broker up", "at": await broker.astart()})
+
+    def _service_env(self, bootstrap: str) -> dict[str, str]:
+        home = self._home
+        tracer = load_or_make_signer(home.tracer_key, "proofrail-tracer", secrets.token_bytes)
+        load_or_make_signer(home.auditor_key, "proofrail-auditor", secrets.token_bytes)
+        return {
+            "PROOFRAIL_KAFKA_BOOTSTRAP": bootstrap,
+            "PROOFRAIL_INSTANCE": os.environ.get("PROOFRAIL_INSTANCE", "local"),
+            "PROOFRAIL_STORE_URL": os.environ.get("PROOFRAIL_STORE_URL", home.store_url),
+            "PROOFRAIL_TRACER_KEY_FILE": str(home.tracer_key),
+            "PROOFRAIL_AUDITOR_KEY_FILE": str(home.auditor_key),
+            "PROOFRAIL_CHECKPOINT_KEYS": tracer.vkey,
+        }
+
+    def _tell(self, **state: Any) -> None:
+        self._state.update(state)
+        self._home.announce(self._state)
+
+
+async def run_up(home: Home) -> None:
+    """Run until SIGINT or SIGTERM; logs go to stderr and to the home's log file."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    home.prepare()
+    with home.log_file.open("a", buffering=1) as log_file:
+        system = System(home, _log_to(Console(stderr=True, highlight=False, soft_wrap=True), log_file.write))
+        try:
+            starting = asyncio.create_task(system.start())
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                starting.result()
+                print(f"Ready. Publish with: proofrail propose FILE --wait   ({home.root})", file=sys.stderr)
+            await stopping
+            starting.cancel()
+            print("Stopping: services drain, then the broker ends.", file=sys.stderr)
+        finally:
+            await system.stop()
+
+
+def _log_to(console: Console, write: Callable[[str], object]) -> Callable[[str, dict[str, Any]], None]:
+    def log(name: str, entry: dict[str, Any]) -> None:
+        now = time.strftime("%H:%M:%S")
+        level = str(entry.get("level", "info"))
+        facts = " ".join(f"{key}={_short(value)}" for key, value in entry.items() if key not in _QUIET)
+        text = f"{now} {name:<8} {level:<7} {entry['event']} {facts}".rstrip()
+        for line in (text, *str(entry.get("exception", "")).splitlines()):
+            write(line + "\n")
+        style = {"warning": "yellow", "error": "red"}.get(level, "")
+        said = escape(f"{entry['event']} {facts}".rstrip())
+        console.print(
+            f"[dim]{now}[/] [{_STYLES.get(name, 'white')}]{name:<8}[/] "
+            + (f"[{style}]{said}[/]" if style else said)
+        )
+
+    return log
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 200 else text[:199] + "…"

@@ -1,0 +1,133 @@
+"""The prover's loop: sealed runs in, exactly one terminal record for each out.
+
+One step of the journey (design section 2): `trace.commitments.v1` → `proofs.v1` and the artifact store. The next
+station is proofrail.auditor.service.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+
+import structlog
+
+from proofrail.messaging.backoff import retry_transient
+from proofrail.messaging.following import run_beside
+from proofrail.messaging.host import ServiceContext
+from proofrail.messaging.logs import bound
+from proofrail.messaging.positions import OpenWork
+from proofrail.messaging.records import Outbox, Record, TopicPartition
+from proofrail.messaging.transactions import Pipeline
+from proofrail.messaging.views import View
+from proofrail.prover.job import ProvingJob
+from proofrail.prover.settings import ProverSettings
+from proofrail.wire import topics
+from proofrail.wire.canonical import parse_object
+from proofrail.wire.errors import MalformedError
+from proofrail.wire.headers import child_traceparent, record_headers
+from proofrail.wire.messages import Proof, to_line
+from proofrail.wire.ndjson import split
+from proofrail.wire.runs import CommittedRun, RunAssembler
+
+_SOURCE = "/proofrail/prover"
+_POLL_MS = 200
+_RECORDS = 100
+
+_log = structlog.get_logger(__name__)
+
+
+class Prover:
+    """One prover instance; proves one run at a time, with all cores."""
+
+    def __init__(self, settings: ProverSettings, job: ProvingJob, context: ServiceContext) -> None:
+        self._settings = settings
+        self._job = job
+        self._context = context
+        self._draining = context.stopping
+        self._terminal: set[str] = set()
+        self._proofs = View(settings.kafka, [topics.PROOFS], self._see_terminals)
+        self._forget()
+        self._pipeline = Pipeline(
+            settings.kafka,
+            group_id="proofrail-prover",
+            transactional_id=context.transactional_id,
+            topics=[topics.COMMITMENTS],
+            outputs=[topics.PROOFS],
+            metrics=context.metrics,
+            on_lost=self._forget,
+        )
+
+    async def work(self) -> None:
+        """Prove until draining; a proof under way is then given up and made again by whoever comes next."""
+        async with self._pipeline, self._proofs:
+            await self._proofs.catch_up()
+            self._context.watch("commitments", self._pipeline)
+            self._context.watch("proofs", self._proofs)
+            self._context.ready()
+            await run_beside(self._take_runs(), self._proofs)
+
+    async def _take_runs(self) -> None:
+        while not self._draining.is_set():
+            await retry_transient(
+                self._step,
+                before_retry=self._start_over,
+                stop=self._draining,
+                metrics=self._context.metrics,
+            )
+
+    async def _step(self) -> None:
+        if not self._queue:
+            for record in await self._pipeline.records(_RECORDS, _POLL_MS):
+                self._take(record)
+        if not self._queue:
+            return
+        run = self._queue[0]
+        await self._proofs.catch_up()
+        outbox = Outbox()
+        if run.run_id not in self._terminal:
+            with bound(run_id=run.run_id):
+                async with self._pipeline.held():
+                    terminal = await self._job.settle(run, self._draining)
+            if terminal is None:
+                return  # draining: the run stays in Kafka
+            value = to_line(terminal) + b"\n"
+            parent = child_traceparent(run.traceparent, b"prover:" + run.run_id.encode())
+            outbox.add(
+                topics.PROOFS,
+                run.run_id,
+                value,
+                record_headers(topics.PROOFS, value, source=_SOURCE, traceparent=parent),
+            )
+        self._open.close(run.run_id)
+        await self._pipeline.commit(outbox, self._positions())
+        self._terminal.add(run.run_id)
+        if self._queue and self._queue[0] is run:
+            self._queue.popleft()
+
+    def _take(self, record: Record) -> None:
+        run_id = record.key_text
+        settled = run_id in self._terminal
+        self._open.seen(record.topic, record.partition, record.offset, None if settled else run_id)
+        if not settled:
+            self._queue.extend(self._assembler.feed(run_id, record.value, record.traceparent))
+
+    def _positions(self) -> dict[TopicPartition, int]:
+        return {TopicPartition(*where): offset for where, offset in self._open.positions().items()}
+
+    def _forget(self, _lost: object = None) -> None:
+        """Drop what is in hand: it is read again from the committed position."""
+        self._assembler = RunAssembler()
+        self._queue: deque[CommittedRun] = deque()
+        self._open = OpenWork()
+
+    async def _start_over(self) -> None:
+        self._forget()
+        await self._pipeline.rewind()
+
+    def _see_terminals(self, records: list[Record]) -> None:
+        for record in records:
+            with contextlib.suppress(MalformedError):
+                for line in split(record.value):
+                    message = parse_object(line)
+                    if message.get("type") == Proof.__name__ or message.get("final") is True:
+                        self._terminal.add(str(message.get("run_id")))

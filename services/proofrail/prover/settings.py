@@ -1,0 +1,26 @@
+"""Settings of the prover."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from proofrail.messaging.settings import ServiceSettings
+
+
+class ProverSettings(ServiceSettings):
+    """What the prover needs to know beside Kafka; from `PROOFRAIL_…`."""
+
+    store_url: str
+    """Where proofs are kept: an fsspec URL such as file:///var/lib/proofrail/artifacts."""
+
+    checkpoint_keys: str
+    """Accepted tracer keys (C2SP vkeys), separated by white space; others are refused before proving."""
+
+    min_security_bits: int = Field(default=96, ge=80)
+    """Least security of a proof, in bits (conjectured)."""
+
+    max_attempts: int = Field(default=5, ge=1)
+    """How often a proof is tried on this host before the run is given up and split."""
+
+    proof_timeout_s: float = Field(default=3600.0, gt=0)
+    """Wall-clock limit of one attempt."""

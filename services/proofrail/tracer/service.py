@@ -1,0 +1,362 @@
+"""The tracer's loop: proposals in, sealed runs and dead letters out, each step in one Kafka transaction.
+
+One step of the journey (design section 2): `allocation.proposals.v1` → `trace.events.v1`,
+`trace.commitments.v1`, `allocation.index.v1`. The next station is proofrail.prover.service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from proofrail.messaging.backoff import retry_transient
+from proofrail.messaging.following import run_beside
+from proofrail.messaging.host import ServiceContext
+from proofrail.messaging.records import Outbox, Record, TopicPartition
+from proofrail.messaging.transactions import Pipeline
+from proofrail.messaging.views import View
+from proofrail.tracer.index import AllocationIndex
+from proofrail.tracer.intake import Accepted, BatchLimits, Intake, sort_out
+from proofrail.tracer.sealing import SOURCE, SealedRun, Sealer
+from proofrail.tracer.settings import TracerSettings
+from proofrail.tracer.window import OpenRun, RunWindow
+from proofrail.wire import topics
+from proofrail.wire.canonical import canonical
+from proofrail.wire.errors import MalformedError, PoisonError, ProofrailError
+from proofrail.wire.headers import child_traceparent, record_headers
+from proofrail.wire.messages import DeadLetter, IndexEntry, Proof, ProofFailure, parse_message, to_line
+from proofrail.wire.ndjson import split
+from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.runs import RunAssembler
+
+_POLL_MS = 200
+_MOST_RECORDS = 5_000
+
+_log = structlog.get_logger(__name__)
+
+
+class Tracer:
+    """One tracer instance."""
+
+    def __init__(self, settings: TracerSettings, sealer: Sealer, context: ServiceContext) -> None:
+        self._settings = settings
+        self._sealer = sealer
+        self._context = context
+        self._metrics = context.metrics
+        self._draining = context.stopping
+        self._limits = BatchLimits(settings.max_steps, settings.max_bytes)
+        self._index = AllocationIndex()
+        self._window = RunWindow(settings.runs_in_flight)
+        self._assembler = RunAssembler()
+        self._backlog: list[Record] = []
+        self.pipeline = Pipeline(
+            settings.kafka,
+            group_id="proofrail-tracer",
+            transactional_id=context.transactional_id,
+            topics=[topics.PROPOSALS],
+            outputs=[topics.EVENTS, topics.COMMITMENTS, topics.INDEX, topics.PROPOSALS_DLQ],
+            metrics=context.metrics,
+            on_lost=self._drop_records,
+        )
+
+    async def work(self) -> None:
+        """Take proposals until draining. Raises RestartRequiredError when a new process must take over."""
+        async with contextlib.AsyncExitStack() as stack:
+            # The pipeline first: it settles what a killed predecessor left open, so that the views see it.
+            await stack.enter_async_context(self.pipeline)
+            views = [
+                await stack.enter_async_context(View(self._settings.kafka, [topic], handler))
+                for topic, handler in (
+                    (topics.INDEX, self._see_index),
+                    (topics.PROOFS, self._see_terminals),
+                    (topics.COMMITMENTS, self._see_commitments),
+                )
+            ]
+            for view in views:
+                await view.catch_up()
+            for reader, name in zip(
+                (self.pipeline, *views), ("proposals", "index", "proofs", "commitments"), strict=True
+            ):
+                self._context.watch(name, reader)
+            self._context.ready()
+            await run_beside(self._take_proposals(views[0]), *views)
+
+    async def _take_proposals(self, index: View) -> None:
+        owned = self.pipeline.assignment
+        while not self._draining.is_set():
+            if owned != self.pipeline.assignment:
+                # What another instance indexed for these partitions must be known before intake.
+                owned = self.pipeline.assignment
+                await index.catch_up()
+            await retry_transient(
+                self._step, before_retry=self._start_over, stop=self._draining, metrics=self._metrics
+            )
+
+    # --- steps ----------------------------------------------------------------------------------------
+
+    async def _step(self) -> None:
+        self._metrics.window_runs.set(self._window.in_flight)
+        failed = self._window.take_failed()
+        if failed is not None:
+            await self._run_again_in_halves(*failed)
+        elif not self._window.has_room:
+            await self._wait_for_room()
+        else:
+            records = self._backlog or await self._gather()
+            self._backlog = []
+            if records:
+                await self._settle(sort_out(records, self._index, self._limits))
+
+    async def _gather(self) -> list[Record]:
+        """All proposals that wait; once one is there, those that follow within a few milliseconds too."""
+        found: list[Record] = []
+        wait_ms = _POLL_MS
+        while len(found) < _MOST_RECORDS:
+            more = await self.pipeline.records(_MOST_RECORDS - len(found), wait_ms)
+            if not more:
+                break
+            found.extend(more)
+            wait_ms = self._settings.gather_ms
+        return found
+
+    async def _wait_for_room(self) -> None:
+        """Let proposals wait in Kafka until a run is settled."""
+        self._window.changed.clear()
+        async with self.pipeline.held():
+            waits = [
+                asyncio.create_task(event.wait()) for event in (self._window.changed, self._draining)
+            ]
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+
+    async def _settle(self, intake: Intake) -> None:
+        """Publish everything that follows from one intake, and the position behind it, as one."""
+        outbox = Outbox()
+        refused = list(intake.refused)
+        sealed = await self._seal(intake.accepted, refused)
+        entries: list[IndexEntry] = []
+        for run, batch in sealed:
+            outbox.messages.extend(run.messages)
+            entries.extend(self._index_entries(run.run.run_id, batch))
+        self._add_entries(outbox, entries)
+        for record, error in refused:
+            self._add_dead_letter(outbox, record, error)
+        await self.pipeline.commit(outbox, self._positions_before(intake.left))
+        self._backlog = intake.left
+        for entry in entries:
+            self._index.put(entry)
+        for run, batch in sealed:
+            self._window.sealed(run.run)
+            self._note_run(run, len(batch))
+        self._metrics.proposals.labels(outcome="accepted").inc(len(entries))
+        self._metrics.proposals.labels(outcome="duplicate").inc(len(intake.repeated))
+        self._metrics.proposals.labels(outcome="refused").inc(len(refused))
+
+    async def _seal(
+        self, accepted: Sequence[Accepted], refused: list[tuple[Record, ProofrailError]]
+    ) -> list[tuple[SealedRun, Sequence[Accepted]]]:
+        """One run for all; where the program does not take them, halves, down to the culprit alone."""
+        if not accepted:
+            return []
+        forms = [one.proposal.normal_form() for one in accepted]
+        try:
+            started = time.perf_counter()
+            run = await asyncio.to_thread(self._sealer.seal, forms, self._traceparent(accepted))
+            self._metrics.run_seconds.observe(time.perf_counter() - started)
+        except PoisonError as error:
+            if len(accepted) == 1:
+                refused.append((accepted[0].record, error))
+                return []
+            middle = len(accepted) // 2
+            return [
+                *await self._seal(accepted[:middle], refused),
+                *await self._seal(accepted[middle:], refused),
+            ]
+        return [(run, accepted)]
+
+    async def _run_again_in_halves(self, run: OpenRun, failure: ProofFailure) -> None:
+        """The prover gave a run up: take it in halves, so that the culprit ends up alone as a dead letter.
+
+        Allocations whose index entry has moved on since were taken care of before.
+        """
+        entries = {
+            form["allocation_id"]: entry
+            for form in run.inputs
+            if (entry := self._index.get(form["allocation_id"])) is not None
+            and entry.run_id == run.run_id
+            and entry.dead_letter is None
+        }
+        forms = [form for form in run.inputs if form["allocation_id"] in entries]
+        mine = self.pipeline.assignment
+        if not forms or not any(
+            TopicPartition(entry.topic, entry.partition) in mine for entry in entries.values()
+        ):
+            return
+        outbox = Outbox()
+        moved: list[IndexEntry] = []
+        sealed: list[SealedRun] = []
+        try:
+            if len(run.inputs) == 1:
+                entry = entries[forms[0]["allocation_id"]]
+                moved = [entry.model_copy(update={"dead_letter": failure.code})]
+                self._add_late_dead_letter(outbox, forms[0], entry, failure)
+            else:
+                middle = (len(forms) + 1) // 2
+                for half in filter(None, (forms[:middle], forms[middle:])):
+                    again = await asyncio.to_thread(self._sealer.seal, half, run.traceparent)
+                    sealed.append(again)
+                    outbox.messages.extend(again.messages)
+                    moved += [
+                        entries[form["allocation_id"]].model_copy(
+                            update={"run_id": again.run.run_id, "row": row}
+                        )
+                        for row, form in enumerate(half)
+                    ]
+            self._add_entries(outbox, moved)
+            await self.pipeline.commit(outbox, {})
+        except ProofrailError:
+            self._window.put_back(run)
+            raise
+        for entry in moved:
+            self._index.put(entry)
+        for again in sealed:
+            self._window.sealed(again.run)
+            self._note_run(again, len(again.run.inputs))
+        _log.warning(
+            "run-split", run_id=run.run_id, code=failure.code, runs=[one.run.run_id for one in sealed]
+        )
+
+    async def _start_over(self) -> None:
+        self._drop_records(frozenset())
+        await self.pipeline.rewind()
+
+    def _drop_records(self, _lost: frozenset[TopicPartition]) -> None:
+        self._backlog = []
+
+    # --- what is published ----------------------------------------------------------------------------
+
+    def _index_entries(self, run_id: str, batch: Sequence[Accepted]) -> list[IndexEntry]:
+        return [
+            IndexEntry(
+                allocation_id=one.proposal.allocation_id,
+                proposal_sha256=one.digest,
+                run_id=run_id,
+                row=row,
+                topic=one.record.topic,
+                partition=one.record.partition,
+                offset=one.record.offset,
+            )
+            for row, one in enumerate(batch)
+        ]
+
+    def _add_entries(self, outbox: Outbox, entries: Sequence[IndexEntry]) -> None:
+        for entry in entries:
+            value = to_line(entry) + b"\n"
+            headers = record_headers(topics.INDEX, value, source=SOURCE, traceparent=None)
+            outbox.add(topics.INDEX, entry.allocation_id, value, headers)
+
+    def _add_dead_letter(self, outbox: Outbox, record: Record, error: ProofrailError) -> None:
+        letter = DeadLetter.of(
+            error,
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            key=record.key,
+            value=record.value,
+            attempts=1,
+        )
+        self._add_letter(outbox, record.key, letter, record.traceparent)
+        _log.warning(
+            "dead-letter", code=error.code, message=error.message, partition=record.partition, offset=record.offset
+        )
+
+    def _add_late_dead_letter(
+        self, outbox: Outbox, form: dict[str, Any], entry: IndexEntry, failure: ProofFailure
+    ) -> None:
+        letter = DeadLetter.of(
+            PoisonError(failure.code, f"the prover gave up on this proposal alone: {failure.message}"),
+            topic=entry.topic,
+            partition=entry.partition,
+            offset=entry.offset,
+            key=entry.allocation_id.encode(),
+            value=canonical(form),
+            attempts=max(1, failure.attempts),
+        )
+        self._add_letter(outbox, entry.allocation_id.encode(), letter, None)
+
+    def _add_letter(self, outbox: Outbox, key: bytes, letter: DeadLetter, traceparent: str | None) -> None:
+        value = to_line(letter) + b"\n"
+        headers = record_headers(topics.PROPOSALS_DLQ, value, source=SOURCE, traceparent=traceparent)
+        outbox.add(topics.PROPOSALS_DLQ, key, value, headers)
+        self._metrics.dead_letters.labels(code=letter.code).inc()
+
+    def _positions_before(self, left: Sequence[Record]) -> dict[TopicPartition, int]:
+        positions = self.pipeline.positions
+        for record in reversed(left):
+            positions[record.tp] = record.offset
+        return positions
+
+    @staticmethod
+    def _traceparent(accepted: Sequence[Accepted]) -> str:
+        first = accepted[0]
+        return child_traceparent(first.record.traceparent, first.digest.encode())
+
+    def _note_run(self, run: SealedRun, allocations: int) -> None:
+        self._metrics.runs.labels(outcome=run.seal["outcome"]).inc()
+        self._metrics.run_allocations.observe(allocations)
+        self._metrics.run_items.observe(run.seal["items"])
+        self._metrics.run_steps.observe(run.seal["n_steps"])
+        _log.info(
+            "sealed",
+            run_id=run.run.run_id,
+            allocations=allocations,
+            items=run.seal["items"],
+            n_steps=run.seal["n_steps"],
+            traceparent=run.run.traceparent,
+        )
+
+    # --- views ----------------------------------------------------------------------------------------
+
+    def _see_index(self, records: list[Record]) -> None:
+        for record in records:
+            for message in _readable(record):
+                if isinstance(message, IndexEntry):
+                    self._index.put(message)
+
+    def _see_terminals(self, records: list[Record]) -> None:
+        for record in records:
+            for message in _readable(record):
+                if isinstance(message, Proof):
+                    self._window.proven(message.run_id)
+                elif isinstance(message, ProofFailure) and message.final:
+                    self._window.failed(message)
+
+    def _see_commitments(self, records: list[Record]) -> None:
+        for record in records:
+            for run in self._assembler.feed(record.key_text, record.value, record.traceparent):
+                if run.seal is not None and run.fault is None and _are_proposals(run.inputs):
+                    self._window.sealed(OpenRun(run.run_id, tuple(run.inputs), run.traceparent))
+
+
+def _readable(record: Record) -> list[object]:
+    """The messages of a record; what cannot be read is somebody else's mismatch, and here only logged."""
+    try:
+        return [parse_message(line) for line in split(record.value)]
+    except MalformedError as error:
+        _log.error("unreadable", topic=record.topic, partition=record.partition, offset=record.offset, code=error.code)
+        return []
+
+
+def _are_proposals(inputs: Sequence[dict[str, Any]]) -> bool:
+    try:
+        for form in inputs:
+            parse_proposal(canonical(form))
+    except ProofrailError:
+        return False
+    return True

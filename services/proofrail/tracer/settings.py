@@ -1,0 +1,28 @@
+"""Settings of the tracer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+
+from proofrail.messaging.settings import ServiceSettings
+
+
+class TracerSettings(ServiceSettings):
+    """What the tracer needs to know beside Kafka; from `PROOFRAIL_…`."""
+
+    tracer_key_file: Path
+    """Ed25519 private key (a note signer's, mode 0600) that signs checkpoints; made on first start."""
+
+    runs_in_flight: int = Field(default=2, ge=1)
+    """Sealed runs without a terminal record before proposals wait in Kafka: 2 for each prover."""
+
+    max_steps: int = Field(default=900_000, ge=4096)
+    """Upper bound of a run's VM steps: what one proof can hold."""
+
+    max_bytes: int = Field(default=64 * 1024 * 1024, ge=65_536)
+    """Upper bound of the proposals of a run, in bytes."""
+
+    gather_ms: int = Field(default=5, ge=0)
+    """How long to wait for the next proposal once one has arrived."""

@@ -1,0 +1,76 @@
+"""The bounded window of runs that are sealed and not yet settled (design section 2).
+
+While it is full, proposals wait in Kafka; the next run then takes all that wait. So batches form by themselves:
+one proposal a run when idle, hundreds a run when busy. The window is rebuilt at start from the commitments minus
+the terminal records on `proofs.v1`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from proofrail.wire.messages import ProofFailure
+
+
+@dataclass(frozen=True)
+class OpenRun:
+    """A sealed run without a terminal record, with what is needed to run it again in halves."""
+
+    run_id: str
+    inputs: tuple[dict[str, Any], ...]
+    traceparent: str | None = None
+
+
+class RunWindow:
+    """Open runs, runs the prover gave up on, and the signal that something has changed."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: dict[str, OpenRun] = {}
+        self._settled: set[str] = set()
+        self._failed: dict[str, ProofFailure] = {}
+        self._failed_runs: dict[str, OpenRun] = {}
+        self.changed = asyncio.Event()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._open)
+
+    @property
+    def has_room(self) -> bool:
+        return len(self._open) < self._limit
+
+    def sealed(self, run: OpenRun) -> None:
+        """A run was sealed, by this instance or another; its terminal record may have been seen before."""
+        if run.run_id in self._failed:
+            self._failed_runs[run.run_id] = run
+        elif run.run_id not in self._settled:
+            self._open[run.run_id] = run
+        self.changed.set()
+
+    def proven(self, run_id: str) -> None:
+        self._settled.add(run_id)
+        self._open.pop(run_id, None)
+        self.changed.set()
+
+    def failed(self, failure: ProofFailure) -> None:
+        """The prover's last word on a run was no; it waits to be taken in halves."""
+        run = self._open.pop(failure.run_id, None)
+        self._failed[failure.run_id] = failure
+        if run is not None:
+            self._failed_runs[run.run_id] = run
+        self.changed.set()
+
+    def take_failed(self) -> tuple[OpenRun, ProofFailure] | None:
+        """The oldest failed run whose inputs are known, taken out; None when there is none."""
+        for run_id, run in self._failed_runs.items():
+            del self._failed_runs[run_id]
+            return run, self._failed[run_id]
+        return None
+
+    def put_back(self, run: OpenRun) -> None:
+        """The halves could not be published; the run waits again."""
+        self._failed_runs[run.run_id] = run
+        self.changed.set()

@@ -1,0 +1,58 @@
+"""Put a run's commitments together from the records they travel in (design section 5, Commitment).
+
+A run's Input lines, blocks and seal leave the tracer in one transaction, as consecutive records with the run_id
+as key. Readers see them record by record; a run is whole when its seal has arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from proofrail.wire.canonical import parse_object
+from proofrail.wire.errors import MalformedError
+from proofrail.wire.ndjson import split
+
+
+@dataclass
+class CommittedRun:
+    """The commitment lines of one run, exactly as published."""
+
+    run_id: str
+    lines: list[bytes] = field(default_factory=list)
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    seal: dict[str, Any] | None = None
+    fault: MalformedError | None = None
+    traceparent: str | None = None
+
+
+class RunAssembler:
+    """Collects commitment records until a run is whole: sealed, or broken beyond reading."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, CommittedRun] = {}
+
+    def feed(self, run_id: str, value: bytes, traceparent: str | None = None) -> Iterator[CommittedRun]:
+        """Take one record's value; yield each run that it completes.
+
+        A line that cannot be read completes its run with `fault` set: whoever waits for the seal of such a run
+        would wait for ever.
+        """
+        run = self._open.setdefault(run_id, CommittedRun(run_id, traceparent=traceparent))
+        try:
+            for line in split(value):
+                run.lines.append(line)
+                message = parse_object(line)
+                if message.get("type") == "Input" and isinstance(message.get("input"), dict):
+                    run.inputs.append(message["input"])
+                elif message.get("type") == "CommitmentSeal":
+                    run.seal = message
+                    yield self._open.pop(run_id)
+                    run = self._open.setdefault(run_id, CommittedRun(run_id, traceparent=traceparent))
+        except MalformedError as fault:
+            run.fault = fault
+            yield self._open.pop(run_id)
+            return
+        if not run.lines:
+            del self._open[run_id]
