@@ -174,7 +174,7 @@ async def _host(name: str, main: Main, settings: ServiceSettings) -> int:
 async def _work(context: ServiceContext, app: AsgiFastStream, main: Main) -> None:
     while not context.stopping.is_set():
         try:
-            await wait_for_broker(context.kafka, 5.0)
+            await wait_for_broker(context.kafka, 2.0)
             break
         except BrokerUnavailableError as error:
             _log.warning("broker-unavailable", error=str(error))

@@ -13,8 +13,8 @@ from proofrail.messaging.settings import ServiceSettings
 bound = structlog.contextvars.bound_contextvars
 """`with bound(run_id=…):` puts the run_id on every line logged within, also in tasks started within."""
 
-_QUIET: Final = {"aiokafka": logging.ERROR, "uvicorn": logging.WARNING, "faststream": logging.WARNING}
-"""aiokafka warns of every step of a reconnect; what matters of it is logged here under names of our own."""
+_QUIET: Final = {"aiokafka": logging.CRITICAL, "uvicorn": logging.WARNING, "faststream": logging.WARNING}
+"""aiokafka logs each step of a reconnect as an error and raises what matters. At debug level all is shown."""
 
 
 def configure_logging(service: str, settings: ServiceSettings) -> None:
@@ -54,7 +54,7 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
     root.handlers = [handler]
     root.setLevel(level)
     for library, quiet in _QUIET.items():
-        logging.getLogger(library).setLevel(max(level, quiet))
+        logging.getLogger(library).setLevel(quiet if level > logging.DEBUG else level)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
