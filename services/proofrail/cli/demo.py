@@ -1,0 +1,228 @@
+"""`proofrail demo`: the main job on real parts, from an empty folder to the last attestation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.status import Status
+
+from proofrail.cairo.risk_program import samples
+from proofrail.cli.client import Follower, followed, read_proposals
+from proofrail.cli.home import Home
+from proofrail.cli.leash import leashed
+from proofrail.cli.output import Exit, emit_line, note
+from proofrail.cli.settlement import Settled
+from proofrail.cli.table import DecisionTable
+from proofrail.messaging.settings import KafkaSettings
+from proofrail.wire.errors import ProofrailError, UnusableInputError
+from proofrail.wire.topics import MAX_LINE
+
+_START_S = 240.0
+_STOP_S = 60.0
+_POLL_S = 0.1
+
+
+async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: float) -> Exit:
+    """Run it all; returns the exit status."""
+    values = _own(proposals) if proposals else _samples()
+    home = Home(Path(tempfile.mkdtemp(prefix="proofrail-demo-")))
+    console = Console(stderr=json, highlight=False)
+    progress = _Progress(Console(stderr=True, highlight=False))
+    system = await _start(home, keep)
+    finished = False
+    try:
+        await _until_ready(system, home, progress)
+        kafka = KafkaSettings(bootstrap=home.bootstrap())
+        async with followed(kafka, values) as follower:
+            console.print(f"{len(values)} proposals published to a fresh system\n")
+            status = await _show(follower, console, json, timeout_s, progress)
+        finished = True
+        return status
+    finally:
+        progress.end()
+        if keep and finished:
+            note(f"\nThe system goes on in {home.root} (broker {home.bootstrap()}, log {home.log_file}).")
+            note(f"Publish more: proofrail propose FILE --wait --home {home.root}")
+            note(f"Stop it:      proofrail down --home {home.root}")
+        else:
+            await _stop(system)
+            if not keep:
+                shutil.rmtree(home.root, ignore_errors=True)
+
+
+async def _start(home: Home, keep: bool) -> asyncio.subprocess.Process:
+    """The same `proofrail up` that users run, in a process of its own."""
+    env = {name: value for name, value in os.environ.items() if name != "PROOFRAIL_KAFKA_BOOTSTRAP"}
+    home.prepare()
+    with (home.root / "up.err").open("wb") as errors:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "proofrail",
+            "up",
+            "--home",
+            str(home.root),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=errors,
+            env=env if keep else leashed(env),
+            start_new_session=True,
+        )
+
+
+async def _until_ready(system: asyncio.subprocess.Process, home: Home, progress: _Progress) -> None:
+    deadline = time.monotonic() + _START_S
+    while time.monotonic() < deadline:
+        state = home.running() or {}
+        if state.get("phase") == "ready":
+            return
+        progress.say(str(state.get("phase", "starting")))
+        if system.returncode is not None:
+            errors = (home.root / "up.err").read_text(errors="replace").strip()
+            raise ProofrailError("system-not-started", f"the system ended while starting:\n{errors[-4000:]}")
+        await asyncio.sleep(_POLL_S)
+    raise ProofrailError(
+        "system-not-started", f"the system was not ready after {_START_S:.0f} s", f"Its log: {home.log_file}"
+    )
+
+
+async def _stop(system: asyncio.subprocess.Process) -> None:
+    if system.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            system.send_signal(signal.SIGTERM)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                await system.wait()
+                return
+        with contextlib.suppress(ProcessLookupError):
+            system.kill()
+
+
+async def _show(
+    follower: Follower, console: Console, json: bool, timeout_s: float, progress: _Progress
+) -> Exit:
+    table = DecisionTable(console)
+    table.header()
+    attested: list[Settled] = []
+    refused: list[Settled] = []
+    wrong: list[str] = []
+    started = time.monotonic()
+    async with _telling(follower, progress):
+        async for settled in follower.results(timeout_s):
+            valid = settled.published.digest is not None
+            with progress.paused():
+                if settled.attestation is not None:
+                    attested.append(settled)
+                    table.row(settled, follower.settlement.runs.get(settled.attestation["run_id"]))
+                    if json:
+                        emit_line(settled.line)
+                else:
+                    refused.append(settled)
+                    table.row(settled, None)
+                    reused = settled.dead_letter is not None and settled.dead_letter["code"] == "proposal-id-reused"
+                    if valid and not reused:
+                        wrong.append(f"a valid proposal was dead-lettered: {settled.published.place}")
+    seconds = time.monotonic() - started
+    pending = follower.settlement.pending
+    wrong += [f"not settled in time: {one.topic}/{one.partition} offset {one.offset}" for one in pending]
+    _summary(console, attested, refused, follower, seconds)
+    for what in wrong:
+        console.print(f"[red]✗[/] {what}")
+    return Exit.NEGATIVE if wrong else Exit.OK
+
+
+def _summary(
+    console: Console, attested: list[Settled], refused: list[Settled], follower: Follower, seconds: float
+) -> None:
+    approved = sum(one.attestation is not None and one.attestation["approved"] for one in attested)
+    runs = follower.settlement.runs
+    proofs = [facts for facts in runs.values() if facts.proof_bytes is not None]
+    mismatches = sum("MISMATCH" in facts.verdicts.values() for facts in runs.values())
+    console.print(
+        f"\n{len(attested)} decisions attested ({approved} approved, {len(attested) - approved} rejected), "
+        f"{len(refused)} invalid proposals dead-lettered, in {seconds:.1f} s\n"
+        f"{len(runs)} runs, {len(proofs)} proofs of "
+        f"{min((facts.security_bits or 0 for facts in proofs), default=0)} bits, "
+        f"{sum(facts.proof_bytes or 0 for facts in proofs) / 1000:.0f} kB, {mismatches} mismatches"
+    )
+
+
+@contextlib.asynccontextmanager
+async def _telling(follower: Follower, progress: _Progress) -> AsyncIterator[None]:
+    """Say what the system is doing while nothing is settled."""
+
+    async def tell() -> None:
+        started = time.monotonic()
+        while True:
+            runs = follower.settlement.runs.values()
+            proving = sum(facts.items is not None and facts.proof_bytes is None for facts in runs)
+            waiting = len(follower.settlement.pending)
+            doing = f"proving {proving} run{'s' * (proving != 1)}" if proving else "tracing and auditing"
+            progress.say(f"{doing}, {waiting} proposals to go, {time.monotonic() - started:.0f} s")
+            await asyncio.sleep(_POLL_S)
+
+    task = asyncio.create_task(tell())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        progress.end()
+
+
+class _Progress:
+    """A line that changes in place on a terminal; elsewhere a line for each new thing that is done."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._status: Status | None = None
+        self._said = ""
+
+    def say(self, text: str) -> None:
+        if self._console.is_terminal:
+            if self._status is None:
+                self._status = self._console.status(text)
+                self._status.start()
+            self._status.update(text)
+        elif (stage := text.split(",")[0]) != self._said:
+            self._said = stage
+            self._console.print(stage)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Print while no status line is in the way."""
+        self.end()
+        yield
+
+    def end(self) -> None:
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+
+def _own(path: Path) -> list[bytes]:
+    values = read_proposals(path.read_bytes().splitlines())
+    if not values:
+        raise UnusableInputError("no-proposals", f"there are no proposals in {path}", "Give one a line.")
+    return values
+
+
+def _samples() -> list[bytes]:
+    """The sample proposals, then the bad ones, and one that is too large to stand in a file."""
+    good, bad = samples()
+    oversized = b'{"v":1,"type":"AllocationProposal","allocation_id":"oversized","padding":"'
+    return [
+        *read_proposals(good.read_bytes().splitlines()),
+        *read_proposals(bad.read_bytes().splitlines()),
+        oversized + b"x" * MAX_LINE + b'"}',
+    ]

@@ -1,0 +1,199 @@
+"""Commands around a running system: `up`, `down`, `demo`, `propose`, and each part alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from proofrail.cli.home import Home, cache_dir
+from proofrail.cli.leash import heed_leash
+from proofrail.cli.output import Exit, ExitError, command, emit_line, note, stderr, wants_json
+from proofrail.wire.errors import UnusableInputError
+
+_Settings = TypeVar("_Settings")
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the system; default PROOFRAIL_HOME or ./.proofrail", show_default=False),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(demo)
+    app.command()(up)
+    app.command()(down)
+    app.command()(propose)
+    app.command()(kafka)
+    app.command()(topics)
+    app.command()(tracer)
+    app.command()(prover)
+    app.command()(auditor)
+
+
+def demo(
+    proposals: Annotated[
+        Path | None, typer.Option(help="NDJSON proposals to publish instead of the samples", show_default=False)
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="One attestation a line on stdout, the rest on stderr")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the system and its data, and say where")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the decisions")] = 600.0,
+) -> None:
+    """Run the main job: proposals in, proven and audited decisions out.
+
+    Starts a broker and the three services on fresh data, publishes proposals (valid and invalid ones), and prints
+    every decision as it comes. Exit status 0 only if every valid proposal was attested and every invalid one was
+    dead-lettered.
+
+    Examples:  proofrail demo   ·   proofrail demo --proposals mine.ndjson --json | jq .verdict
+    """
+    with command():
+        from proofrail.cli.demo import run_demo
+
+        raise ExitError(asyncio.run(run_demo(proposals, json, keep, timeout)))
+
+
+def up(home: HomeOption = None) -> None:
+    """Run broker, tracer, prover and auditor until Ctrl-C; the data survives restarts.
+
+    Uses the broker that PROOFRAIL_KAFKA_BOOTSTRAP names, else starts an embedded one in the home folder.
+
+    Example:  proofrail up   then, in another terminal,   proofrail propose my.ndjson --wait
+    """
+    with command():
+        from proofrail.cli.up import run_up
+
+        asyncio.run(run_up(Home.at(home)))
+
+
+def down(home: HomeOption = None) -> None:
+    """Stop the system that runs in a home folder (`up`, or what `demo --keep` left); its data stays."""
+    with command():
+        place = Home.at(home)
+        state = place.running()
+        if state is None:
+            raise UnusableInputError("no-running-system", f"no system is running in {place.root}")
+        os.kill(int(state["pid"]), signal.SIGTERM)
+        note(f"stopping the system in {place.root}")
+        deadline = time.monotonic() + 60
+        while place.running() is not None:
+            if time.monotonic() > deadline:
+                note(f"it is still draining; process {state['pid']}")
+                raise ExitError(Exit.UNDECIDED)
+            time.sleep(0.1)
+
+
+def propose(
+    file: Annotated[Path, typer.Argument(help="NDJSON proposals, one a line; - for standard input", allow_dash=True)],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for attestations and dead letters and print them")] = False,
+    json: Annotated[bool, typer.Option("--json", help="NDJSON on stdout (the default when piped)")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait with --wait")] = 300.0,
+    home: HomeOption = None,
+) -> None:
+    """Publish proposals to a running system.
+
+    With --wait, exit status 1 if any proposal was dead-lettered or not settled in time.
+
+    Example:  proofrail propose proposals.ndjson --wait
+    """
+    with command():
+        from proofrail.cli.propose import run_propose
+
+        bootstrap = Home.at(home).bootstrap()
+        raw = sys.stdin.buffer if str(file) == "-" else file.open("rb")
+        with raw:
+            lines = raw.readlines()
+        raise ExitError(asyncio.run(run_propose(bootstrap, lines, wait, wants_json(json), timeout)))
+
+
+def kafka(
+    data: Annotated[
+        Path | None, typer.Option(help="Data folder; default kafka/ in the home folder", show_default=False)
+    ] = None,
+) -> None:
+    """Run the embedded Apache Kafka broker alone until Ctrl-C; its address is printed on stdout."""
+    with command():
+        from proofrail.messaging.embedded import EmbeddedKafka
+
+        def progress(done: int, total: int) -> None:
+            stderr.print(f"fetching Kafka's jars: {done} of {total}", end="\r" if stderr.is_terminal else "\n")
+
+        stop = [False]
+        signal.signal(signal.SIGTERM, lambda *_: stop.__setitem__(0, True))
+        broker = EmbeddedKafka(data or Home.at(None).kafka, cache_dir(), progress=progress)
+        with broker:
+            emit_line(broker.bootstrap.encode())
+            try:
+                while not stop[0] and broker.status is None:
+                    time.sleep(0.2)
+            except KeyboardInterrupt:
+                pass
+            if not stop[0] and broker.status is not None:
+                note(f"the broker ended with status {broker.status}; its log: {broker.log_path}")
+                raise ExitError(Exit.NEGATIVE)
+
+
+def topics() -> None:
+    """Create the topics that are missing on the broker; report where existing ones differ."""
+    with command():
+        from proofrail.messaging.settings import KafkaSettings
+        from proofrail.messaging.topics import ensure_topics
+
+        settings = KafkaSettings(bootstrap=Home.at(None).bootstrap())
+        drifts = asyncio.run(ensure_topics(settings))
+        for drift in drifts:
+            note(str(drift))
+        raise ExitError(Exit.NEGATIVE if drifts else Exit.OK)
+
+
+def tracer() -> None:
+    """Run the tracer alone: proposals in, sealed runs out. Settings: PROOFRAIL_… in the environment."""
+    heed_leash()
+    with command():
+        from proofrail.tracer.app import run
+        from proofrail.tracer.settings import TracerSettings
+
+        raise typer.Exit(run(_settings(TracerSettings)))
+
+
+def prover() -> None:
+    """Run the prover alone: sealed runs in, proofs out. Settings: PROOFRAIL_… in the environment."""
+    heed_leash()
+    with command():
+        from proofrail.prover.app import run
+        from proofrail.prover.settings import ProverSettings
+
+        raise typer.Exit(run(_settings(ProverSettings)))
+
+
+def auditor() -> None:
+    """Run the auditor alone: everything in, reports and attestations out. Settings: PROOFRAIL_… in the
+    environment."""
+    heed_leash()
+    with command():
+        from proofrail.auditor.app import run
+        from proofrail.auditor.settings import AuditorSettings
+
+        raise typer.Exit(run(_settings(AuditorSettings)))
+
+
+def _settings(kind: type[_Settings]) -> _Settings:
+    from pydantic import ValidationError
+
+    try:
+        return kind()
+    except ValidationError as error:
+        what = "; ".join(
+            f"PROOFRAIL_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise UnusableInputError(
+            "settings", f"the settings are not complete or not valid: {what}", "Set them in the environment."
+        ) from error
