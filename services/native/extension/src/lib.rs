@@ -1,0 +1,43 @@
+//! `proofrail._native`: the Cairo VM, the spans of a run and their commitment, for Python.
+//!
+//! The normative text is section 5 of the design (schemas/trace-v1.md). Everything here is a pure function of
+//! its arguments: no clock, no randomness, no I/O. Long work releases the GIL, and a panic becomes a
+//! `NativeError("native-panic", …)`.
+
+#[cfg(target_endian = "big")]
+compile_error!("trace.bin and memory.bin are read in place as little-endian words");
+
+mod canonical;
+mod code;
+mod commitment;
+mod committer;
+mod digest;
+mod error;
+mod events;
+mod failure;
+mod functions;
+mod json;
+mod memory;
+mod program;
+mod run;
+mod spans;
+mod stream;
+mod types;
+
+use pyo3::prelude::*;
+
+#[pymodule(name = "_native")]
+mod native {
+    #[pymodule_export]
+    use crate::committer::Committer;
+    #[pymodule_export]
+    use crate::error::NativeError;
+    #[pymodule_export]
+    use crate::memory::Buffer;
+    #[pymodule_export]
+    use crate::program::Program;
+    #[pymodule_export]
+    use crate::run::Run;
+    #[pymodule_export]
+    use crate::stream::EventStream;
+}
