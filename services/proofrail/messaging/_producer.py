@@ -17,7 +17,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka import errors as kafka_errors
 
-from proofrail.messaging._protocol import fence_offsets
+from proofrail.messaging._protocol import Member, fence_offsets
 from proofrail.messaging.errors import BrokerUnavailableError, fenced, producer_fenced
 from proofrail.messaging.records import Message
 from proofrail.messaging.settings import KafkaSettings
@@ -46,15 +46,14 @@ class UnknownOutcome(Exception):  # noqa: N818 - neither success nor failure: th
 
 class TransactionalProducer:
     """A producer with a stable transactional id. `member` names the consumer-group member whose offsets it
-    commits: (generation, member id)."""
+    commits."""
 
-    def __init__(
-        self, kafka: KafkaSettings, transactional_id: str, member: Callable[[], tuple[int, str]]
-    ) -> None:
+    def __init__(self, kafka: KafkaSettings, transactional_id: str, member: Callable[[], Member]) -> None:
         self._kafka = kafka
         self._id = transactional_id
         self._member = member
         self._producer: AIOKafkaProducer | None = None
+        self._busy = asyncio.Lock()
 
     async def start(self, warm: Sequence[str] = ()) -> AIOKafkaProducer:
         """Connect, fence off every older producer of this id and settle the transaction it left open.
@@ -101,6 +100,23 @@ class TransactionalProducer:
         await self.stop()
         await self.start()
 
+    async def verify(self, offsets: Mapping[TopicPartition, int], group: str) -> None:
+        """Raise RestartRequiredError `producer-fenced` if another process has our transactional id now; a
+        transaction under way finds out by itself."""
+        if self._busy.locked() or self._producer is None or not offsets:
+            return
+        async with self._busy:
+            producer = self._producer
+            try:
+                async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000):
+                    await producer.begin_transaction()
+                    await producer.send_offsets_to_transaction(dict(offsets), group)
+            except (TimeoutError, kafka_errors.KafkaError) as error:
+                if fenced(error):
+                    await self.stop()
+                    raise producer_fenced(self._id) from error
+            await self._give_up(producer)
+
     async def transact(
         self,
         messages: Iterable[Message] | AsyncIterable[Message],
@@ -113,6 +129,15 @@ class TransactionalProducer:
         current), PoisonError `record-refused`; RestartRequiredError when fenced; UnknownOutcome when the
         commit was not answered.
         """
+        async with self._busy:
+            await self._transact(messages, offsets, group)
+
+    async def _transact(
+        self,
+        messages: Iterable[Message] | AsyncIterable[Message],
+        offsets: Mapping[TopicPartition, int],
+        group: str,
+    ) -> None:
         if self._producer is not None and (dead := _death(self._producer)) is not None:
             await self.stop()
             if fenced(dead):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import collections
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -34,9 +35,19 @@ from aiokafka.protocol.types import (
 from aiokafka.structs import OffsetAndMetadata
 
 _UNSTABLE_OFFSET_COMMIT = 88
+_FENCED_INSTANCE_ID = 82
 _NONE: dict[int, bytes] = {}
 
 _TEXT = CompactString("utf-8")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A consumer-group member in one generation; `instance_id` is what makes it a static one."""
+
+    generation: int
+    member_id: str
+    instance_id: str | None
 
 
 class _OffsetFetchResponse(Response):
@@ -188,7 +199,7 @@ class _FencedOffsetCommit(TxnOffsetCommitHandler):
         sender: Any,
         offsets: Mapping[TopicPartition, OffsetAndMetadata],
         group: str,
-        member: tuple[int, str],
+        member: Member,
     ) -> None:
         super().__init__(sender, offsets, group)  # type: ignore[no-untyped-call]
         self._group = group
@@ -199,15 +210,14 @@ class _FencedOffsetCommit(TxnOffsetCommitHandler):
         topics: dict[str, list[tuple[Any, ...]]] = collections.defaultdict(list)
         for tp, offset in sorted(self._offsets.items()):
             topics[tp.topic].append((tp.partition, offset.offset, -1, offset.metadata, _NONE))
-        generation, member_id = self._member
         return _TxnOffsetCommit(
             manager.transactional_id,
             self._group,
             manager.producer_id,
             manager.producer_epoch,
-            generation,
-            member_id,
-            None,
+            self._member.generation,
+            self._member.member_id,
+            self._member.instance_id,
             [(topic, partitions, _NONE) for topic, partitions in topics.items()],
             _NONE,
         )
@@ -215,6 +225,8 @@ class _FencedOffsetCommit(TxnOffsetCommitHandler):
     def handle_response(self, resp: _TxnOffsetCommitResponse) -> float | None:
         for _, partitions in resp.errors:
             for _, code in partitions:
+                if code == _FENCED_INSTANCE_ID:
+                    raise kafka.ProducerFenced("another process is this group member now")
                 error = kafka.for_code(code)
                 if error in _STALE_MEMBER:
                     self._sender._txn_manager.error_transaction(
@@ -225,8 +237,8 @@ class _FencedOffsetCommit(TxnOffsetCommitHandler):
         return backoff
 
 
-def fence_offsets(producer: AIOKafkaProducer, member: Callable[[], tuple[int, str]]) -> None:
-    """Make `producer` commit offsets as the consumer-group member that `member()` names: (generation, id)."""
+def fence_offsets(producer: AIOKafkaProducer, member: Callable[[], Member]) -> None:
+    """Make `producer` commit offsets as the consumer-group member that `member()` names."""
     sender: Any = producer._sender
 
     async def commit(offsets: Mapping[TopicPartition, OffsetAndMetadata], group: str) -> None:
@@ -239,10 +251,18 @@ def fence_offsets(producer: AIOKafkaProducer, member: Callable[[], tuple[int, st
     sender._do_txn_offset_commit = commit
 
 
-def member_of(consumer: AIOKafkaConsumer) -> tuple[int, str]:
-    """Generation and member id of a started consumer in its group."""
+def member_of(consumer: AIOKafkaConsumer) -> Member:
+    """What a started consumer is in its group now."""
     coordinator: Any = consumer._coordinator
-    return coordinator.generation, coordinator.member_id
+    return Member(coordinator.generation, coordinator.member_id, coordinator._group_instance_id)
+
+
+def leave_on_stop(consumer: AIOKafkaConsumer) -> None:
+    """Make a static member leave its group when it is stopped in order: only a killed one keeps its place
+    for its successor, and a planned end does not hold up the others for a session timeout."""
+    coordinator: Any = consumer._coordinator
+    if coordinator is not None:
+        coordinator._group_instance_id = None
 
 
 def rejoin(consumer: AIOKafkaConsumer) -> None:

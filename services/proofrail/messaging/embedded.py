@@ -101,10 +101,10 @@ class _State:
 class EmbeddedKafka:
     """Starts the broker on `data_dir` and stops it; jars and AOT cache are kept in `cache_dir`.
 
-    `log_path` is `data_dir/kafka.log` unless given. `progress` is told how many jars have come in. `aot=False`
-    neither uses nor records the AOT cache (the run that records it stops some 5 s later). The calls
-    block; in an event loop use `astart` and `astop`. A start after a kill works on the same data; the port
-    stays the same over restarts while it is free.
+    `log_path` is `data_dir/kafka.log` unless given. `progress` is told how many jars have come in.
+    `aot=False` neither uses nor records the AOT cache (the run that records it stops some 5 s later).
+    The calls block; in an event loop use `astart` and `astop`. A start after a kill works on the same data;
+    the port stays the same over restarts while it is free.
     """
 
     def __init__(

@@ -22,7 +22,13 @@ from aiokafka import errors as kafka_errors
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from proofrail.messaging._producer import RETRY_BACKOFF_MS, TransactionalProducer, UnknownOutcome
-from proofrail.messaging._protocol import committed_offsets, member_of, read_stable_offsets, rejoin
+from proofrail.messaging._protocol import (
+    committed_offsets,
+    leave_on_stop,
+    member_of,
+    read_stable_offsets,
+    rejoin,
+)
 from proofrail.messaging.errors import BrokerUnavailableError, PartitionLostError, RestartRequiredError
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.records import Message, Outbox, Record
@@ -66,6 +72,7 @@ class Pipeline:
     ) -> None:
         self._kafka = kafka
         self._group = group_id
+        self._id = transactional_id
         self._topics = list(topics)
         self._outputs = list(outputs)
         self._metrics = metrics
@@ -101,6 +108,9 @@ class Pipeline:
         consumer = AIOKafkaConsumer(
             **self._kafka.client_options(),
             group_id=self._group,
+            # Static membership: a killed process's successor takes its place at once, where a new member
+            # would wait for the session of the dead one to end.
+            group_instance_id=self._id,
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -142,6 +152,7 @@ class Pipeline:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             # stop() is known to hang when the broker is gone; the group forgets us by itself then.
+            leave_on_stop(consumer)
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(5):
                     await consumer.stop()
@@ -449,6 +460,8 @@ class Pipeline:
         """Take up the partitions where the group's last transaction ended; a partition that was ours and
         that nobody worked on meanwhile goes on behind the records in hand."""
         consumer = self._running
+        # Two processes of one instance would take the membership from each other for ever.
+        await self._producer.verify(self._base, self._group)
         committed = await committed_offsets(consumer, partitions)
         missing = [tp for tp in partitions if tp not in committed]
         starts = await consumer.beginning_offsets(missing) if missing else {}

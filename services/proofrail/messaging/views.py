@@ -74,6 +74,7 @@ class View:
         exist."""
         options = self._kafka.client_options()
         self._consumer = AIOKafkaConsumer(
+            *self._topics,
             **options,
             isolation_level="read_committed",
             enable_auto_commit=False,
@@ -88,13 +89,10 @@ class View:
             async with asyncio.timeout(_CATCH_UP_SECONDS):
                 await self._probe.start()
                 await self._consumer.start()
-                self._partitions = await self._find()
-                self._consumer.assign(self._partitions)
+                self._partitions = sorted(self._consumer.assignment())
                 if self._start == "end":
                     for tp, offset in (await self._ends()).items():
                         self._consumer.seek(tp, offset)
-                else:
-                    await self._consumer.seek_to_beginning(*self._partitions)
         except (TimeoutError, kafka_errors.KafkaError) as error:
             await self.stop()
             raise BrokerUnavailableError(
@@ -181,17 +179,6 @@ class View:
 
     async def _ends(self) -> dict[TopicPartition, int]:
         found: dict[TopicPartition, int] = await self._started(self._probe).end_offsets(self._partitions)
-        return found
-
-    async def _find(self) -> list[TopicPartition]:
-        probe = self._started(self._probe)
-        await probe.topics()
-        found: list[TopicPartition] = []
-        for topic in self._topics:
-            partitions = probe.partitions_for_topic(topic)
-            if not partitions:
-                raise kafka_errors.UnknownTopicOrPartitionError(topic)
-            found += [TopicPartition(topic, partition) for partition in sorted(partitions)]
         return found
 
     @staticmethod

@@ -1,0 +1,71 @@
+"""Fixtures that several suites share: one real broker a session, and topics of one's own for each test."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from proofrail.messaging.embedded import EmbeddedKafka
+from proofrail.messaging.settings import KafkaSettings, cache_dir
+from proofrail.messaging.topics import ensure_topics
+from proofrail.wire.topics import MAX_MESSAGE_BYTES, TopicSpec
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
+    """A running embedded broker, shared by the session: give topics, groups and transactional ids names of
+    your own (see `unique`), and do not stop it."""
+    with EmbeddedKafka(tmp_path_factory.mktemp("kafka"), cache_dir()) as kafka:
+        yield kafka
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
+    """A broker of the test's own, not started yet: for tests that stop or kill it."""
+    kafka = EmbeddedKafka(tmp_path / "kafka", cache_dir(), aot=True)
+    yield kafka
+    kafka.kill()
+
+
+@pytest.fixture
+def kafka(broker: EmbeddedKafka) -> KafkaSettings:
+    """Settings that lead to the session's broker."""
+    return KafkaSettings(bootstrap=broker.bootstrap)
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Makes a name that no other test uses."""
+    return lambda stem: f"{stem}-{os.getpid()}-{next(_numbers)}"
+
+
+@pytest.fixture
+def make_topic(kafka: KafkaSettings, unique: Callable[[str], str]) -> Callable[..., Awaitable[str]]:
+    """Creates a fresh topic: `await make_topic("in", partitions=2)` returns its name."""
+
+    async def make(stem: str = "topic", partitions: int = 1, **configs: str) -> str:
+        name = unique(stem)
+        settings = {"max.message.bytes": str(MAX_MESSAGE_BYTES), **configs}
+        await ensure_topics(kafka, [TopicSpec(name, partitions, "key", settings)])
+        return name
+
+    return make
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[None]]:
+    """Waits, polling, until a condition holds; fails after `seconds`."""
+
+    async def wait(condition: Callable[[], object], seconds: float = 20.0) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                await asyncio.sleep(0.02)
+
+    return wait
