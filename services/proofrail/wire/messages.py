@@ -34,8 +34,9 @@ from proofrail.wire.model import (
 MAX_DEAD_LETTER_VALUE: Final = 48 * 1024
 """Most hex characters of a dead letter's `value`: its first 24 KiB."""
 
+# Characters, each at most six bytes once escaped: with the value they stay below a line's limit.
 _MAX_DEAD_LETTER_KEY: Final = 1024
-_MAX_DEAD_LETTER_MESSAGE: Final = 4096
+_MAX_DEAD_LETTER_MESSAGE: Final = 1024
 
 REASONS: Final = {
     1: "RISK_MISMATCH",

@@ -3,13 +3,16 @@ messages)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from proofrail.wire.canonical import JsonObject, canonical
+
+_SIGNATURE: Final = re.compile(r"[0-9a-f]{128}")
 
 
 def sign_message(obj: Mapping[str, Any], key: Ed25519PrivateKey) -> JsonObject:
@@ -21,11 +24,12 @@ def verify_message(obj: Mapping[str, Any], key: Ed25519PublicKey) -> bool:
     """Whether the object's `signature` is that of `key`; False also when it has none or no well-formed
     one."""
     signature = obj.get("signature")
-    if not isinstance(signature, str) or signature != signature.lower():
+    # bytes.fromhex alone would take white space and upper case: a second spelling of the same message.
+    if not isinstance(signature, str) or not _SIGNATURE.fullmatch(signature):
         return False
     try:
         key.verify(bytes.fromhex(signature), _signed_bytes(obj))
-    except (InvalidSignature, ValueError):
+    except InvalidSignature:
         return False
     return True
 
