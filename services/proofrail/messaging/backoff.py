@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential, wait_random
 from tenacity.stop import stop_base
 
 from proofrail.messaging.metrics import Metrics
@@ -75,7 +75,7 @@ async def retry_transient(
 
     retrying = AsyncRetrying(
         retry=retry_if_exception(is_transient),
-        wait=wait_exponential_jitter(initial=first_seconds, max=most_seconds, jitter=first_seconds),
+        wait=wait_exponential(multiplier=first_seconds, max=most_seconds) + wait_random(0, first_seconds),
         stop=_StopWhenSet(stop),
         before_sleep=note,
         sleep=pause,

@@ -1,0 +1,209 @@
+"""Views on a real broker: complete despite aborted and open transactions, and current."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from proofrail.messaging.client import publish, tail
+from proofrail.messaging.errors import BrokerUnavailableError
+from proofrail.messaging.records import Message
+from proofrail.messaging.settings import KafkaSettings
+from proofrail.messaging.topics import Drift, ensure_topics
+from proofrail.messaging.transactions import Pipeline, Record, TopicPartition
+from proofrail.messaging.views import View
+from proofrail.wire.topics import TOPICS, TopicSpec
+
+pytestmark = pytest.mark.kafka
+
+MakeTopic = Callable[..., Awaitable[str]]
+Unique = Callable[[str], str]
+
+
+class _Seen(list[str]):
+    def __call__(self, records: list[Record]) -> None:
+        self.extend(record.value.decode() for record in records)
+
+
+@contextlib.asynccontextmanager
+async def _producer(kafka: KafkaSettings, name: str) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(
+        **kafka.client_options(), transactional_id=name, transaction_timeout_ms=2000, linger_ms=0
+    )
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(3):
+                await producer.stop()
+
+
+async def _send(producer: AIOKafkaProducer, topic: str, *values: str) -> None:
+    for value in values:
+        await producer.send_and_wait(topic, key=b"k", value=value.encode())
+
+
+async def test_catches_up_past_aborted_transactions_and_markers(
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique
+) -> None:
+    """Catching up ends although the log ends with an aborted transaction and its marker, and shows what was
+    committed alone."""
+    topic, seen = await make_topic(), _Seen()
+    async with _producer(kafka, unique("writer")) as producer:
+        async with producer.transaction():
+            await _send(producer, topic, "kept")
+        for _ in range(3):
+            await producer.begin_transaction()
+            await _send(producer, topic, "aborted")
+            await producer.abort_transaction()
+        async with View(kafka, [topic], seen) as view:
+            await view.catch_up(timeout=10)
+            assert ["kept"] == seen
+            await producer.begin_transaction()
+            await _send(producer, topic, "aborted too")
+            await producer.abort_transaction()
+            await view.catch_up(timeout=10)
+        assert ["kept"] == seen
+
+
+async def test_catches_up_with_an_empty_topic(kafka: KafkaSettings, make_topic: MakeTopic) -> None:
+    """An empty topic is caught up with at once."""
+    seen = _Seen()
+    async with View(kafka, [await make_topic(), await make_topic("two", 3)], seen) as view:
+        await view.catch_up(timeout=5)
+    assert [] == seen
+
+
+async def test_catching_up_waits_for_what_is_being_committed(
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique
+) -> None:
+    """What was sent before the call counts, also when its transaction is still open: the call returns when
+    that has ended, with its records."""
+    topic, seen = await make_topic(), _Seen()
+    async with _producer(kafka, unique("writer")) as producer, View(kafka, [topic], seen) as view:
+        await producer.begin_transaction()
+        await _send(producer, topic, "one")
+        catching = asyncio.create_task(view.catch_up(timeout=10))
+        done, _ = await asyncio.wait({catching}, timeout=0.5)
+        assert not done
+        await producer.commit_transaction()
+        await catching
+        assert ["one"] == seen
+
+
+async def test_a_transaction_left_open_holds_up_readers_for_its_timeout_only(
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique
+) -> None:
+    """A producer that vanished in mid-transaction delays readers until its timeout (2 s here), not for
+    good."""
+    topic, seen = await make_topic(), _Seen()
+    async with _producer(kafka, unique("gone")) as gone:
+        await gone.begin_transaction()
+        await _send(gone, topic, "never")
+        await publish(kafka, [Message(topic, b"k", b"behind it")])
+        async with View(kafka, [topic], seen) as view:
+            with pytest.raises(BrokerUnavailableError) as caught:
+                await view.catch_up(timeout=0.5)
+            assert "view-behind" == caught.value.code
+            await view.catch_up(timeout=10)
+    assert ["behind it"] == seen
+
+
+async def test_follows_and_is_a_barrier_meanwhile(kafka: KafkaSettings, make_topic: MakeTopic) -> None:
+    """While a view follows, `catch_up` returns only when the handler is done with what was there."""
+    topic, seen = await make_topic("topic", 2), _Seen()
+
+    async def slowly(records: list[Record]) -> None:
+        await asyncio.sleep(0.1)
+        seen(records)
+
+    async with View(kafka, [topic], slowly) as view:
+        following = asyncio.create_task(view.follow())
+        for n in range(5):
+            await publish(kafka, [Message(topic, str(n).encode(), str(n).encode())])
+            await view.catch_up(timeout=10)
+            assert n + 1 == len(seen)
+        assert view.last_poll_age < 5
+        following.cancel()
+
+
+async def test_a_view_from_the_end_sees_only_what_comes(
+    kafka: KafkaSettings, make_topic: MakeTopic
+) -> None:
+    """`tail` gives each record written after its start, none from before, with headers and key."""
+    topic = await make_topic("topic", 2)
+    await publish(kafka, [Message(topic, str(n).encode(), b"old") for n in range(10)])
+    async with tail(kafka, [topic]) as view, asyncio.timeout(10):
+        headers = [("traceparent", b"00-1"), ("other", b"\xff")]
+        (written,) = await publish(kafka, [Message(topic, "schlüssel".encode(), b"new", headers)])
+        record = await anext(view.records())
+        assert b"new" == record.value
+        assert "schlüssel" == record.key_text
+        assert "00-1" == record.traceparent
+        assert "�" == record.headers["other"]
+        assert (written.topic, written.partition, written.offset) == (
+            record.topic,
+            record.partition,
+            record.offset,
+        )
+
+
+async def test_takes_over_behind_a_pending_transaction(
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique
+) -> None:
+    """A pipeline that takes over a partition waits until a transaction on its offset has ended, and starts
+    behind it: the guard that aiokafka's own OffsetFetch lacks."""
+    topic, group = await make_topic(), unique("group")
+    await publish(kafka, [Message(topic, b"k", str(n).encode()) for n in range(5)])
+    pipeline = Pipeline(kafka, group_id=group, transactional_id=unique("heir"), topics=[topic])
+    async with _producer(kafka, unique("before")) as before:
+        await before.begin_transaction()
+        await before.send_offsets_to_transaction({TopicPartition(topic, 0): 3}, group)
+        starting = asyncio.create_task(pipeline.start())
+        done, _ = await asyncio.wait({starting}, timeout=0.7)
+        assert not done
+        await before.commit_transaction()
+        await starting
+    records = await pipeline.records(timeout_ms=5000)
+    await pipeline.stop()
+    assert [3, 4] == [record.offset for record in records]
+
+
+async def test_a_missing_topic_is_an_error(kafka: KafkaSettings, unique: Unique) -> None:
+    """A view of a topic that does not exist says so."""
+    settings = kafka.model_copy(update={"request_timeout_ms": 1000})
+    with pytest.raises(BrokerUnavailableError, match="topics exist"):
+        await View(settings, [unique("absent")]).start()
+
+
+async def test_topics_are_made_once_and_drift_is_told(kafka: KafkaSettings, unique: Unique) -> None:
+    """Creating topics again changes nothing; what differs from the specification is reported."""
+    name = unique("topic")
+    spec = TopicSpec(name, 2, "key", {"cleanup.policy": "compact", "retention.ms": "-1"})
+    assert [] == await ensure_topics(kafka, [spec])
+    assert [] == await ensure_topics(kafka, [spec])
+    other = TopicSpec(name, 3, "key", {"cleanup.policy": "delete", "retention.ms": "-1"})
+    expected = [Drift(name, "partitions", "3", "2"), Drift(name, "cleanup.policy", "delete", "compact")]
+    assert expected == await ensure_topics(kafka, [other])
+
+
+async def test_the_topics_of_the_design_exist_as_specified(kafka: KafkaSettings) -> None:
+    """All topics of the wire format can be created, twice, without drift."""
+    assert [] == await ensure_topics(kafka)
+    assert [] == await ensure_topics(kafka, TOPICS.values())
+
+
+async def test_publishing_into_nothing_fails_in_time() -> None:
+    """Without a broker, publishing fails with a code and says what to do."""
+    begun = time.monotonic()
+    with pytest.raises(BrokerUnavailableError) as caught:
+        await publish(KafkaSettings(bootstrap="127.0.0.1:1"), [Message("t", b"k", b"v")], timeout=2)
+    assert "not-published" == caught.value.code
+    assert "PROOFRAIL_KAFKA_BOOTSTRAP" in str(caught.value)
+    assert time.monotonic() - begun < 10
