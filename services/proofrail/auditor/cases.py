@@ -106,10 +106,7 @@ def _take_terminal(case: Case, value: bytes, now: float) -> None:
     if case.settled_by_prover:
         return
     try:
-        lines = split(value)
-        if len(lines) != 1:
-            raise MalformedError("malformed-record", f"a terminal record has one line, not {len(lines)}")
-        message = parse_object(lines[0])
+        message = parse_object(b" ".join(split(value)))
         if message.get("type") == "ProofFailure" and message.get("final") is not True:
             return
         case.terminal = message

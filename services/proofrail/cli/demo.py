@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
-import signal
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -19,16 +16,14 @@ from rich.status import Status
 from proofrail.cairo.risk_program import samples
 from proofrail.cli.client import Follower, followed, read_proposals
 from proofrail.cli.home import Home
-from proofrail.cli.leash import leashed
+from proofrail.cli.launch import LaunchedSystem
 from proofrail.cli.output import Exit, emit_line, note
 from proofrail.cli.settlement import Settled
 from proofrail.cli.table import DecisionTable
 from proofrail.messaging.settings import KafkaSettings
-from proofrail.wire.errors import ProofrailError, UnusableInputError
+from proofrail.wire.errors import UnusableInputError
 from proofrail.wire.topics import MAX_LINE
 
-_START_S = 240.0
-_STOP_S = 60.0
 _POLL_S = 0.1
 
 
@@ -38,10 +33,10 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
     home = Home(Path(tempfile.mkdtemp(prefix="proofrail-demo-")))
     console = Console(stderr=json, highlight=False)
     progress = _Progress(Console(stderr=True, highlight=False))
-    system = await _start(home, keep)
+    system = LaunchedSystem(home, leash=not keep)
     finished = False
     try:
-        await _until_ready(system, home, progress)
+        await system.start(progress.say)
         kafka = KafkaSettings(bootstrap=home.bootstrap())
         async with followed(kafka, values) as follower:
             console.print(f"{len(values)} proposals published to a fresh system\n")
@@ -55,57 +50,9 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
             note(f"Publish more: proofrail propose FILE --wait --home {home.root}")
             note(f"Stop it:      proofrail down --home {home.root}")
         else:
-            await _stop(system)
+            await system.stop()
             if not keep:
                 shutil.rmtree(home.root, ignore_errors=True)
-
-
-async def _start(home: Home, keep: bool) -> asyncio.subprocess.Process:
-    """The same `proofrail up` that users run, in a process of its own."""
-    env = {name: value for name, value in os.environ.items() if name != "PROOFRAIL_KAFKA_BOOTSTRAP"}
-    home.prepare()
-    with (home.root / "up.err").open("wb") as errors:
-        return await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "proofrail",
-            "up",
-            "--home",
-            str(home.root),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=errors,
-            env=env if keep else leashed(env),
-            start_new_session=True,
-        )
-
-
-async def _until_ready(system: asyncio.subprocess.Process, home: Home, progress: _Progress) -> None:
-    deadline = time.monotonic() + _START_S
-    while time.monotonic() < deadline:
-        state = home.running() or {}
-        if state.get("phase") == "ready":
-            return
-        progress.say(str(state.get("phase", "starting")))
-        if system.returncode is not None:
-            errors = (home.root / "up.err").read_text(errors="replace").strip()
-            raise ProofrailError("system-not-started", f"the system ended while starting:\n{errors[-4000:]}")
-        await asyncio.sleep(_POLL_S)
-    raise ProofrailError(
-        "system-not-started", f"the system was not ready after {_START_S:.0f} s", f"Its log: {home.log_file}"
-    )
-
-
-async def _stop(system: asyncio.subprocess.Process) -> None:
-    if system.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            system.send_signal(signal.SIGTERM)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_S):
-                await system.wait()
-                return
-        with contextlib.suppress(ProcessLookupError):
-            system.kill()
 
 
 async def _show(
@@ -129,7 +76,10 @@ async def _show(
                 else:
                     refused.append(settled)
                     table.row(settled, None)
-                    reused = settled.dead_letter is not None and settled.dead_letter["code"] == "proposal-id-reused"
+                    reused = (
+                        settled.dead_letter is not None
+                        and settled.dead_letter["code"] == "proposal-id-reused"
+                    )
                     if valid and not reused:
                         wrong.append(f"a valid proposal was dead-lettered: {settled.published.place}")
     seconds = time.monotonic() - started

@@ -40,10 +40,15 @@ def register(app: typer.Typer) -> None:
 
 def demo(
     proposals: Annotated[
-        Path | None, typer.Option(help="NDJSON proposals to publish instead of the samples", show_default=False)
+        Path | None,
+        typer.Option(help="NDJSON proposals to publish instead of the samples", show_default=False),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="One attestation a line on stdout, the rest on stderr")] = False,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the system and its data, and say where")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="One attestation a line on stdout, the rest on stderr")
+    ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the system and its data, and say where")
+    ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the decisions")] = 600.0,
 ) -> None:
     """Run the main job: proposals in, proven and audited decisions out.
@@ -91,8 +96,12 @@ def down(home: HomeOption = None) -> None:
 
 
 def propose(
-    file: Annotated[Path, typer.Argument(help="NDJSON proposals, one a line; - for standard input", allow_dash=True)],
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for attestations and dead letters and print them")] = False,
+    file: Annotated[
+        Path, typer.Argument(help="NDJSON proposals, one a line; - for standard input", allow_dash=True)
+    ],
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for attestations and dead letters and print them")
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="NDJSON on stdout (the default when piped)")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait with --wait")] = 300.0,
     home: HomeOption = None,
@@ -123,7 +132,9 @@ def kafka(
         from proofrail.messaging.embedded import EmbeddedKafka
 
         def progress(done: int, total: int) -> None:
-            stderr.print(f"fetching Kafka's jars: {done} of {total}", end="\r" if stderr.is_terminal else "\n")
+            stderr.print(
+                f"fetching Kafka's jars: {done} of {total}", end="\r" if stderr.is_terminal else "\n"
+            )
 
         stop = [False]
         signal.signal(signal.SIGTERM, lambda *_: stop.__setitem__(0, True))
@@ -179,6 +190,7 @@ def auditor() -> None:
     heed_leash()
     with command():
         from proofrail.auditor.app import run
+
         from proofrail.auditor.settings import AuditorSettings
 
         raise typer.Exit(run(_settings(AuditorSettings)))

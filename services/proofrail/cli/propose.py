@@ -13,7 +13,9 @@ from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import UnusableInputError
 
 
-async def run_propose(bootstrap: str, lines: Iterable[bytes], wait: bool, json: bool, timeout_s: float) -> Exit:
+async def run_propose(
+    bootstrap: str, lines: Iterable[bytes], wait: bool, json: bool, timeout_s: float
+) -> Exit:
     """Publish the proposals; returns the exit status."""
     kafka = KafkaSettings(bootstrap=bootstrap)
     values = read_proposals(lines)

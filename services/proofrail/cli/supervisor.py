@@ -104,7 +104,7 @@ class Supervisor:
             code = await service.process.wait()
             service.ready.clear()
             service.url = None
-            if self._stopping:
+            if self._is_stopping():
                 return
             service.restarts += 1
             if time.monotonic() - started > _HEALTHY_AFTER_S:
@@ -113,6 +113,9 @@ class Supervisor:
             self._log(service.name, entry)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _is_stopping(self) -> bool:
+        return self._stopping
 
     async def _read_log(self, service: ServiceProcess, process: asyncio.subprocess.Process) -> None:
         if process.stderr is None:
@@ -137,4 +140,3 @@ def _entry(raw: bytes) -> dict[str, Any]:
 
 def _describe(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-

@@ -29,7 +29,9 @@ def load_or_make_signer(path: Path, name: str, entropy: Callable[[int], bytes]) 
         return Signer.parse(path.read_text())
     except OSError as error:
         raise UnusableInputError(
-            "key-file", f"cannot read or write the key {path}: {error.strerror}", "Check path and permissions."
+            "key-file",
+            f"cannot read or write the key {path}: {error.strerror}",
+            "Check path and permissions.",
         ) from error
 
 

@@ -46,11 +46,14 @@ class Sealer:
 
         Raises PoisonError when the program does not take the batch: the batch is then tried in halves.
         """
-        trace = trace_run(self._spec, list(forms), program_input(list(forms)), clock=self._clock)
-        if trace.outcome != "completed":
+        trace = trace_run(
+            self._spec, forms, program_input(list(forms)), clock=self._clock, private_input=False
+        )
+        failure = trace.execution.failure
+        if failure is not None:
             raise PoisonError(
                 "run-failed",
-                f"the risk engine failed on this input: {trace.error_message}",
+                f"the risk engine failed on this input: {failure.message}",
                 "Report this proposal: valid proposals must not fail in the program.",
             )
         messages: list[Message] = []

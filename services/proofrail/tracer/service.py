@@ -79,10 +79,9 @@ class Tracer:
             ]
             for view in views:
                 await view.catch_up()
-            for reader, name in zip(
-                (self.pipeline, *views), ("proposals", "index", "proofs", "commitments"), strict=True
-            ):
-                self._context.watch(name, reader)
+            self._context.watch("proposals", self.pipeline)
+            for name, view in zip(("index", "proofs", "commitments"), views, strict=True):
+                self._context.watch(name, view)
             self._context.ready()
             await run_beside(self._take_proposals(views[0]), *views)
 
@@ -128,9 +127,7 @@ class Tracer:
         """Let proposals wait in Kafka until a run is settled."""
         self._window.changed.clear()
         async with self.pipeline.held():
-            waits = [
-                asyncio.create_task(event.wait()) for event in (self._window.changed, self._draining)
-            ]
+            waits = [asyncio.create_task(event.wait()) for event in (self._window.changed, self._draining)]
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
@@ -273,7 +270,11 @@ class Tracer:
         )
         self._add_letter(outbox, record.key, letter, record.traceparent)
         _log.warning(
-            "dead-letter", code=error.code, message=error.message, partition=record.partition, offset=record.offset
+            "dead-letter",
+            code=error.code,
+            message=error.message,
+            partition=record.partition,
+            offset=record.offset,
         )
 
     def _add_late_dead_letter(
@@ -349,7 +350,13 @@ def _readable(record: Record) -> list[object]:
     try:
         return [parse_message(line) for line in split(record.value)]
     except MalformedError as error:
-        _log.error("unreadable", topic=record.topic, partition=record.partition, offset=record.offset, code=error.code)
+        _log.error(
+            "unreadable",
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            code=error.code,
+        )
         return []
 
 

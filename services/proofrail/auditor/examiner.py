@@ -1,0 +1,145 @@
+"""What the auditor says about a case: signed reports, and attestations when everything holds.
+
+Pure but for the artifact store; the findings are those of proofrail.audit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from proofrail.artifacts.store import ArtifactStore
+from proofrail.audit.proof_audit import ProofAuditor
+
+from proofrail.audit.cairo_subject import RiskSubject
+from proofrail.audit.run_audit import RunAudit, audit_run
+from proofrail.audit.settings import RunPolicy
+from proofrail.auditor.cases import Case
+from proofrail.auditor.published import PublishedProposals
+from proofrail.cairo.risk_model import decide
+from proofrail.wire.canonical import canonical, sha256_hex
+from proofrail.wire.messages import (
+    Attestation,
+    AttestedAudit,
+    AttestedProof,
+    AuditReport,
+    Evidence,
+    Unchecked,
+    reason_names,
+)
+from proofrail.wire.signing import sign_message
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A signed message as it is published."""
+
+    message: AuditReport | Attestation
+    line: bytes
+
+    @property
+    def digest(self) -> str:
+        return sha256_hex(self.line)
+
+
+class Examiner:
+    """Examines cases against one program and one policy."""
+
+    def __init__(
+        self,
+        subject: RiskSubject,
+        policy: RunPolicy,
+        checkpoint_keys: Sequence[str],
+        proofs: ProofAuditor,
+        store: ArtifactStore,
+        key: Ed25519PrivateKey,
+    ) -> None:
+        self._subject = subject
+        self._policy = policy
+        self._checkpoint_keys = list(checkpoint_keys)
+        self._proofs = proofs
+        self._store = store
+        self._key = key
+
+    def examine_run(self, case: Case, published: PublishedProposals) -> RunAudit:
+        """Recompute the run and compare it with everything published of it; evidence goes to the store."""
+        lines = case.committed.lines if case.committed is not None else []
+        audit = audit_run(
+            commitments=lines,
+            events=case.event_stream,
+            subject=self._subject,
+            keys=self._checkpoint_keys,
+            policy=self._policy,
+            published=published.__contains__,
+        )
+        if audit.evidence is None:
+            return audit
+        ref = self._store.put(audit.evidence)
+        evidence = Evidence(digest=ref.digest, uri=ref.uri)
+        return replace(audit, report=audit.report.model_copy(update={"evidence": evidence}))
+
+    def never_sealed(self, case: Case) -> AuditReport:
+        """For records of a run whose seal has not come."""
+        missing = Unchecked(
+            part="seal",
+            code="not-sealed",
+            message="the run was never sealed: what was published of it cannot be checked",
+        )
+        return AuditReport(
+            run_id=case.run_id, subject="run", verdict="INDETERMINATE", checked=[], unchecked=[missing]
+        )
+
+    def sign(self, message: AuditReport | Attestation) -> Statement:
+        return Statement(message, canonical(sign_message(message.to_object(), self._key)))
+
+    def attest(self, case: Case, run_report: str, proof_report: str, timestamp_ns: int) -> list[Attestation]:
+        """An attestation for each allocation of a run whose run and proof were both found to match."""
+        audit = case.run_audit
+        terminal = case.terminal
+        if audit is None or audit.recomputed is None or terminal is None:
+            return []
+        proof = AttestedProof(
+            digest=terminal["digest"],
+            uri=terminal["uri"],
+            backend=terminal["backend"],
+            security_bits=terminal["security_bits"],
+            is_mock=terminal["is_mock"],
+        )
+        reports = AttestedAudit(run_report=run_report, proof_report=proof_report)
+        root = audit.recomputed.seal["root"]
+        return [
+            self._attestation(form, row, case.run_id, root, proof, reports, timestamp_ns)
+            for row, form in enumerate(audit.inputs)
+        ]
+
+    @staticmethod
+    def _attestation(
+        form: dict[str, Any],
+        row: int,
+        run_id: str,
+        root: str,
+        proof: AttestedProof,
+        reports: AttestedAudit,
+        timestamp_ns: int,
+    ) -> Attestation:
+        # The model's decision equals the program's output: examine_run compared them.
+        decision = decide(form)
+        return Attestation(
+            allocation_id=form["allocation_id"],
+            proposal_sha256=sha256_hex(canonical(form)),
+            approved=decision.verdict == 0,
+            verdict=decision.verdict,
+            reasons=reason_names(decision.verdict),  # type: ignore[arg-type]
+            protocols=[protocol["name"] for protocol in form["protocols"]],
+            risks=list(decision.risks),
+            recommended_bps=list(decision.recommended_bps),
+            proposed_bps=list(decision.proposed_bps),
+            run_id=run_id,
+            row=row,
+            root=root,
+            proof=proof,
+            audit=reports,
+            timestamp=timestamp_ns,
+        )

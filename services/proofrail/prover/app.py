@@ -1,0 +1,45 @@
+"""`proofrail prover`: put the prover together from its settings and run it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from proofrail.artifacts.store import ArtifactStore
+
+from proofrail.audit.cairo_subject import RiskSubject
+from proofrail.audit.settings import RunPolicy
+from proofrail.cairo import risk_program
+from proofrail.messaging.host import ServiceContext, run_service
+from proofrail.prover.job import JobLimits, ProvingJob
+from proofrail.prover.service import Prover
+from proofrail.prover.settings import ProverSettings
+from proofrail.proving.parameters import choose
+from proofrail.proving.policy import Policy
+from proofrail.proving.stwo import StwoBackend
+
+
+def run(settings: ProverSettings) -> int:
+    """Run the prover until SIGTERM; returns the exit status."""
+
+    async def main(context: ServiceContext) -> None:
+        subject = RiskSubject(risk_program.load())
+        backend = StwoBackend(choose(settings.min_security_bits))
+        await asyncio.to_thread(backend.preflight)
+        policy = Policy(
+            min_security_bits=settings.min_security_bits,
+            backends=(backend.name,),
+            program_hashes=(subject.method_id,),
+        )
+        job = ProvingJob(
+            subject,
+            RunPolicy(layout="small", spans="own", bits=16, block_items=256),
+            settings.checkpoint_keys.split(),
+            backend,
+            policy,
+            ArtifactStore(settings.store_url),
+            JobLimits(settings.max_attempts, settings.proof_timeout_s),
+            context.metrics,
+        )
+        await Prover(settings, job, context).work()
+
+    return run_service("prover", main, settings)

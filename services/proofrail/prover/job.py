@@ -1,0 +1,187 @@
+"""One sealed run, from its commitments to its terminal record: checked, proven, verified, stored.
+
+Nothing is proven that a registrar would regret: the run is executed again and its seal compared before any work,
+and the proof is verified before it is published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from proofrail.artifacts.store import ArtifactStore
+
+from proofrail.audit.cairo_subject import RiskSubject
+from proofrail.audit.run_audit import RunAudit, audit_run
+from proofrail.audit.settings import RunPolicy
+from proofrail.messaging.metrics import Metrics
+from proofrail.proving.backend import Backend, Progress, ProofResult
+from proofrail.proving.errors import RefusedProof
+from proofrail.proving.policy import Policy
+from proofrail.proving.statement import Expected
+from proofrail.wire.errors import PoisonError, ProofrailError, TransientError
+from proofrail.wire.messages import Proof, ProofFailure
+from proofrail.wire.runs import CommittedRun
+
+_FIRST_PAUSE_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class JobLimits:
+    """How often and how long a run is tried."""
+
+    attempts: int
+    timeout_s: float
+
+
+class ProvingJob:
+    """Settles runs with one backend under one policy."""
+
+    def __init__(
+        self,
+        subject: RiskSubject,
+        run_policy: RunPolicy,
+        checkpoint_keys: Sequence[str],
+        backend: Backend,
+        policy: Policy,
+        store: ArtifactStore,
+        limits: JobLimits,
+        metrics: Metrics,
+    ) -> None:
+        self._subject = subject
+        self._run_policy = run_policy
+        self._checkpoint_keys = list(checkpoint_keys)
+        self._backend = backend
+        self._policy = policy
+        self._store = store
+        self._limits = limits
+        self._metrics = metrics
+
+    async def settle(self, run: CommittedRun, draining: asyncio.Event) -> Proof | ProofFailure | None:
+        """The run's terminal record; None when `draining` came first and the run is handed back."""
+        attempts = 0
+        while not draining.is_set():
+            attempts += 1
+            try:
+                record = await self._unless(draining, self._prove(run))
+            except TransientError as error:
+                if attempts >= self._limits.attempts:
+                    return self._failure(run, error, attempts)
+                pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempts - 1))
+                _log.warning("proof-retry", code=error.code, message=error.message, again_in_s=pause)
+                self._metrics.retries.labels(reason=error.code).inc()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(draining.wait(), pause)
+            except ProofrailError as error:
+                return self._failure(run, error, attempts)
+            else:
+                return record
+        return None
+
+    async def _unless(self, draining: asyncio.Event, work: Coroutine[Any, Any, Proof]) -> Proof | None:
+        """The work's result; None, and the prover process ended, when draining comes first."""
+        task = asyncio.create_task(work)
+        drained = asyncio.create_task(draining.wait())
+        try:
+            await asyncio.wait({task, drained}, return_when=asyncio.FIRST_COMPLETED)
+            return await task if task.done() else None
+        finally:
+            drained.cancel()
+            task.cancel()
+            await asyncio.gather(task, drained, return_exceptions=True)
+
+    async def _prove(self, run: CommittedRun) -> Proof:
+        audit = await asyncio.to_thread(self._check, run)
+        output = audit.recomputed.output if audit.recomputed is not None else []
+        program = self._subject.program
+        arguments = json.dumps(self._subject.program_input(audit.inputs)).encode()
+        started = time.perf_counter()
+        with self._metrics.proving.labels(backend=self._backend.name).track_inprogress():
+            result = await self._backend.prove(
+                program.compiled, arguments, on_progress=_note, timeout=self._limits.timeout_s
+            )
+        seconds = time.perf_counter() - started
+        expected = Expected.of(program.words, program.builtins, output)
+        record = await asyncio.to_thread(self._publishable, run, result, expected)
+        self._metrics.proofs.labels(backend=self._backend.name, outcome="proof").inc()
+        self._metrics.proof_seconds.labels(backend=self._backend.name).observe(seconds)
+        self._metrics.proof_bytes.labels(backend=self._backend.name).observe(record.size)
+        _log.info("proven", seconds=round(seconds, 2), bytes=record.size, security_bits=record.security_bits)
+        return record
+
+    def _check(self, run: CommittedRun) -> RunAudit:
+        """Execute the run again. Raises PoisonError when it is not what its seal says, or too large."""
+        if run.fault is not None:
+            raise PoisonError(run.fault.code, f"the run's commitments cannot be read: {run.fault.message}")
+        audit = audit_run(
+            commitments=run.lines,
+            subject=self._subject,
+            keys=self._checkpoint_keys,
+            policy=self._run_policy,
+        )
+        found = audit.report.first_mismatch
+        if found is not None:
+            raise PoisonError(
+                "seal-mismatch", f"the run is not what its seal says: {found.message or found.kind}"
+            )
+        if audit.report.verdict != "MATCH" or audit.recomputed is None:
+            missing = ", ".join(part.part for part in audit.report.unchecked)
+            raise PoisonError(
+                "seal-unverifiable", f"the run could not be checked against its seal: {missing}"
+            )
+        if audit.recomputed.outcome != "completed":
+            raise PoisonError("run-failed", "the run failed in the VM: there is nothing to prove")
+        return audit
+
+    def _publishable(self, run: CommittedRun, result: ProofResult, expected: Expected) -> Proof:
+        """The proof verified, kept, and described by what its own bytes say."""
+        try:
+            verified = self._backend.verify(result.proof, expected, self._policy)
+        except RefusedProof as error:
+            raise PoisonError(
+                error.code, f"the prover made a proof that does not hold: {error.message}"
+            ) from error
+        ref = self._store.put(result.proof)
+        return Proof(
+            run_id=run.run_id,
+            backend=result.backend,
+            backend_version=result.backend_version,
+            method="stark",
+            is_mock=False,
+            statement=verified.statement.to_dict(),
+            parameters=verified.parameters,
+            security_bits=verified.security_bits,
+            digest=ref.digest,
+            size=ref.size,
+            uri=ref.uri,
+            identities=verified.statement.identities,
+            timings=result.timings,
+        )
+
+    def _failure(self, run: CommittedRun, error: ProofrailError, attempts: int) -> ProofFailure:
+        _log.error("proof-failed", code=error.code, message=error.message, attempts=attempts)
+        self._metrics.proofs.labels(backend=self._backend.name, outcome=error.code).inc()
+        return ProofFailure(
+            run_id=run.run_id,
+            backend=self._backend.name,
+            code=error.code,
+            message=error.message[:2000],
+            final=True,
+            attempts=attempts,
+        )
+
+
+def _note(progress: Progress) -> None:
+    if progress.seconds is None:
+        _log.info("proving", stage=progress.stage)
+    else:
+        _log.debug("proved-stage", stage=progress.stage, seconds=progress.seconds)

@@ -1,0 +1,143 @@
+"""The whole system: latency of a lone proposal, and decisions a second for a thousand at once.
+
+Beside each figure stands its limit in the same run: the bare prover program on the same run, the bare VM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.risk_program import program_input, risk_engine_artifact
+from proofrail.cairo.vm import run
+from proofrail.cli.client import followed
+from proofrail.cli.home import Home
+from proofrail.cli.launch import LaunchedSystem
+from proofrail.messaging.settings import KafkaSettings
+from proofrail.proving.locate import find
+from proofrail.wire.proposals import parse_proposal
+
+LONE = 5
+BURST = 1000
+
+
+def proposal(name: str, number: int) -> bytes:
+    """A valid proposal with two protocols and metrics, different for each number."""
+    protocols = [
+        {
+            "name": protocol,
+            "apy_bps": 500 + (number * 37 + shift) % 2000,
+            "proposed_bps": share,
+            "metrics": {
+                "utilization_bps": (number * 101 + shift) % 10001,
+                "volatility_bps": (number * 53 + shift) % 10001,
+                "liquidity": number % 4,
+                "audit_score": (number * 7 + shift) % 101,
+                "age_days": (number * 13 + shift) % 2000,
+            },
+        }
+        for protocol, share, shift in (("jediswap", 4500, 0), ("ekubo", 5500, 11))
+    ]
+    return json.dumps(
+        {"v": 1, "type": "AllocationProposal", "allocation_id": f"{name}-{number}", "protocols": protocols}
+    ).encode()
+
+
+def forms(values: list[bytes]) -> list[dict[str, Any]]:
+    return [parse_proposal(value).normal_form() for value in values]
+
+
+def bare_prover(values: list[bytes]) -> float:
+    """Seconds of the prover program alone on the run of these proposals."""
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Path(folder) / "inputs.json"
+        inputs.write_text(json.dumps(program_input(forms(values))))
+        started = time.perf_counter()
+        subprocess.run(
+            [
+                str(find()),
+                "prove",
+                "--program",
+                str(risk_engine_artifact()),
+                "--input",
+                str(inputs),
+                "--out",
+                str(Path(folder) / "proof"),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        return time.perf_counter() - started
+
+
+def bare_vm(values: list[bytes]) -> float:
+    program = CairoProgram.load(risk_engine_artifact())
+    arguments = program_input(forms(values))
+    started = time.perf_counter()
+    run(program, arguments, "small", None, private_input=False)
+    return time.perf_counter() - started
+
+
+async def _settle(kafka: KafkaSettings, values: list[bytes]) -> tuple[float, float, int]:
+    """Seconds to the last run report and to the last attestation, and the number of runs."""
+    started = time.monotonic()
+    reported = 0.0
+    async with followed(kafka, values) as follower:
+        settling = asyncio.create_task(_drain(follower))
+        while not settling.done():
+            runs = follower.settlement.runs.values()
+            if runs and all("run" in facts.verdicts for facts in runs) and not reported:
+                reported = time.monotonic() - started
+            await asyncio.sleep(0.001)
+        await settling
+        assert not follower.settlement.pending
+        return reported, time.monotonic() - started, len(follower.settlement.runs)
+
+
+async def _drain(follower: Any) -> None:
+    async for settled in follower.results(600):
+        assert settled.attestation is not None, settled.dead_letter
+
+
+async def _measure() -> None:
+    with tempfile.TemporaryDirectory(prefix="proofrail-bench-") as folder:
+        system = LaunchedSystem(Home(Path(folder)))
+        await system.start()
+        try:
+            kafka = KafkaSettings(bootstrap=system.home.bootstrap())
+            reports, attestations, bares = [], [], []
+            for number in range(LONE):
+                values = [proposal("lone", number)]
+                reported, attested, _ = await _settle(kafka, values)
+                reports.append(reported)
+                attestations.append(attested)
+                bares.append(bare_prover(values))
+            bare = statistics.median(bares)
+            print(
+                f"lone proposal, publish → run report     p50 {statistics.median(reports) * 1000:7.0f} ms   (mark 150 ms)"
+            )
+            print(
+                f"lone proposal, publish → attestation    p50 {statistics.median(attestations):7.2f} s    "
+                f"bare prover {bare:.2f} s, ratio {statistics.median(attestations) / bare:.2f}   (mark 1.15)"
+            )
+            values = [proposal("burst", number) for number in range(BURST)]
+            _, seconds, runs = await _settle(kafka, values)
+            vm, prover = bare_vm(values), bare_prover(values)
+            print(
+                f"{BURST} proposals at once: {seconds:.1f} s in {runs} proofs = {BURST / seconds:.0f} decisions/s "
+                f"  (mark 100/s); bare prover on one run of all {prover:.1f} s ({100 * prover / seconds:.0f} %), "
+                f"bare VM {vm:.2f} s ({100 * vm / seconds:.1f} %)"
+            )
+        finally:
+            await system.stop()
+
+
+def main() -> None:
+    asyncio.run(_measure())
