@@ -146,3 +146,11 @@ class Committer:
 
     def finish(self) -> list[bytes]:
         """The last block where it is a partial one, then the seal's core."""
+
+def verify_stwo(proof: bytes) -> str:
+    """Verify a stwo proof as the prover program encodes it; JSON of everything it states: variant,
+    preprocessed_root, config, program, program_hash_blake, output, segments, initial_state, final_state.
+
+    What was to be proven, and how secure is enough, is for the caller to check
+    (`proofrail.proving.verifier`). Raises NativeError `proof-malformed`, `proof-structure`, `proof-refused`.
+    """

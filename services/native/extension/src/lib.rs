@@ -18,11 +18,14 @@ mod failure;
 mod functions;
 mod json;
 mod memory;
+mod pipeline;
 mod program;
+mod roots;
 mod run;
 mod spans;
 mod stream;
 mod types;
+mod verify;
 
 use pyo3::prelude::*;
 
@@ -40,4 +43,6 @@ mod native {
     use crate::run::Run;
     #[pymodule_export]
     use crate::stream::EventStream;
+    #[pymodule_export]
+    use crate::verify::verify_stwo;
 }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use stwo::core::fields::qm31::SecureField;
-use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo::core::pcs::quotients::CommitmentSchemeProof;
+use stwo::core::vcs_lifted::blake2_merkle::Blake2sMerkleHasher;
 use stwo_cairo_common::preprocessed_columns::preprocessed_trace::PreProcessedTraceVariant;
 
 use super::Proof;
@@ -51,7 +51,11 @@ fn config(proof: &Proof) -> Result<(), Fault> {
         && (1..=10).contains(&fri.fold_step)
         && fri.log_last_layer_degree_bound <= 10
         && (20..=30).contains(&lifting);
-    if sane { Ok(()) } else { Err(refuse(format!("parameters out of range: {config:?}"))) }
+    if sane {
+        Ok(())
+    } else {
+        Err(refuse(format!("parameters out of range: {config:?}")))
+    }
 }
 
 fn trees(proof: &CommitmentSchemeProof<Blake2sMerkleHasher>) -> Result<(), Fault> {
@@ -62,7 +66,9 @@ fn trees(proof: &CommitmentSchemeProof<Blake2sMerkleHasher>) -> Result<(), Fault
         proof.queried_values.len(),
     ];
     if counts != [TREES; 4] {
-        return Err(refuse(format!("{TREES} commitment trees are expected, not {counts:?}")));
+        return Err(refuse(format!(
+            "{TREES} commitment trees are expected, not {counts:?}"
+        )));
     }
     // The length is stored twice, and the degree check reads the one that the prover may choose.
     let poly = json(&proof.fri_proof.last_layer_poly)?;
@@ -86,9 +92,9 @@ fn claims(proof: &Proof) -> Result<(), Fault> {
         }
         check_log_sizes(name, component)?;
     }
-    let unknown = claim
-        .iter()
-        .find(|(name, value)| !interaction.contains_key(*name) && name.as_str() != "public_data" && !value.is_null());
+    let unknown = claim.iter().find(|(name, value)| {
+        !interaction.contains_key(*name) && name.as_str() != "public_data" && !value.is_null()
+    });
     match unknown {
         Some((name, _)) => Err(refuse(format!("{name} has no lookup sums"))),
         None => Ok(()),
@@ -97,7 +103,11 @@ fn claims(proof: &Proof) -> Result<(), Fault> {
 
 fn check_log_sizes(name: &str, component: &Value) -> Result<(), Fault> {
     let single = component.get("log_size").into_iter();
-    let several = component.get("big_log_sizes").and_then(Value::as_array).into_iter().flatten();
+    let several = component
+        .get("big_log_sizes")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
     for log_size in single.chain(several) {
         if log_size.as_u64().is_none_or(|log| log > MAX_LOG_ROWS) {
             return Err(refuse(format!("{name} has 2^{log_size} rows")));
@@ -109,9 +119,10 @@ fn check_log_sizes(name: &str, component: &Value) -> Result<(), Fault> {
 /// Likewise this sum is read by the lookup check but is neither bound by the transcript nor
 /// compared with the parts of which it is the sum.
 fn memory_sums(proof: &Proof) -> Result<(), Fault> {
-    let (Some(claim), Some(sums)) =
-        (&proof.claim.memory_id_to_big, &proof.interaction_claim.memory_id_to_big)
-    else {
+    let (Some(claim), Some(sums)) = (
+        &proof.claim.memory_id_to_big,
+        &proof.interaction_claim.memory_id_to_big,
+    ) else {
         return Err(refuse("memory_id_to_big is missing"));
     };
     if claim.big_log_sizes.is_empty() || claim.big_log_sizes.len() != sums.big_claimed_sums.len() {
@@ -134,7 +145,9 @@ fn segments(proof: &Proof) -> Result<(), Fault> {
         return Err(refuse("the program is shorter than its own prologue"));
     }
     if start != data.final_state.ap.0 {
-        return Err(refuse("the output segment does not begin where its words are read"));
+        return Err(refuse(
+            "the output segment does not begin where its words are read",
+        ));
     }
     if stop.checked_sub(start).map(|cells| cells as usize) != Some(memory.output.len()) {
         return Err(refuse("the output segment has another length than the output"));

@@ -1,0 +1,104 @@
+"""What every proving backend offers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from proofrail.proving.policy import Policy
+from proofrail.proving.statement import Expected, Statement
+
+
+@dataclass(frozen=True)
+class Progress:
+    """A stage of proving began (`seconds` None) or ended."""
+
+    stage: str
+    seconds: float | None
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one proof can take: steps of the run as executed, and instances of builtins by name."""
+
+    max_steps: int
+    max_instances: dict[str, int]
+    max_output_words: int
+
+    def exceeded(self, n_steps: int, instances: dict[str, int], output_words: int) -> str | None:
+        """What is too much, in words; None when a run of this size can be proven."""
+        if n_steps > self.max_steps:
+            return f"{n_steps} steps are more than the {self.max_steps} of one proof"
+        if output_words > self.max_output_words:
+            return f"{output_words} output words are more than the {self.max_output_words} of one proof"
+        for builtin, limit in self.max_instances.items():
+            if instances.get(builtin, 0) > limit:
+                return f"{instances[builtin]} uses of {builtin} are more than the {limit} of one proof"
+        return None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A proof that holds, and what it says of itself."""
+
+    statement: Statement
+    security_bits: int
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class ProofResult:
+    """A proof just made. `timings`: milliseconds by stage; `n_steps`: steps of the proven run, unpadded."""
+
+    proof: bytes = field(repr=False)
+    backend: str
+    backend_version: str
+    security_bits: int
+    parameters: dict[str, Any]
+    output: tuple[int, ...] = field(repr=False)
+    n_steps: int
+    timings: dict[str, int]
+    peak_memory_bytes: int
+
+
+class Backend(Protocol):
+    """Proves runs and checks proofs. Proofs are made in a process of their own that ends with its caller."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def version(self) -> str:
+        """The version of the prover, as published."""
+
+    def preflight(self) -> None:
+        """Checks that the prover is there and runs on this host, before any work is taken.
+
+        Raises TransientError `prover-missing`, `prover-wrong-host`, `prover-broken`.
+        """
+
+    async def prove(
+        self,
+        program: bytes,
+        program_input: bytes,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 -- it ends a process, not only a wait
+        memory_limit: int | None = None,
+    ) -> ProofResult:
+        """Proves the run of a compiled program on an input file (JSON).
+
+        Raises PoisonError (the same work would fail again) or TransientError. Cancelling ends the prover.
+        """
+
+    def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified:
+        """Checks a proof against what was to be proven and against the policy.
+
+        Raises RefusedProof `proof-…`, PolicyError `policy-…`.
+        """

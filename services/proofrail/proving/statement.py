@@ -1,0 +1,90 @@
+"""What was to be proven, and what a proof states."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from proofrail.proving.identities import identities, program_hash
+from proofrail.wire.canonical import canonical, felt_hex, sha256_hex
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a proof must state: the program's words, its builtins in the order of `main`, the output."""
+
+    words: tuple[int, ...]
+    builtins: tuple[str, ...]
+    output: tuple[int, ...]
+
+    @classmethod
+    def of(cls, words: Sequence[int], builtins: Sequence[str], output: Sequence[int]) -> Expected:
+        return cls(tuple(words), tuple(builtins), tuple(output))
+
+    @cached_property
+    def program_hash(self) -> str:
+        return felt_hex(program_hash(self.words))
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A builtin's memory, addresses from `begin` to before `end`."""
+
+    builtin: str
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class State:
+    pc: int
+    ap: int
+    fp: int
+
+
+@dataclass(frozen=True)
+class Statement:
+    """What a proof states about the run that was proven, which has the prover's own layout (design section
+    2: its addresses and states are not those of the traced run; its program and output are)."""
+
+    words: tuple[int, ...]
+    output: tuple[int, ...]
+    segments: tuple[Segment, ...]
+    initial_state: State
+    final_state: State
+
+    @property
+    def builtins(self) -> tuple[str, ...]:
+        return tuple(segment.builtin for segment in self.segments)
+
+    @cached_property
+    def program_hash(self) -> str:
+        return felt_hex(program_hash(self.words))
+
+    @property
+    def identities(self) -> dict[str, str]:
+        """A Proof's `identities`."""
+        return identities(self.words, self.output)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A Proof's `statement`. The output itself, which may be longer than a line, stands in it by count
+        and digest, as in TraceEnd."""
+        return {
+            "program_hash": self.program_hash,
+            "program_words": len(self.words),
+            "output_count": len(self.output),
+            "output_sha256": output_sha256(self.output),
+            "segments": [
+                {"builtin": segment.builtin, "begin": segment.begin, "end": segment.end}
+                for segment in self.segments
+            ],
+            "initial_state": vars(self.initial_state),
+            "final_state": vars(self.final_state),
+        }
+
+
+def output_sha256(output: Sequence[int]) -> str:
+    """SHA-256 of the canonical array of output felts (design section 5, TraceEnd)."""
+    return sha256_hex(canonical([felt_hex(felt) for felt in output]))

@@ -1,0 +1,173 @@
+"""Checks a stwo proof: by the native verifier, and then all that a verifier cannot know."""
+
+from __future__ import annotations
+
+import json
+from itertools import zip_longest
+from typing import Any
+
+from proofrail._native import NativeError, verify_stwo
+from proofrail.proving.backend import Verified
+from proofrail.proving.errors import RefusedProof
+from proofrail.proving.parameters import StwoParameters
+from proofrail.proving.policy import Policy
+from proofrail.proving.roots import VARIANT, known_root
+from proofrail.proving.statement import Expected, Segment, State, Statement
+from proofrail.wire.canonical import felt_hex, parse_felt
+
+NAME = "stwo"
+LAYOUT = "all_cairo_stwo"
+
+MAX_PROOF_BYTES = 16 << 20
+"""A proof of the largest batch stays below 4 MiB."""
+
+# Cells of memory per use.
+_CELLS = {
+    "pedersen": 3,
+    "range_check": 1,
+    "ecdsa": 2,
+    "bitwise": 5,
+    "ec_op": 7,
+    "keccak": 16,
+    "poseidon": 6,
+    "range_check96": 1,
+    "add_mod": 7,
+    "mul_mod": 7,
+}
+_UNPROVEN = ("ecdsa", "keccak")
+
+
+def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
+    """Checks that `proof` proves `expected`, well enough for `policy`.
+
+    Raises RefusedProof: `proof-malformed`, `proof-structure`, `proof-refused` (by the native verifier),
+    `proof-too-large`, `proof-tables` (another variant or root of the fixed tables), `proof-salt`,
+    `proof-program`, `proof-builtins`, `proof-segments`, `proof-states`, `proof-output`.
+    Raises PolicyError: `policy-…`.
+    """
+    facts = _facts(proof)
+    config = facts["config"]
+    parameters = StwoParameters.of(config)
+    _check_tables(facts, parameters)
+    if config["channel_salt"] != 0:
+        raise RefusedProof("proof-salt", "the prover did not start the transcript as agreed")
+    statement = _statement(facts)
+    policy.check(
+        backend=NAME,
+        security_bits=parameters.security_bits,
+        layout=LAYOUT,
+        program_hash=statement.program_hash,
+    )
+    parameters.check()
+    _check_statement(statement, expected)
+    return Verified(
+        statement=statement,
+        security_bits=parameters.security_bits,
+        parameters=published_parameters(parameters, config["lifting_log_size"]),
+    )
+
+
+def published_parameters(parameters: StwoParameters, lifting_log_size: int) -> dict[str, Any]:
+    """A Proof's `parameters`."""
+    return {
+        **vars(parameters),
+        "lifting_log_size": lifting_log_size,
+        "variant": VARIANT,
+        "layout": LAYOUT,
+        "preprocessed_root": known_root(parameters.log_blowup, lifting_log_size) or "",
+    }
+
+
+def _facts(proof: bytes) -> dict[str, Any]:
+    if len(proof) > MAX_PROOF_BYTES:
+        raise RefusedProof("proof-too-large", f"{len(proof)} bytes are more than any proof of ours has")
+    try:
+        facts: dict[str, Any] = json.loads(verify_stwo(proof))
+    except NativeError as error:
+        code, message = error.args
+        raise RefusedProof(code, message) from error
+    return facts
+
+
+def _check_tables(facts: dict[str, Any], parameters: StwoParameters) -> None:
+    lifting = facts["config"]["lifting_log_size"]
+    known = known_root(parameters.log_blowup, lifting)
+    if facts["variant"] != VARIANT or known is None:
+        raise RefusedProof(
+            "proof-tables",
+            f"fixed tables {facts['variant']} with blow-up 2^{parameters.log_blowup} and size 2^{lifting} "
+            "are not in use",
+        )
+    if facts["preprocessed_root"] != known:
+        raise RefusedProof(
+            "proof-tables", f"the proof rests on fixed tables of its own, root {facts['preprocessed_root']}"
+        )
+
+
+def _statement(facts: dict[str, Any]) -> Statement:
+    return Statement(
+        words=tuple(map(parse_felt, facts["program"])),
+        output=tuple(map(parse_felt, facts["output"])),
+        segments=tuple(Segment(**segment) for segment in facts["segments"]),
+        initial_state=State(**facts["initial_state"]),
+        final_state=State(**facts["final_state"]),
+    )
+
+
+def _check_statement(statement: Statement, expected: Expected) -> None:
+    _same_felts("proof-program", "program word", statement.words, expected.words)
+    if statement.builtins != expected.builtins:
+        raise RefusedProof(
+            "proof-builtins",
+            f"the proof gives the program the builtins {', '.join(statement.builtins)}, "
+            f"not {', '.join(expected.builtins)}",
+        )
+    _check_states(statement)
+    _check_segments(statement)
+    _same_felts("proof-output", "output word", statement.output, expected.output)
+
+
+def _check_states(statement: Statement) -> None:
+    initial, final = statement.initial_state, statement.final_state
+    # The program lies at 1, then the two cells of the first call frame.
+    execution = len(statement.words) + 3
+    expected_initial = State(pc=1, ap=execution, fp=execution)
+    if initial != expected_initial or final.pc != 5 or final.fp != execution or final.ap < execution:
+        raise RefusedProof("proof-states", f"the run went from {initial} to {final}")
+
+
+def _check_segments(statement: Statement) -> None:
+    """Segments follow one another from the end of the execution, hold whole uses, and the unproven are
+    empty."""
+    reached = statement.final_state.ap
+    for segment in statement.segments:
+        size = segment.end - segment.begin
+        whole = size >= 0 and size % _CELLS.get(segment.builtin, 1) == 0
+        unproven = segment.builtin in _UNPROVEN and size > 0
+        if segment.begin < reached or not whole or unproven:
+            raise RefusedProof(
+                "proof-segments",
+                f"the segment of {segment.builtin} is {segment.begin} to {segment.end}, after {reached}",
+            )
+        reached = segment.end
+    output = statement.segments[0]
+    if output.end - output.begin != len(statement.output):
+        raise RefusedProof("proof-segments", "the output segment has another length than the output")
+
+
+def _same_felts(code: str, what: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if found == expected:
+        return
+    for index, (left, right) in enumerate(zip_longest(found, expected)):
+        if left != right:
+            raise RefusedProof(
+                code,
+                f"{what} {index} is {_shown(left)} in the proof, {_shown(right)} was expected",
+                index=index,
+                proven=_shown(left),
+                expected=_shown(right),
+            )
+
+
+def _shown(felt: int | None) -> str:
+    return "missing" if felt is None else felt_hex(felt)
