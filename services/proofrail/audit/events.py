@@ -18,9 +18,23 @@ from proofrail.audit.subject import Recomputed
 from proofrail.audit.values import ABSENT
 from proofrail.wire.canonical import JsonObject, parse_object
 from proofrail.wire.errors import MalformedError
+from proofrail.wire.topics import MAX_LINE
 
 Events = Callable[[], Iterator[bytes]]
 """Opens claimed events anew, as NDJSON lines. The iterator may raise MalformedError (`line-too-long`)."""
+
+
+def events_in(values: Sequence[bytes]) -> Events:
+    """The events in consecutive NDJSON values, such as the records of a run on trace.events.v1."""
+
+    def lines() -> Iterator[bytes]:
+        for value in values:
+            for line in value.removesuffix(b"\n").split(b"\n") if value else ():
+                if len(line) > MAX_LINE:
+                    raise MalformedError("line-too-long", f"a line has more than {MAX_LINE} bytes")
+                yield line
+
+    return lines
 
 
 @dataclass

@@ -108,14 +108,16 @@ def from_difference(
     line: int | None = None,
     path: str | None = None,
     more: dict[str, Any] | None = None,
+    truth: str = "the run recomputed from its inputs",
 ) -> Finding:
-    """A finding about one member; `what` names the line in words, such as `item 7 (TileEnd)`."""
+    """A finding about one member; `what` names the line in words, such as `item 7 (TileEnd)`, `truth` what
+    it was compared with."""
     if difference.claimed is ABSENT:
         message = f"{what} lacks the member {difference.member}"
     elif difference.expected is ABSENT:
         message = f"{what} has the member {difference.member}, which does not belong there"
     else:
-        message = f"{what} has another {difference.member} than the run recomputed from its inputs"
+        message = f"{what} has another {difference.member} than {truth}"
     return Finding(
         kind or difference.kind,
         where,

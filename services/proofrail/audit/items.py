@@ -6,7 +6,7 @@ not parsed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -81,12 +81,6 @@ def first_item_difference(
         if comparison.difference is not None:
             return ItemDifference(item, recomputed, event, comparison.difference), unknown
         item += 1
-
-
-def lines_of(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines of consecutive NDJSON values, without their line feeds."""
-    for chunk in chunks:
-        yield from chunk.removesuffix(b"\n").split(b"\n") if chunk else ()
 
 
 def _value_at(event: JsonObject, pointer: str) -> Any:

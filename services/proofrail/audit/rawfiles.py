@@ -120,7 +120,7 @@ class RawFiles:
     def _item(self, kind: str, block: int) -> int | None:
         steps = -(-len(self.recomputed.trace) // (STEP_BYTES * STEPS_PER_BLOCK))
         cells = -(-len(self.recomputed.memory) // (CELL_BYTES * CELLS_PER_BLOCK))
-        if block >= (steps if kind == "StepBlock" else cells):
+        if self.recomputed.outcome != "completed" or block >= (steps if kind == "StepBlock" else cells):
             return None
         first_raw = self.recomputed.items - 1 - steps - cells
         return first_raw + block if kind == "StepBlock" else first_raw + steps + block

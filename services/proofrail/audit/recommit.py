@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from proofrail._native import Committer, NativeError
-
 from proofrail.wire.canonical import JsonObject, parse_object
 from proofrail.wire.errors import MalformedError
 

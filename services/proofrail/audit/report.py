@@ -24,7 +24,7 @@ RUN_PARTS: Final = (
 )
 """The parts of a run, in the order in which they are checked."""
 
-PROOF_PARTS: Final = ("message", "blob", "backend", "statement", "policy", "verification")
+PROOF_PARTS: Final = ("message", "blob", "verification", "policy", "statement", "provenance")
 """The parts of a proof, in the order in which they are checked."""
 
 _NOT_GIVEN: Final = {
@@ -32,6 +32,7 @@ _NOT_GIVEN: Final = {
     "events": "the events are not at hand; the blocks and the root bind them",
     "trace.bin": "not at hand; the StepBlocks bind its steps",
     "memory.bin": "not at hand; the MemoryBlocks bind its cells",
+    "provenance": "no proof tells the prover's version, its method and its timings; nothing rests on them",
     "output": "there is no independent model of this program, or the run failed",
 }
 _SILENT: Final = frozenset({"trace.bin", "memory.bin"})

@@ -19,7 +19,7 @@ from proofrail.audit.arithmetic import check_arithmetic
 from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
 from proofrail.audit.claims import ClaimedLine, Claims, read_claims
 from proofrail.audit.events import Events, EventsResult, check_events, first_event, path_at
-from proofrail.audit.findings import Finding, FoundError, Notes, Where
+from proofrail.audit.findings import Finding, FoundError, Notes, Verdict, Where
 from proofrail.audit.items import UNKNOWN_KEPT
 from proofrail.audit.raw import Buffer
 from proofrail.audit.rawfiles import RawFiles
@@ -52,6 +52,10 @@ class RunAudit:
     inputs: list[JsonObject]
     recomputed: Recomputed | None
     evidence: bytes | None
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.report.verdict
 
 
 @dataclass
@@ -174,7 +178,7 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
 def _execute(
     case: _Case, seal: ClaimedLine, subject: Subject, settings: Settings, policy: RunPolicy
 ) -> Recomputed:
-    claim = Claim(seal.members.get("outcome"), seal.members.get("n_steps"))
+    claim = Claim(*(seal.members.get(name) for name in ("outcome", "n_steps", "root")))
     try:
         return subject.recompute(settings, case.inputs, claim, policy.max_steps)
     except ProofrailError as error:

@@ -27,6 +27,7 @@ LAYOUTS: Final = (
     "recursive_with_poseidon",
     "all_solidity",
     "all_cairo",
+    "all_cairo_stwo",
     "starknet_with_keccak",
 )
 SPANS: Final = ("own", "all")

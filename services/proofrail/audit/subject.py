@@ -40,11 +40,12 @@ class Recomputed:
 class Claim:
     """What is claimed about how a run ended: decides the step limit it is executed again with.
 
-    `error_codes` are those of its failure events, in order; None when the events are not at hand.
+    The values are as published: nothing is known of their types.
     """
 
     outcome: object
     n_steps: object
+    root: object
 
 
 class Subject(Protocol):

@@ -10,10 +10,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeAlias, get_args
 
 from proofrail.wire.events import EVENT_TYPES, VOLATILE
-from proofrail.wire.messages import CommitmentBlock, CommitmentSeal, Input
+from proofrail.wire.messages import CommitmentBlock, CommitmentSeal, Input, Proof
 from proofrail.wire.model import Part
 
-__all__ = ["BLOCK_MEMBERS", "INPUT_MEMBERS", "SEAL_MEMBERS", "VOLATILE", "Members", "event_members"]
+__all__ = [
+    "BLOCK_MEMBERS",
+    "INPUT_MEMBERS",
+    "PROOF_MEMBERS",
+    "SEAL_MEMBERS",
+    "VOLATILE",
+    "Members",
+    "event_members",
+]
 
 Members: TypeAlias = Mapping[str, "Members | None"]
 """Defined names; the value has the names inside where the member is an object with defined members, else
@@ -40,6 +48,7 @@ _EVENTS: Final[Mapping[str, Members]] = {name: _members(model) for name, model i
 INPUT_MEMBERS: Final = _members(Input)
 BLOCK_MEMBERS: Final = _members(CommitmentBlock)
 SEAL_MEMBERS: Final = _members(CommitmentSeal)
+PROOF_MEMBERS: Final = _members(Proof)
 
 
 def event_members(event_type: str) -> Members:

@@ -19,21 +19,19 @@ _PIECE: Final = 1 << 18
 def commit(
     events: Annotated[str, typer.Argument(metavar="EVENTS|-", help="NDJSON file, or - for stdin.")],
     run_id: Annotated[str, typer.Option(help="The run's id: it goes into the commitment.", metavar="ID")],
-    bits: Annotated[
-        int, typer.Option(min=1, max=MAX_BITS, help="Width of a packed value.")
-    ] = DEFAULT_BITS,
+    bits: Annotated[int, typer.Option(min=1, max=MAX_BITS, help="Width of a packed value.")] = DEFAULT_BITS,
     block_items: Annotated[
         int, typer.Option(min=1, max=2**53 - 1, help="Items in a full block.")
     ] = DEFAULT_BLOCK_ITEMS,
 ) -> None:
     """Commit to an event stream: its blocks and seal go to stdout.
 
-    Any JSON objects are accepted as events, one on a line; nothing but the normative text (schemas/trace-v1.md,
-    section 6) is applied to them, so this checks anybody's arithmetic. Memory does not grow with the input, and each
-    block is written as soon as its last event has been read.
+    Any JSON objects are accepted as events, one on a line; nothing but the normative text
+    (schemas/trace-v1.md, section 6) is applied to them, so this checks anybody's arithmetic. Memory does
+    not grow with the input, and each block is written as soon as its last event has been read.
 
-    A line that breaks the wire format ends the command with status 2: its number and a code go to stderr, and what is
-    on stdout by then is complete blocks, never a seal.
+    A line that breaks the wire format ends the command with status 2: its number and a code go to stderr,
+    and what is on stdout by then is complete blocks, never a seal.
 
     \b
     Examples:

@@ -1,10 +1,10 @@
 """A run as a folder of files: what `proofrail trace` writes and `audit`, `prove` and `verify` read.
 
-    events.ndjson        trace events
-    commitments.ndjson   inputs, blocks, seal; written last, so a folder that has it is whole
-    program.json         the compiled program, byte for byte
-    tracer.vkey          the public key that the checkpoint verifies with
-    trace.bin  memory.bin  public_input.json  private_input.json     what Stone reads; not of a failed run
+events.ndjson        trace events
+commitments.ndjson   inputs, blocks, seal; written last, so a folder that has it is whole
+program.json         the compiled program, byte for byte
+tracer.vkey          the public key that the checkpoint verifies with
+trace.bin  memory.bin  public_input.json  private_input.json     what Stone reads; not of a failed run
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _RUN_FILES: Final = (EVENTS, PROGRAM, VKEY, TRACE, MEMORY, PUBLIC_INPUT, PRIVATE
 class RunFolderWriter:
     """Writes a run's files beside their place and moves them there together: readers never see half a run.
 
-    Files of an earlier run in the folder that the new run does not have are removed, so that a folder never mixes two
-    runs; other files are left alone.
+    Files of an earlier run in the folder that the new run does not have are removed, so that a folder never
+    mixes two runs; other files are left alone.
     """
 
     def __init__(self, folder: Path) -> None:

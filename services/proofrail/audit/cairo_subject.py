@@ -1,0 +1,149 @@
+"""Cairo programs as subjects of an audit: the risk engine with its batch of proposals, any other with one
+input.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+from proofrail.audit.settings import Settings
+from proofrail.audit.subject import Claim, Recomputed
+from proofrail.cairo import risk_model, risk_program
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
+from proofrail.wire.canonical import JsonObject, canonical, parse_object
+from proofrail.wire.errors import InvalidProposalError, UnusableInputError
+from proofrail.wire.proposals import parse_proposal
+
+NATURAL_STEPS: Final = 1 << 24
+"""Steps that a run is given where neither the auditor's policy nor the claim says how many it may take."""
+
+
+class CairoSubject:
+    """A program other than the risk engine: one object, handed to its hints as it is."""
+
+    input_fault = "inputs"
+
+    def __init__(self, program: CairoProgram) -> None:
+        self.program = program
+
+    @property
+    def method_id(self) -> str:
+        return self.program.method_id
+
+    @property
+    def artifact_sha256(self) -> str:
+        return self.program.artifact_sha256
+
+    def check_input(self, value: JsonObject) -> None:
+        del value
+
+    def program_input(self, inputs: Sequence[JsonObject]) -> Mapping[str, object]:
+        """What the program's hints read, from all inputs of a run. Raises UnusableInputError
+        (`inputs-count`).
+        """
+        if len(inputs) != 1:
+            raise UnusableInputError(
+                "inputs-count",
+                f"the run has {len(inputs)} inputs; a program other than the risk engine takes one",
+            )
+        return inputs[0]
+
+    def expected_output(self, inputs: Sequence[JsonObject]) -> list[int] | None:
+        del inputs
+        return None
+
+    def location(self, pc: int) -> tuple[str, int, str] | None:
+        return self.program.location(pc)
+
+    def recompute(
+        self, settings: Settings, inputs: Sequence[JsonObject], claim: Claim, max_steps: int | None
+    ) -> Recomputed:
+        """Execute again.
+
+        Where the policy sets the step limit, that is the limit. Otherwise the limit under which a failed
+        run was made is not known: it is one for which the run is as claimed, if there is any, else
+        NATURAL_STEPS.
+        """
+        if max_steps is not None:
+            return self._run(settings, inputs, max_steps)
+        steps = claim.n_steps if type(claim.n_steps) is int and claim.n_steps >= 0 else 0
+        if claim.outcome == "failed":
+            # A VM error comes at the step after the last completed one; the limit stops right at it.
+            for limit in (steps + 1, steps):
+                made = self._run(settings, inputs, limit)
+                if made.seal["root"] == claim.root:
+                    return made
+        return self._run(settings, inputs, max(steps, NATURAL_STEPS))
+
+    def _run(self, settings: Settings, inputs: Sequence[JsonObject], max_steps: int) -> Recomputed:
+        spans: Literal["own", "all"] = "all" if settings.spans == "all" else "own"
+        spec = RunSpec(
+            self.program,
+            layout=settings.layout,
+            spans=spans,
+            bits=settings.bits,
+            block_items=settings.block_items,
+            max_steps=max_steps,
+        )
+        made = trace_run(spec, inputs, self.program_input(inputs), clock=lambda: 0, private_input=False)
+        blocks = [parse_object(line) for chunk in made.stream() for line in chunk.blocks]
+        return Recomputed(
+            run_id=made.run_id,
+            outcome=made.outcome,
+            output=made.output,
+            blocks=blocks,
+            seal=made.seal,
+            lines=lambda: _lines(made),
+            trace=made.execution.trace,
+            memory=made.execution.memory,
+            segments=_segments(made),
+        )
+
+
+class RiskSubject(CairoSubject):
+    """The risk engine: a batch of proposals in normal form (design sections 5 and 6), and an independent
+    model.
+    """
+
+    input_fault = "proposal"
+
+    def check_input(self, value: JsonObject) -> None:
+        """Raises InvalidProposalError; `proposal-not-normal` for a proposal in another than its normal
+        form.
+        """
+        if canonical(parse_proposal(canonical(value)).normal_form()) != canonical(value):
+            raise InvalidProposalError("proposal-not-normal", "the proposal is not in its normal form")
+
+    def program_input(self, inputs: Sequence[JsonObject]) -> Mapping[str, object]:
+        return risk_program.program_input(list(inputs))
+
+    def expected_output(self, inputs: Sequence[JsonObject]) -> list[int] | None:
+        return risk_model.expected_output([risk_model.decide(value) for value in inputs])
+
+
+def subject_of(program: CairoProgram) -> CairoSubject:
+    """The program as a subject, with the inputs its words read: told by the program hash."""
+    return RiskSubject(program) if is_risk_engine(program) else CairoSubject(program)
+
+
+def is_risk_engine(program: CairoProgram) -> bool:
+    """Whether the program has the words of the risk engine, whatever else its file says."""
+    try:
+        return program.method_id == risk_program.load().method_id
+    except UnusableInputError:  # an installation without the risk engine still runs other programs
+        return False
+
+
+def _lines(made: RunTrace) -> Iterator[bytes]:
+    for chunk in made.stream():
+        yield from chunk.lines.removesuffix(b"\n").split(b"\n")
+
+
+def _segments(made: RunTrace) -> list[tuple[str, int, int]]:
+    if made.outcome != "completed":
+        return []
+    segments = json.loads(made.execution.public_input())["memory_segments"]
+    return [(name, place["begin_addr"], place["stop_ptr"]) for name, place in sorted(segments.items())]

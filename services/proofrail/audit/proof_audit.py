@@ -1,0 +1,242 @@
+"""The audit of a proof: what the message says of it, against what its own bytes say, the run, and the policy.
+
+Nothing in a Proof message is believed: each member that a proof can tell is compared with what the proof
+tells. What no proof can tell (the prover's version, its timings) is listed as unchecked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from proofrail.audit.compare import Difference, compare_objects
+from proofrail.audit.findings import Finding, FoundError, Notes, from_difference
+from proofrail.audit.report import PROOF_PARTS, make_report
+from proofrail.audit.values import ABSENT, same
+from proofrail.audit.vocabulary import PROOF_MEMBERS
+from proofrail.proving.backend import Verified
+from proofrail.proving.errors import PolicyError, RefusedProof
+from proofrail.proving.policy import Policy
+from proofrail.proving.statement import Expected
+from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
+from proofrail.wire.errors import MalformedError, ProofrailError
+from proofrail.wire.messages import AuditReport, Proof, ProofFailure, parse_message
+
+Fetch = Callable[[str, int], bytes]
+"""The blob of a digest and size. A ProofrailError says that it is missing (INDETERMINATE) or, with the code
+`artifact-altered`, that it is not what its digest says (MISMATCH)."""
+
+ALTERED: Final = "artifact-altered"
+
+_REFUSED_MEMBERS: Final = {
+    "proof-program": "program",
+    "proof-output": "output",
+    "proof-builtins": "builtins",
+    "proof-segments": "segments",
+    "proof-states": "states",
+    "proof-tables": "preprocessed_root",
+}
+_FROM_PROOF: Final = ("statement", "parameters", "security_bits", "identities")
+
+
+class Verifier(Protocol):
+    """What of a proving backend the audit needs."""
+
+    @property
+    def name(self) -> str: ...
+
+    def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified: ...
+
+
+class ProofAuditor:
+    """Audits proofs of runs of one program, by one backend and one policy."""
+
+    def __init__(
+        self,
+        words: Sequence[int],
+        builtins: Sequence[str],
+        verifier: Verifier,
+        policy: Policy,
+        fetch: Fetch,
+    ) -> None:
+        self._words = tuple(words)
+        self._builtins = tuple(builtins)
+        self._verifier = verifier
+        self._policy = policy
+        self._fetch = fetch
+
+    def audit(
+        self, record: bytes | Mapping[str, Any], *, run_id: str, output: Sequence[int] | None
+    ) -> AuditReport:
+        """The report on a terminal record of proofs.v1, a Proof or ProofFailure, for the run `run_id`.
+
+        `output` is what the auditor computed; None when the run could not be executed, which leaves the proof
+        undecided. Never raises for what was published.
+        """
+        notes = Notes()
+        finding: Finding | None = None
+        try:
+            self._check(record, run_id, output, notes)
+        except FoundError as found:
+            finding = found.finding
+        return make_report(run_id, "proof", notes, finding, PROOF_PARTS)
+
+    def _check(
+        self, record: bytes | Mapping[str, Any], run_id: str, output: Sequence[int] | None, notes: Notes
+    ) -> None:
+        claimed, message = _read(record)
+        if isinstance(message, ProofFailure):
+            why = f"the prover made no proof: {message.code}: {message.message:.500}"
+            notes.unsure("proof", Finding("proof-failed", "proof", why))
+            return
+        _expect("run_id", run_id, claimed, "the message is about another run")
+        _expect("is_mock", False, claimed, "a mock proves nothing")
+        _expect("backend", self._verifier.name, claimed, "the proof was made with another backend")
+        notes.done("message")
+        blob = self._blob(message, notes)
+        if blob is None:
+            return
+        _expect("digest", sha256_hex(blob), claimed, "the blob is not what the message names", kind=ALTERED)
+        _expect("size", len(blob), claimed, "the blob has another length than the message says")
+        notes.done("blob")
+        if output is None:
+            why = "the run was not executed again, so what the proof should state is not known"
+            notes.unsure("verification", Finding("run-not-recomputed", "proof", why))
+            return
+        verified = self._verified(blob, Expected.of(self._words, self._builtins, output))
+        notes.done("verification")
+        notes.done("policy")
+        _compare_claims(claimed, verified, notes)
+        notes.done("statement")
+
+    def _blob(self, message: Proof, notes: Notes) -> bytes | None:
+        try:
+            return self._fetch(message.digest, message.size)
+        except ProofrailError as error:
+            if error.code == ALTERED:
+                raise FoundError(
+                    Finding(
+                        ALTERED,
+                        "blob",
+                        f"what the store holds is not the proof that was published: {error.message}",
+                        member="digest",
+                        claimed=message.digest,
+                    )
+                ) from error
+            why = f"the proof cannot be had: {error.message}"
+            notes.unsure("blob", Finding("artifact-missing", "blob", why, more={"cause": error.code}))
+            return None
+
+    def _verified(self, blob: bytes, expected: Expected) -> Verified:
+        try:
+            return self._verifier.verify(blob, expected, self._policy)
+        except PolicyError as error:
+            raise FoundError(
+                Finding(
+                    "policy",
+                    "proof",
+                    f"the proof is not good enough: {error.message}",
+                    more={"code": error.code},
+                )
+            ) from error
+        except RefusedProof as error:
+            raise FoundError(
+                Finding(
+                    "proof",
+                    "proof",
+                    f"the proof does not hold: {error.message}",
+                    member=_REFUSED_MEMBERS.get(error.code),
+                    expected=error.context.get("expected", ABSENT),
+                    claimed=error.context.get("proven", ABSENT),
+                    more={"code": error.code},
+                )
+            ) from error
+
+
+def _read(record: bytes | Mapping[str, Any]) -> tuple[JsonObject, Proof | ProofFailure]:
+    try:
+        claimed = parse_object(record) if isinstance(record, bytes) else dict(record)
+        message = parse_message(claimed)
+    except MalformedError as error:
+        kind = {"unknown-version": "version", "unknown-type": "type"}.get(error.code, "malformed")
+        member = error.context.get("member")
+        raise FoundError(
+            Finding(
+                kind,
+                "proof",
+                f"the message about the proof cannot be read: {error.message}",
+                member={"version": "v", "type": "type"}.get(kind, str(member) if member else None),
+                more={"code": error.code},
+            )
+        ) from error
+    if not isinstance(message, Proof | ProofFailure):
+        raise FoundError(
+            Finding(
+                "type",
+                "proof",
+                "the message is neither a Proof nor a ProofFailure",
+                member="type",
+                expected="Proof",
+                claimed=claimed.get("type", ABSENT),
+            )
+        )
+    return claimed, message
+
+
+def _expect(name: str, expected: Any, claimed: JsonObject, why: str, *, kind: str | None = None) -> None:
+    if not same(expected, claimed.get(name, ABSENT)):
+        raise FoundError(
+            Finding(
+                kind or name,
+                "proof",
+                why,
+                member=name,
+                pointer=f"/{name}",
+                expected=expected,
+                claimed=claimed.get(name, ABSENT),
+            )
+        )
+
+
+def _compare_claims(claimed: JsonObject, verified: Verified, notes: Notes) -> None:
+    stated = {
+        "statement": verified.statement.to_dict(),
+        "parameters": verified.parameters,
+        "security_bits": verified.security_bits,
+        "identities": verified.statement.identities,
+    }
+    for name in _FROM_PROOF:
+        expected, found = stated[name], claimed.get(name, ABSENT)
+        comparison = compare_objects(
+            {name: expected},
+            {} if found is ABSENT else {name: found},
+            {name: dict.fromkeys(expected) if isinstance(expected, dict) else None},
+            kinds={name: name},
+        )
+        for pointer in comparison.unknown:
+            notes.unsure("statement", _unknown(pointer))
+        if comparison.difference is not None:
+            raise FoundError(_lie(comparison.difference))
+    for name in claimed:
+        if name not in PROOF_MEMBERS:
+            notes.unsure("message", _unknown(f"/{name}"))
+
+
+def _lie(difference: Difference) -> Finding:
+    return from_difference(
+        difference,
+        "proof",
+        "the message about the proof",
+        truth="the proof itself",
+        more={"code": "proof-claim"},
+    )
+
+
+def _unknown(pointer: str) -> Finding:
+    return Finding(
+        "unknown-member",
+        "proof",
+        f"the message has a member that this version does not define: {pointer:.200}",
+        member=pointer.split("/")[1][:200],
+        pointer=pointer[:400],
+    )

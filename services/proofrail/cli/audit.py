@@ -1,0 +1,181 @@
+"""`proofrail audit`: recompute a run from its inputs and compare it with what was published."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from proofrail.audit.cairo_subject import subject_of
+from proofrail.audit.events import Events
+from proofrail.audit.run_audit import audit_run
+from proofrail.audit.subject import Subject
+from proofrail.cairo.program import CairoProgram
+from proofrail.cli.keys import read_vkeys
+from proofrail.cli.output import Exit, ExitError, command, emit_line, interruptible, wants_json
+from proofrail.cli.report import print_report
+from proofrail.cli.runfolder import PROGRAM, VKEY
+from proofrail.wire.canonical import parse_object
+from proofrail.wire.errors import MalformedError, UnusableInputError
+from proofrail.wire.events import EVENT_TYPES
+from proofrail.wire.messages import to_line
+from proofrail.wire.ndjson import iter_lines
+
+_COMMITMENT_TYPES: Final = frozenset({"Input", "CommitmentBlock", "CommitmentSeal"})
+_STATUS: Final = {"MATCH": Exit.OK, "MISMATCH": Exit.NEGATIVE, "INDETERMINATE": Exit.UNDECIDED}
+
+
+def audit(
+    events: Annotated[str, typer.Argument(metavar="EVENTS|-", help="The run's events, or - for stdin.")],
+    commitments: Annotated[
+        Path, typer.Option(metavar="FILE", help="Its inputs, blocks and seal (commitments.ndjson).")
+    ],
+    program: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The compiled program [program.json beside the commitments]."),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Accepted public keys [tracer.vkey beside the commitments]."),
+    ] = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The claimed trace.bin: locates a single step.")
+    ] = None,
+    memory: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The claimed memory.bin: locates a single cell.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON line.")] = False,
+) -> None:
+    """Audit a run: execute it again from its inputs, and compare everything.
+
+    The report on stdout says MATCH, MISMATCH with the first thing that differs, or INDETERMINATE with the
+    parts that could not be checked. It is readable on a terminal, one JSON line when piped or with --json.
+
+    \b
+    Exit status:
+      0  match
+      1  mismatch, also for a published line that breaks the wire format
+      2  unusable input: a file is missing, is no such file, or nothing in it can be read
+      3  indeterminate: no seal, no program, no key, or members of a newer version
+
+    \b
+    Examples:
+      proofrail audit run/events.ndjson --commitments run/commitments.ndjson
+      proofrail audit run/events.ndjson --commitments run/commitments.ndjson \\
+          --trace run/trace.bin --memory run/memory.bin --json | jq .first_mismatch
+      proofrail audit events.ndjson --commitments got.ndjson --program mine.json --key trusted.vkey
+    """
+    with command(), _reopenable(events) as source:
+        _refuse_unusable(source, commitments)
+        subject = _subject(_beside(program, commitments, PROGRAM))
+        keys = _keys(_beside(key, commitments, VKEY))
+        raw = {
+            "trace": trace.read_bytes() if trace else None,
+            "memory": memory.read_bytes() if memory else None,
+        }
+        with commitments.open("rb") as file:
+            lines = (line for _, line in iter_lines(file))
+            result = interruptible(
+                lambda: audit_run(commitments=lines, events=source, subject=subject, keys=keys, **raw)
+            )
+        if wants_json(as_json):
+            emit_line(to_line(result.report))
+        else:
+            print_report(result.report)
+        raise ExitError(_STATUS[result.report.verdict])
+
+
+@contextmanager
+def _reopenable(events: str) -> Iterator[Events]:
+    if events != "-":
+        path = Path(events)
+        with path.open("rb"):  # a missing file is said before anything is computed
+            pass
+        yield _lines_of(path)
+        return
+    with tempfile.NamedTemporaryFile(prefix="proofrail-events-") as spool:
+        shutil.copyfileobj(sys.stdin.buffer, spool)
+        spool.flush()
+        yield _lines_of(Path(spool.name))
+
+
+def _lines_of(path: Path) -> Callable[[], Iterator[bytes]]:
+    def lines() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            for _, line in iter_lines(file):
+                yield line
+
+    return lines
+
+
+def _beside(given: Path | None, commitments: Path, name: str) -> Path | None:
+    if given is not None:
+        return given
+    beside = commitments.parent / name
+    return beside if beside.exists() else None
+
+
+def _subject(path: Path | None) -> Subject | None:
+    if path is None:
+        return None
+    return subject_of(CairoProgram.load(path))
+
+
+def _keys(path: Path | None) -> list[str]:
+    return [] if path is None else read_vkeys(path)
+
+
+def _refuse_unusable(events: Events, commitments: Path) -> None:
+    """A file of another kind is a mistake of the caller; a broken line in the right file is a finding."""
+    with commitments.open("rb") as file:
+        published = _types(line for _, line in iter_lines(file))
+    if not published:
+        raise UnusableInputError(
+            "commitments-unusable",
+            f"no line of {commitments} is a JSON object",
+            "Give the run's commitments: NDJSON of Input, CommitmentBlock and CommitmentSeal lines.",
+        )
+    if published.isdisjoint(_COMMITMENT_TYPES) and not published.isdisjoint(EVENT_TYPES):
+        raise UnusableInputError(
+            "commitments-are-events",
+            f"{commitments} holds trace events",
+            "Give the events as EVENTS and the run's commitments.ndjson with --commitments.",
+        )
+    claimed = _types(events())
+    if claimed is not None and claimed and claimed <= _COMMITMENT_TYPES:
+        raise UnusableInputError(
+            "events-are-commitments",
+            "EVENTS holds commitments, not trace events",
+            "Give the run's events.ndjson as EVENTS and these with --commitments.",
+        )
+    if not claimed and next(iter(events()), None) is not None:
+        raise UnusableInputError(
+            "events-unusable",
+            "no line of EVENTS is a JSON object",
+            "Give the run's trace events: NDJSON, one object on a line.",
+        )
+
+
+def _types(lines: Iterator[bytes]) -> set[object]:
+    """The types of the first lines that can be read; empty when none can."""
+    found: set[object] = set()
+    readable = 0
+    while readable < 8:
+        try:
+            line = next(lines, None)
+            if line is None:
+                break
+            kind = parse_object(line).get("type")
+        except MalformedError as error:
+            if error.code == "line-too-long":
+                break
+            continue
+        readable += 1
+        found.add(kind if isinstance(kind, str) else None)
+    return found

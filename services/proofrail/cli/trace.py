@@ -1,0 +1,164 @@
+"""`proofrail trace`: run a compiled program and write everything there is to know about the run."""
+
+from __future__ import annotations
+
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proofrail.audit.cairo_subject import subject_of
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
+from proofrail.cli import runfolder
+from proofrail.cli.inputs import read_inputs
+from proofrail.cli.keys import ephemeral_signer, load_or_make_signer
+from proofrail.cli.output import (
+    Exit,
+    ExitError,
+    command,
+    emit_json,
+    emit_table,
+    interruptible,
+    note,
+    wants_json,
+)
+from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS, MAX_BITS
+from proofrail.commitment.checkpoint import Signer, sign_checkpoint
+from proofrail.wire.canonical import canonical, felt_hex
+
+
+class Spans(StrEnum):
+    """Which functions make spans."""
+
+    OWN = "own"
+    ALL = "all"
+
+
+def trace(
+    program: Annotated[
+        Path, typer.Argument(help="Compiled with cairo-compile --proof_mode.", metavar="PROGRAM")
+    ],
+    inputs: Annotated[Path, typer.Option(metavar="FILE", help="JSON object, or NDJSON proposals.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the run's files; made if missing.")],
+    layout: Annotated[str, typer.Option(help="Layout of the Cairo VM.")] = "small",
+    spans: Annotated[
+        Spans, typer.Option(help="Functions that make spans: the program's own, or all.")
+    ] = Spans.OWN,
+    bits: Annotated[int, typer.Option(min=1, max=MAX_BITS, help="Width of a packed value.")] = DEFAULT_BITS,
+    block_items: Annotated[
+        int, typer.Option(min=1, max=2**53 - 1, help="Items in a full commitment block.")
+    ] = DEFAULT_BLOCK_ITEMS,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Private key that signs; made (0600) if missing. Default: a fresh one, forgotten.",
+            show_default=False,
+        ),
+    ] = None,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="End the run as failed after so many steps.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON line.")] = False,
+) -> None:
+    """Run a compiled Cairo 0 program, and write its trace, commitment and prover inputs.
+
+    The program reads its inputs by two hints, which the original cairo-run understands too:
+    `ids.x = program_input["x"]` and `segments.write_arg(ids.x, program_input["x"])`. The inputs file is one
+    JSON object of integers (of any size, taken mod P), strings "0x…" and nested lists of them. The risk
+    engine takes NDJSON proposals instead.
+
+    Writes to DIR: events.ndjson, commitments.ndjson (inputs, blocks, signed seal), program.json, tracer.vkey,
+    and trace.bin, memory.bin, public_input.json, private_input.json as the Stone prover reads them. The paths
+    in private_input.json are absolute, as Stone needs them: rewrite them if you move the folder.
+
+    \b
+    Exit status:
+      0  the run completed
+      1  the run failed (an assertion, a range check, the step limit): it is
+         written and sealed as a failed run, without the four files for Stone
+      2  unusable input: nothing is written
+
+    \b
+    Examples:
+      proofrail trace fibonacci.json --inputs input.json --out run
+      proofrail trace risk_engine.json --inputs proposals.ndjson --out run --key tracer.key
+      proofrail trace big.json --inputs input.json --out run --layout recursive | jq .root
+    """
+    with command():
+        loaded = CairoProgram.load(program)
+        subject = subject_of(loaded)
+        values = read_inputs(inputs, subject)
+        spec = RunSpec(
+            loaded,
+            layout=layout,
+            spans="all" if spans is Spans.ALL else "own",
+            bits=bits,
+            block_items=block_items,
+            max_steps=max_steps,
+        )
+        program_input = subject.program_input(values)
+        made = interruptible(lambda: trace_run(spec, values, program_input, clock=time.time_ns))
+        signer = load_or_make_signer(key) if key else ephemeral_signer()
+        seal = _write(out, made, signer)
+        _tell(out, made, seal, as_json)
+        if made.outcome != "completed":
+            raise ExitError(Exit.NEGATIVE)
+
+
+def _write(out: Path, made: RunTrace, signer: Signer) -> dict[str, Any]:
+    with runfolder.RunFolderWriter(out) as folder:
+        with folder.open(runfolder.EVENTS) as events, folder.open(runfolder.COMMITMENTS) as commitments:
+            for line in made.input_lines:
+                commitments.write(line + b"\n")
+            for chunk in made.stream():
+                events.write(chunk.lines)
+                for block in chunk.blocks:
+                    commitments.write(block + b"\n")
+            seal = made.seal
+            root = bytes.fromhex(seal["root"])
+            seal["checkpoint"] = sign_checkpoint(made.run_id, seal["items"], root, signer)
+            commitments.write(canonical(seal) + b"\n")
+        folder.write(runfolder.PROGRAM, made.spec.program.compiled)
+        folder.write(runfolder.VKEY, f"{signer.vkey}\n".encode())
+        if made.outcome == "completed":
+            _write_prover_inputs(out, folder, made)
+    return seal
+
+
+def _write_prover_inputs(out: Path, folder: runfolder.RunFolderWriter, made: RunTrace) -> None:
+    execution = made.execution
+    folder.write(runfolder.TRACE, execution.trace)
+    folder.write(runfolder.MEMORY, execution.memory)
+    folder.write(runfolder.PUBLIC_INPUT, execution.public_input().encode() + b"\n")
+    trace_path, memory_path = (str((out / name).resolve()) for name in (runfolder.TRACE, runfolder.MEMORY))
+    private = execution.private_input(trace_path, memory_path)
+    folder.write(runfolder.PRIVATE_INPUT, private.encode() + b"\n")
+
+
+def _tell(out: Path, made: RunTrace, seal: dict[str, Any], as_json: bool) -> None:
+    failure = made.execution.failure
+    summary: dict[str, Any] = {
+        "run_id": made.run_id,
+        "outcome": made.outcome,
+        "n_steps": made.n_steps,
+        "real_steps": made.execution.real_steps,
+        "items": seal["items"],
+        "root": seal["root"],
+        "program": seal["program"]["method_id"],
+        "output": [felt_hex(felt) for felt in made.output],
+        "out": str(out),
+    }
+    if failure is not None:
+        summary["error"] = {"code": failure.code, "message": failure.message}
+        note(f"the run failed: {failure.message}")
+    if wants_json(as_json):
+        emit_json(summary)
+        return
+    words = summary["output"]
+    shown = ", ".join(words[:8]) + (f", … ({len(words)} words)" if len(words) > 8 else "")
+    emit_table([*((n, v) for n, v in summary.items() if n not in ("output", "error")), ("output", shown)])
