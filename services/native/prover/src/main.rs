@@ -10,6 +10,7 @@ mod output_file;
 mod process;
 mod progress;
 mod proving;
+mod root;
 mod size;
 
 use std::path::{Path, PathBuf};
@@ -51,6 +52,15 @@ enum Command {
         #[command(flatten)]
         run: RunArguments,
     },
+    /// Print the root of the fixed tables, which a verifier must know.
+    Root {
+        /// log2 of the blow-up factor.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4))]
+        log_blowup: u32,
+        /// log2 of the largest table.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(20..=24))]
+        log_rows: u32,
+    },
     /// Print versions as JSON.
     Version,
 }
@@ -72,6 +82,12 @@ struct RunArguments {
     /// End when the process of this id is no longer the parent.
     #[arg(long)]
     parent: Option<u32>,
+    /// Most bytes of address space to take.
+    #[arg(long)]
+    memory_limit: Option<u64>,
+    /// Give way to other processes by so much (0 to 19).
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=19))]
+    nice: Option<u8>,
 }
 
 fn main() -> ExitCode {
@@ -79,6 +95,11 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Prove { run, out, parameters } => prove(&run, &out, parameters),
         Command::Size { run } => size(&run),
+        Command::Root { log_blowup, log_rows } => Ok(json!({
+            "log_blowup": log_blowup,
+            "lifting_log_size": log_rows + log_blowup,
+            "preprocessed_root": root::preprocessed_root(log_blowup, log_rows + log_blowup),
+        })),
         Command::Version => Ok(version()),
     };
     match result {
@@ -149,6 +170,7 @@ fn executed(arguments: &RunArguments) -> Result<(Timings, Map<String, Value>, Pr
     if let Some(parent) = arguments.parent {
         process::die_with_parent(parent)?;
     }
+    process::limit(arguments.memory_limit, arguments.nice)?;
     let timings = Timings::default();
     timings.listen();
     let compiled = read(&arguments.program)?;

@@ -22,6 +22,27 @@ pub fn die_with_parent(parent: u32) -> Result<(), Failure> {
     ))
 }
 
+/// Bounds what the process takes from others.
+pub fn limit(memory: Option<u64>, nice: Option<u8>) -> Result<(), Failure> {
+    let refused = |what: &str| {
+        Failure::io("limit-refused", format!("{what}: {}", std::io::Error::last_os_error()))
+    };
+    if let Some(bytes) = memory {
+        let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
+        // SAFETY: setrlimit reads the struct that it is given.
+        if unsafe { libc::setrlimit(libc::RLIMIT_AS, &limit) } != 0 {
+            return Err(refused("the memory limit could not be set"));
+        }
+    }
+    if let Some(nice) = nice {
+        // SAFETY: setpriority takes plain integers and touches no memory of ours.
+        if unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, i32::from(nice)) } != 0 {
+            return Err(refused("the priority could not be lowered"));
+        }
+    }
+    Ok(())
+}
+
 /// A panic becomes a line that the caller can read; the exit status stays Rust's own 101.
 pub fn report_panics() {
     std::panic::set_hook(Box::new(|info| {
