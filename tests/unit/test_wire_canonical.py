@@ -181,6 +181,15 @@ def test_an_inputs_file_is_as_strict_otherwise(data: bytes, code: str) -> None:
     assert code == refused.value.code
 
 
+def test_an_inputs_file_fits_its_line() -> None:
+    """The deepest object of an inputs file can be written as the input of an Input line, one level deeper."""
+    deepest = _nested(MAX_DEPTH - 1)
+    assert deepest == parse_program_input(canonical(deepest))
+    assert canonical({"input": parse_program_input(canonical(deepest))})
+    with pytest.raises(MalformedError, match="malformed-depth"):
+        parse_program_input(canonical(_nested(MAX_DEPTH)))
+
+
 def test_sha256_hex_is_sha_256() -> None:
     """The digest of "abc" (FIPS 180-4)."""
     assert "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" == sha256_hex(b"abc")

@@ -56,7 +56,7 @@ def parse_object(line: bytes) -> JsonObject:
         raise MalformedError(
             "malformed-json", "a line feed stands inside the line; one object stands on one line"
         )
-    return _parse(line, _DECODER)
+    return _parse(line, _DECODER, MAX_DEPTH)
 
 
 def parse_program_input(data: bytes) -> JsonObject:
@@ -65,7 +65,7 @@ def parse_program_input(data: bytes) -> JsonObject:
     As `parse_object`, but the object may be spread over lines, and every integer beyond ±(2^53−1) becomes
     the string "0x…" of its residue mod P. Raises MalformedError with the codes of `parse_object`.
     """
-    return _parse(data, _FELT_DECODER)
+    return _parse(data, _FELT_DECODER, MAX_DEPTH - 1)
 
 
 def canonical(value: Any) -> bytes:
@@ -108,7 +108,7 @@ def parse_felt(text: str) -> int:
     return value
 
 
-def _parse(line: bytes, decoder: json.JSONDecoder) -> JsonObject:
+def _parse(line: bytes, decoder: json.JSONDecoder, max_depth: int) -> JsonObject:
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -117,8 +117,8 @@ def _parse(line: bytes, decoder: json.JSONDecoder) -> JsonObject:
         ) from None
     if text.startswith("\ufeff"):
         raise MalformedError("malformed-json", "the line starts with a byte order mark; remove it")
-    if text.count("{") + text.count("[") > MAX_DEPTH:
-        _refuse_depth(text)
+    if text.count("{") + text.count("[") > max_depth:
+        _refuse_depth(text, max_depth)
     try:
         value = decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -198,14 +198,14 @@ def _refuse_integer(where: str) -> NoReturn:
     )
 
 
-def _refuse_depth(text: str) -> None:
+def _refuse_depth(text: str, max_depth: int) -> None:
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(text):
         mark = match.group()
         depth += (mark in "[{") - (mark in "]}")
-        if depth > MAX_DEPTH:
+        if depth > max_depth:
             raise MalformedError(
-                "malformed-depth", f"arrays and objects are nested more than {MAX_DEPTH} deep"
+                "malformed-depth", f"arrays and objects are nested more than {max_depth} deep"
             )
 
 

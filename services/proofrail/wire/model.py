@@ -149,9 +149,7 @@ def first_fault(error: ValidationError) -> tuple[str, str, str]:
         "unknown-value": f"must be {context.get('expected')}",
     }.get(kind, fault["msg"])
     if fault["type"] in _TYPE_NAMES:
-        message = f"must be {_TYPE_NAMES[fault['type']]}"
-    elif fault["type"] in ("too_short", "too_long", "string_too_short", "string_too_long"):
-        kind = "out-of-range"
+        kind, message = "wrong-type", f"must be {_TYPE_NAMES[fault['type']]}"
     return kind, _path(location), message
 
 
@@ -195,15 +193,12 @@ _KINDS: Final = {
     "extra_forbidden": "unknown-member",
     "greater_than_equal": "out-of-range",
     "less_than_equal": "out-of-range",
+    "too_short": "out-of-range",
+    "too_long": "out-of-range",
+    "string_too_short": "out-of-range",
+    "string_too_long": "out-of-range",
     "string_pattern_mismatch": "invalid-text",
     "literal_error": "unknown-value",
-    "int_type": "wrong-type",
-    "string_type": "wrong-type",
-    "bool_type": "wrong-type",
-    "list_type": "wrong-type",
-    "tuple_type": "wrong-type",
-    "dict_type": "wrong-type",
-    "model_type": "wrong-type",
 }
 _TYPE_NAMES: Final = {
     "int_type": "an integer",
