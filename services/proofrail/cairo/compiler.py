@@ -1,0 +1,252 @@
+"""Compiles the Cairo programs of the checkout: `python -m proofrail.cairo.compiler [--check]`.
+
+The compiler (cairo-lang, from the package index) needs old versions of common libraries, so it lives in an
+environment of its own under build/cairo-lang and is called as a program; PROOFRAIL_CAIRO_COMPILE names
+another cairo-compile of the same version. Artifacts are the same bytes wherever they are compiled: paths in
+the debug information are rewritten, members sorted.
+
+cairo/artifacts/MANIFEST.json records the digests of each artifact and of the sources it comes from, so that
+a forgotten recompilation is noticed where the compiler cannot be had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from proofrail.wire.errors import ProofrailError, UnusableInputError
+
+COMPILER_VERSION: Final = "0.14.0.1"
+PROGRAMS: Final = ("risk_engine", "fibonacci")
+
+_CHECKOUT: Final = Path(__file__).parents[3]
+_CAIRO: Final = _CHECKOUT / "cairo"
+_ENVIRONMENT: Final = _CHECKOUT / "build" / "cairo-lang"
+_MANIFEST: Final = "MANIFEST.json"
+
+# What compiling needs of cairo-lang's dependencies; the others serve parts that are not used here.
+_REQUIREMENTS: Final = (
+    "ecdsa==0.19.2",
+    "fastecdsa==4.0.0",
+    "frozendict==2.5.1",
+    "lark==1.3.1",
+    "marshmallow==3.26.2",
+    "marshmallow-dataclass==8.6.1",
+    "marshmallow-enum==1.5.1",
+    "marshmallow-oneofschema==3.2.0",
+    "mpmath==1.3.0",
+    "numpy>=2,<3",
+    "packaging>=25",
+    "pyyaml>=6,<7",
+    "sympy==1.14.0",
+    "typeguard==2.13.3",
+    "typing-inspect==0.9.0",
+)
+# Python 3.11 and newer refuse this default at import.
+_BROKEN_DEFAULT: Final = "field(default=CpuInstanceDef())"
+_MENDED_DEFAULT: Final = "field(default_factory=CpuInstanceDef)"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled program: the artifact's bytes and the sources (by path in the checkout) it comes from."""
+
+    artifact: bytes
+    sources: tuple[str, ...]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit status 0: written or up to date; 1: out of date; 2: no compiler, or it refused a source."""
+    parser = argparse.ArgumentParser(prog="python -m proofrail.cairo.compiler", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say whether the artifacts are up to date")
+    parser.add_argument(
+        "--digests", action="store_true", help="with --check: compare digests, do not recompile"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        return _check(recompile=not options.digests) if options.check else _compile_all()
+    except ProofrailError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def stale_digests(cairo: Path = _CAIRO) -> list[str]:
+    """What differs between the manifest and the files it speaks of, in words; empty if nothing does."""
+    folder = cairo / "artifacts"
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_bytes())
+    except (OSError, ValueError) as error:
+        return [f"cairo/artifacts/{_MANIFEST} cannot be read: {error}"]
+    stale = []
+    if manifest["compiler"] != _compiler_name():
+        stale.append(f"the artifacts come from {manifest['compiler']}, not from {_compiler_name()}")
+    for name in PROGRAMS:
+        recorded = manifest["programs"].get(name)
+        if recorded is None:
+            stale.append(f"{name} was never compiled")
+            continue
+        if _sha256_of(folder / f"{name}.json") != recorded["artifact_sha256"]:
+            stale.append(f"cairo/artifacts/{name}.json is not what was compiled")
+        stale += [
+            f"{source} has changed since {name} was compiled"
+            for source, digest in recorded["sources"].items()
+            if _sha256_of(cairo.parent / source) != digest
+        ]
+    return stale
+
+
+def compile_program(name: str, compiler: Path) -> Compiled:
+    """Compile cairo/<name>.cairo in proof mode. Raises UnusableInputError `compilation-failed`."""
+    with tempfile.TemporaryDirectory(prefix="proofrail-cairo-") as scratch:
+        output = Path(scratch) / f"{name}.json"
+        finished = subprocess.run(  # noqa: S603
+            [compiler, "--proof_mode", f"cairo/{name}.cairo", "--cairo_path", "cairo", "--output", output],
+            cwd=_CHECKOUT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if finished.returncode != 0:
+            raise UnusableInputError(
+                "compilation-failed", f"cairo/{name}.cairo: {finished.stderr.strip() or finished.stdout}"
+            )
+        program = json.loads(output.read_bytes())
+    if program["compiler_version"] != COMPILER_VERSION:
+        raise UnusableInputError(
+            "compilation-failed",
+            f"{compiler} is version {program['compiler_version']}",
+            f"Name a cairo-compile of version {COMPILER_VERSION} in PROOFRAIL_CAIRO_COMPILE",
+        )
+    for location in program["debug_info"]["instruction_locations"].values():
+        # Only a debugger wants it, and it is three quarters of the file.
+        location["flow_tracking_data"] = None
+    sources: set[str] = set()
+    program = _with_portable_paths(program, sources)
+    return Compiled(
+        json.dumps(program, sort_keys=True, separators=(",", ":")).encode() + b"\n",
+        tuple(sorted(path for path in sources if path.startswith("cairo/"))),
+    )
+
+
+def find_compiler() -> Path:
+    """cairo-compile: PROOFRAIL_CAIRO_COMPILE, or the one in build/cairo-lang, which is set up if need be.
+
+    Raises UnusableInputError `compiler-unavailable`.
+    """
+    if configured := os.environ.get("PROOFRAIL_CAIRO_COMPILE"):
+        return Path(configured)
+    compiler = _ENVIRONMENT / "bin" / "cairo-compile"
+    ready = _ENVIRONMENT / f".ready-{COMPILER_VERSION}"
+    if not ready.exists():
+        print(
+            f"setting up cairo-lang {COMPILER_VERSION} in build/cairo-lang (half a minute)", file=sys.stderr
+        )
+        python = str(_ENVIRONMENT / "bin" / "python")
+        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _set_up([sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT)])
+        _set_up([*pip, *_REQUIREMENTS])
+        _set_up([*pip, "--no-deps", f"cairo-lang=={COMPILER_VERSION}"])
+        _mend()
+        ready.touch()
+    return compiler
+
+
+def _compile_all() -> int:
+    compiler = find_compiler()
+    folder = _CAIRO / "artifacts"
+    folder.mkdir(exist_ok=True)
+    programs: dict[str, Any] = {}
+    for name in PROGRAMS:
+        compiled = compile_program(name, compiler)
+        (folder / f"{name}.json").write_bytes(compiled.artifact)
+        programs[name] = {
+            "artifact_sha256": hashlib.sha256(compiled.artifact).hexdigest(),
+            "sources": {source: _sha256_of(_CHECKOUT / source) for source in compiled.sources},
+        }
+        print(f"cairo/artifacts/{name}.json: {len(compiled.artifact):,} bytes")
+    manifest = {"compiler": _compiler_name(), "programs": programs}
+    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    return 0
+
+
+def _check(*, recompile: bool) -> int:
+    stale = stale_digests()
+    if not stale and recompile:
+        try:
+            compiler = find_compiler()
+        except UnusableInputError as error:
+            print(f"compared by digests alone, for the compiler cannot be had: {error}", file=sys.stderr)
+        else:
+            stale = [
+                f"cairo/artifacts/{name}.json is not what cairo/{name}.cairo compiles to"
+                for name in PROGRAMS
+                if compile_program(name, compiler).artifact
+                != (_CAIRO / f"artifacts/{name}.json").read_bytes()
+            ]
+    for difference in stale:
+        print(difference, file=sys.stderr)
+    if stale:
+        print("run `make cairo` and commit what it writes", file=sys.stderr)
+        return 1
+    print("the compiled Cairo programs are up to date")
+    return 0
+
+
+def _with_portable_paths(node: Any, seen: set[str]) -> Any:
+    if isinstance(node, list):
+        return [_with_portable_paths(item, seen) for item in node]
+    if not isinstance(node, dict):
+        return node
+    portable = {name: _with_portable_paths(member, seen) for name, member in node.items()}
+    if isinstance(portable.get("filename"), str):
+        portable["filename"] = _portable(portable["filename"])
+        seen.add(portable["filename"])
+    return portable
+
+
+def _portable(filename: str) -> str:
+    path = Path(filename)
+    if not path.is_absolute():
+        return path.as_posix()
+    if path.is_relative_to(_CAIRO):
+        return path.relative_to(_CHECKOUT).as_posix()
+    if "starkware" in path.parts:
+        return Path(*path.parts[path.parts.index("starkware") :]).as_posix()
+    raise UnusableInputError(
+        "compilation-failed", f"{filename} lies neither in cairo/ nor in the compiler's library"
+    )
+
+
+def _set_up(command: list[str]) -> None:
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    if finished.returncode != 0:
+        raise UnusableInputError(
+            "compiler-unavailable",
+            f"cairo-lang {COMPILER_VERSION} could not be set up: {finished.stderr.strip()[-400:]}",
+            "Give pip a package index, or name a cairo-compile in PROOFRAIL_CAIRO_COMPILE",
+        )
+
+
+def _mend() -> None:
+    for module in _ENVIRONMENT.glob("lib/python*/site-packages/starkware/cairo/lang/instances.py"):
+        module.write_text(module.read_text().replace(_BROKEN_DEFAULT, _MENDED_DEFAULT))
+
+
+def _compiler_name() -> str:
+    return f"cairo-lang {COMPILER_VERSION}"
+
+
+def _sha256_of(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
