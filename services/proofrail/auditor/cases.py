@@ -15,7 +15,6 @@ from proofrail.messaging.records import Record
 from proofrail.wire import topics
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError
-from proofrail.wire.ndjson import split
 from proofrail.wire.runs import CommittedRun, RunAssembler
 
 
@@ -31,7 +30,7 @@ class Case:
     event_lines: int = 0
     events_searched: bool = False
     terminal: dict[str, Any] | None = None
-    terminal_fault: MalformedError | None = None
+    terminal_value: bytes = b""
     terminal_at: float = 0.0
     traceparent: str | None = None
     run_audit: RunAudit | None = None
@@ -55,7 +54,7 @@ class Case:
     @property
     def settled_by_prover(self) -> bool:
         """The prover's terminal record, readable or not, has arrived."""
-        return self.terminal is not None or self.terminal_fault is not None
+        return bool(self.terminal_value)
 
     @property
     def given_up(self) -> bool:
@@ -102,16 +101,18 @@ class CaseFile:
 
 
 def _take_terminal(case: Case, value: bytes, now: float) -> None:
-    """The first terminal record is the claim; a ProofFailure that is not final is none."""
-    if case.settled_by_prover:
+    """The first terminal record is the claim, also when it cannot be read; a ProofFailure that is not final is
+    none."""
+    if case.settled_by_prover or not value:
         return
     try:
-        message = parse_object(b" ".join(split(value)))
-        if message.get("type") == "ProofFailure" and message.get("final") is not True:
-            return
-        case.terminal = message
-    except MalformedError as fault:
-        case.terminal_fault = fault
+        case.terminal = parse_object(value)
+    except MalformedError:
+        case.terminal = None
+    if case.terminal is not None and case.terminal.get("type") == "ProofFailure" and not case.terminal.get("final"):
+        case.terminal = None
+        return
+    case.terminal_value = value
     case.terminal_at = now
 
 

@@ -80,6 +80,15 @@ class Examiner:
         evidence = Evidence(digest=ref.digest, uri=ref.uri)
         return replace(audit, report=audit.report.model_copy(update={"evidence": evidence}))
 
+    def examine_proof(self, case: Case) -> AuditReport:
+        """Check the run's terminal record, and the proof it names, against the recomputed run."""
+        recomputed = case.run_audit.recomputed if case.run_audit is not None else None
+        return self._proofs.audit(
+            case.terminal_value,
+            run_id=case.run_id,
+            output=recomputed.output if recomputed is not None else None,
+        )
+
     def never_sealed(self, case: Case) -> AuditReport:
         """For records of a run whose seal has not come."""
         missing = Unchecked(

@@ -1,4 +1,4 @@
-"""Key files of the command line."""
+"""Keys of the command line."""
 
 from __future__ import annotations
 
@@ -15,31 +15,13 @@ from proofrail.commitment.checkpoint import (
 from proofrail.wire.errors import UnusableInputError
 
 _MOST_BYTES = 64 * 1024
+_VKEY_NEXT = "Name a file with the tracer's public key (tracer.vkey), `proofrail-tracer+…+…` on a line."
 
 
 def ephemeral_signer() -> Signer:
     """A key that is forgotten when the command ends: it says only that one process made the run."""
     private, _ = generate_key(TRACER_KEY_NAME, os.urandom(32))
     return Signer.parse(private)
-
-
-def load_or_make_signer(path: Path) -> Signer:
-    """The private key in a file; the file is made, for its owner alone, when it does not exist.
-
-    Raises UnusableInputError (`key-malformed`).
-    """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")[:_MOST_BYTES]
-    except FileNotFoundError:
-        return _make(path)
-    try:
-        return Signer.parse(text)
-    except CheckpointError as error:
-        raise UnusableInputError(
-            error.code,
-            f"{path} holds no private key: {error.message}",
-            "Name a file that `proofrail trace --key` made, or one that does not exist yet.",
-        ) from error
 
 
 def read_vkeys(path: Path) -> list[str]:
@@ -54,15 +36,3 @@ def read_vkeys(path: Path) -> list[str]:
         except CheckpointError as error:
             raise UnusableInputError(error.code, f"{path}: {error.message}", _VKEY_NEXT) from error
     return keys
-
-
-def _make(path: Path) -> Signer:
-    signer = ephemeral_signer()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(signer.private + "\n")
-    return signer
-
-
-_VKEY_NEXT = "Name a file with the tracer's public key (tracer.vkey), `proofrail-tracer+…+…` on a line."

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from typing import Final
+
 import typer
 
 from proofrail.cli.audit import audit
 from proofrail.cli.commit import commit
+from proofrail.cli.prove import prove
 from proofrail.cli.trace import trace
+from proofrail.cli.verify import verify
+
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (trace, commit, audit, prove, verify)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(trace)
-    app.command()(commit)
-    app.command()(audit)
+    for function in _COMMANDS:
+        app.command(help=_help(function))(function)
+
+
+def _help(function: Callable[..., None]) -> str:
+    """The docstring with each paragraph on one line: the terminal wraps it, save paragraphs that begin with
+    \\b.
+    """
+    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+    return "\n\n".join(p if p.startswith("\b") else " ".join(p.split("\n")) for p in paragraphs)

@@ -190,7 +190,6 @@ def auditor() -> None:
     heed_leash()
     with command():
         from proofrail.auditor.app import run
-
         from proofrail.auditor.settings import AuditorSettings
 
         raise typer.Exit(run(_settings(AuditorSettings)))

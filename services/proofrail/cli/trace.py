@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,7 @@ from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
 from proofrail.cli import runfolder
 from proofrail.cli.inputs import read_inputs
-from proofrail.cli.keys import ephemeral_signer, load_or_make_signer
+from proofrail.cli.keys import ephemeral_signer
 from proofrail.cli.output import (
     Exit,
     ExitError,
@@ -26,7 +27,8 @@ from proofrail.cli.output import (
     wants_json,
 )
 from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS, MAX_BITS
-from proofrail.commitment.checkpoint import Signer, sign_checkpoint
+from proofrail.commitment.checkpoint import TRACER_KEY_NAME, Signer, sign_checkpoint
+from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.wire.canonical import canonical, felt_hex
 
 
@@ -103,7 +105,7 @@ def trace(
         )
         program_input = subject.program_input(values)
         made = interruptible(lambda: trace_run(spec, values, program_input, clock=time.time_ns))
-        signer = load_or_make_signer(key) if key else ephemeral_signer()
+        signer = load_or_make_signer(key, TRACER_KEY_NAME, os.urandom) if key else ephemeral_signer()
         seal = _write(out, made, signer)
         _tell(out, made, seal, as_json)
         if made.outcome != "completed":

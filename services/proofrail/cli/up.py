@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from proofrail.cli.home import Home, cache_dir
 from proofrail.cli.supervisor import ServiceProcess, Supervisor
+from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, TRACER_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.embedded import EmbeddedKafka
@@ -120,8 +121,8 @@ class System:
 
     def _service_env(self, bootstrap: str) -> dict[str, str]:
         home = self._home
-        tracer = load_or_make_signer(home.tracer_key, "proofrail-tracer", secrets.token_bytes)
-        load_or_make_signer(home.auditor_key, "proofrail-auditor", secrets.token_bytes)
+        tracer = load_or_make_signer(home.tracer_key, TRACER_KEY_NAME, secrets.token_bytes)
+        load_or_make_signer(home.auditor_key, AUDITOR_KEY_NAME, secrets.token_bytes)
         return {
             "PROOFRAIL_KAFKA_BOOTSTRAP": bootstrap,
             "PROOFRAIL_INSTANCE": os.environ.get("PROOFRAIL_INSTANCE", "local"),

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from proofrail.wire.errors import ProofrailError
 
 TRACER_KEY_NAME: Final = "proofrail-tracer"
+AUDITOR_KEY_NAME: Final = "proofrail-auditor"
 ORIGIN_PREFIX: Final = "proofrail/"
 
 _ED25519: Final = b"\x01"

@@ -8,20 +8,19 @@ import time
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.risk_program import risk_engine_artifact
 from proofrail.cairo.trace import RunSpec
+from proofrail.commitment.checkpoint import TRACER_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
 from proofrail.tracer.sealing import Sealer
 from proofrail.tracer.service import Tracer
 from proofrail.tracer.settings import TracerSettings
 
-KEY_NAME = "proofrail-tracer"
-
 
 def run(settings: TracerSettings) -> int:
     """Run the tracer until SIGTERM; returns the exit status."""
 
     async def main(context: ServiceContext) -> None:
-        signer = load_or_make_signer(settings.tracer_key_file, KEY_NAME, secrets.token_bytes)
+        signer = load_or_make_signer(settings.tracer_key_file, TRACER_KEY_NAME, secrets.token_bytes)
         spec = RunSpec(CairoProgram.load(risk_engine_artifact()))
         await Tracer(settings, Sealer(spec, signer, time.time_ns), context).work()
 

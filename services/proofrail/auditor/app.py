@@ -1,0 +1,45 @@
+"""`proofrail auditor`: put the auditor together from its settings and run it."""
+
+from __future__ import annotations
+
+import secrets
+
+from proofrail.artifacts.store import ArtifactStore
+from proofrail.audit.cairo_subject import RiskSubject
+from proofrail.audit.proof_audit import ProofAuditor
+from proofrail.audit.settings import RunPolicy
+from proofrail.auditor.examiner import Examiner
+from proofrail.auditor.service import Auditor
+from proofrail.auditor.settings import AuditorSettings
+from proofrail.cairo import risk_program
+from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME
+from proofrail.commitment.keyfile import load_or_make_signer
+from proofrail.messaging.host import ServiceContext, run_service
+from proofrail.proving.policy import Policy
+from proofrail.proving.stwo import StwoBackend
+
+
+def run(settings: AuditorSettings) -> int:
+    """Run the auditor until SIGTERM; returns the exit status."""
+
+    async def main(context: ServiceContext) -> None:
+        signer = load_or_make_signer(settings.auditor_key_file, AUDITOR_KEY_NAME, secrets.token_bytes)
+        program = risk_program.load()
+        subject = RiskSubject(program)
+        store = ArtifactStore(settings.store_url)
+        policy = Policy(
+            min_security_bits=settings.min_security_bits,
+            backends=(StwoBackend.name,),
+            program_hashes=(program.method_id,),
+        )
+        examiner = Examiner(
+            subject,
+            RunPolicy(layout="small", spans="own", bits=16, block_items=256),
+            settings.checkpoint_keys.split(),
+            ProofAuditor(program.words, program.builtins, StwoBackend(), policy, store.get),
+            store,
+            signer.key,
+        )
+        await Auditor(settings, examiner, context).work()
+
+    return run_service("auditor", main, settings)

@@ -1,0 +1,128 @@
+"""`proofrail prove`: a STARK proof of a run that `proofrail trace` wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from proofrail.cli.output import Exit, command, emit_line, emit_table, fail, note, wants_json
+from proofrail.cli.runfiles import CheckedRun, read_run
+from proofrail.cli.runfolder import PROOF, PROOF_MESSAGE, write_atomically
+from proofrail.proving.backend import Progress, ProofResult
+from proofrail.proving.parameters import choose
+from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
+from proofrail.wire.canonical import sha256_hex
+from proofrail.wire.errors import TransientError, UnusableInputError
+from proofrail.wire.messages import Proof, to_line
+
+if TYPE_CHECKING:
+    from proofrail.proving.stwo import StwoBackend
+
+
+def prove(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `proofrail trace` wrote.")],
+    min_bits: Annotated[
+        int, typer.Option(min=1, max=256, help="Least security of the proof, in bits.")
+    ] = DEFAULT_SECURITY_BITS,
+    timeout: Annotated[
+        float | None, typer.Option(min=1, help="Give up after so many seconds.", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The Proof message as one JSON line.")] = False,
+) -> None:
+    """Prove a run with stwo, and verify the proof.
+
+    The run is executed again first: a folder whose commitments are not those of its inputs is refused. The
+    proof covers the program's words and its output; it is made in stwo's own layout, so the StepBlocks of
+    the trace are no part of it.
+
+    Writes proof.bin and proof.json (a Proof message) to DIR. Takes seconds, both cores and some gigabytes;
+    progress is on stderr. Ctrl-C ends the prover.
+
+    \b
+    Exit status:
+      0  proven and verified
+      1  the run does not hold, failed, or cannot be proven
+      2  unusable input
+      3  the prover program is missing or does not run on this host
+
+    \b
+    Examples:
+      proofrail prove run
+      proofrail prove run --min-bits 100 --json | jq .security_bits
+    """
+    with command():
+        run = read_run(folder)
+        backend = _backend(min_bits)
+        result = asyncio.run(_prove(backend, run, timeout))
+        verified = backend.verify(result.proof, run.expected, Policy(min_security_bits=min_bits))
+        message = Proof(
+            run_id=run.recomputed.run_id,
+            backend=result.backend,
+            backend_version=result.backend_version,
+            method="stark",
+            is_mock=False,
+            statement=verified.statement.to_dict(),
+            parameters=verified.parameters,
+            security_bits=verified.security_bits,
+            digest=sha256_hex(result.proof),
+            size=len(result.proof),
+            uri=PROOF,
+            identities=verified.statement.identities,
+            timings=result.timings,
+        )
+        line = to_line(message)
+        (folder / PROOF_MESSAGE).unlink(missing_ok=True)
+        write_atomically(folder / PROOF, result.proof)
+        write_atomically(folder / PROOF_MESSAGE, line + b"\n")
+        if wants_json(as_json):
+            emit_line(line)
+        else:
+            emit_table(_summary(folder, message, result))
+
+
+def _backend(min_bits: int) -> StwoBackend:
+    try:
+        from proofrail.proving.stwo import StwoBackend
+
+        backend = StwoBackend(choose(min_bits))
+        backend.preflight()
+    except ImportError as error:
+        why = f"this installation has no stwo verifier: {error}"
+        fail(
+            UnusableInputError("verifier-missing", why, "Build the native part again: pip install ."),
+            Exit.UNDECIDED,
+        )
+    except TransientError as error:
+        fail(error, Exit.UNDECIDED)
+    return backend
+
+
+async def _prove(backend: StwoBackend, run: CheckedRun, timeout: float | None) -> ProofResult:  # noqa: ASYNC109
+    program = run.subject.program
+    arguments = json.dumps(dict(run.subject.program_input(run.inputs))).encode()
+    return await backend.prove(program.compiled, arguments, on_progress=_tell, timeout=timeout)
+
+
+def _tell(progress: Progress) -> None:
+    if progress.seconds is None:
+        note(f"{progress.stage} …")
+    else:
+        note(f"{progress.stage}: {progress.seconds:.1f} s")
+
+
+def _summary(folder: Path, message: Proof, result: ProofResult) -> list[tuple[str, object]]:
+    return [
+        ("run", message.run_id),
+        ("program", message.statement["program_hash"]),
+        ("steps proven", result.n_steps),
+        ("output words", message.statement["output_count"]),
+        ("security", f"{message.security_bits} bits (conjectured)"),
+        ("proof", f"{folder / PROOF} ({message.size:,} bytes)"),
+        ("sha256", message.digest),
+        ("fact", message.identities["fact_hash"]),
+        ("took", f"{message.timings['total'] / 1000:.1f} s"),
+    ]

@@ -1,0 +1,281 @@
+"""`proofrail verify`: check a proof, and that it proves what is claimed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from proofrail.audit.proof_audit import ProofAuditor
+from proofrail.audit.values import ABSENT, same
+from proofrail.cli.output import Exit, ExitError, command, emit_json, emit_table, fail, wants_json
+from proofrail.cli.runfiles import read_run
+from proofrail.cli.runfolder import PROOF_MESSAGE
+from proofrail.proving.backend import Verified
+from proofrail.proving.errors import PolicyError, RefusedProof
+from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
+from proofrail.proving.statement import Expected
+from proofrail.wire.canonical import JsonObject, parse_felt, parse_object, sha256_hex
+from proofrail.wire.errors import MalformedError, ProofrailError, UnusableInputError
+from proofrail.wire.messages import AuditReport, Proof, parse_message
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What was given to verify: the proof, and the message about it where PROOF names one."""
+
+    blob: bytes
+    message: JsonObject | None
+
+
+def verify(
+    proof: Annotated[
+        Path,
+        typer.Argument(metavar="PROOF", help="proof.bin, proof.json beside it, or the folder of both."),
+    ],
+    statement: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|DIR",
+            help="What must be proven: a run's folder, or a JSON file with members of a statement.",
+            show_default=False,
+        ),
+    ] = None,
+    min_bits: Annotated[
+        int, typer.Option(min=1, help="Least security that is accepted, in bits.")
+    ] = DEFAULT_SECURITY_BITS,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON line.")] = False,
+) -> None:
+    """Verify a proof by what its own bytes say, and compare that with what is claimed.
+
+    With --statement DIR the run in DIR is executed again, and the proof must be of its program and its
+    output. With --statement FILE the proof must state each member in FILE: a Proof message, or an object
+    such as {"program_hash":"0x…","output":["0x1","0x2"]}. Without it the proof is checked alone, and the
+    result says what it proves: that is then for you to judge.
+
+    When PROOF is a proof.json, everything that message claims of the proof is checked too.
+
+    \b
+    Exit status:
+      0  accepted
+      1  refused; the code says why
+      2  unusable input
+      3  the verifier is missing from this installation
+
+    \b
+    Examples:
+      proofrail verify run/proof.bin --statement run
+      proofrail verify proof.json --statement statement.json --min-bits 100
+      proofrail verify run/proof.bin --json | jq .statement.program_hash
+    """
+    with command():
+        given = _read(proof)
+        policy = Policy(min_security_bits=min_bits)
+        try:
+            verified, against = _verify(given, statement, policy)
+        except (RefusedProof, PolicyError) as error:
+            _tell_refused(given, error, as_json)
+            raise ExitError(Exit.NEGATIVE) from error
+        _tell_accepted(given, verified, against, as_json)
+
+
+def _verify(given: _Given, statement: Path | None, policy: Policy) -> tuple[Verified, str]:
+    own = _what_it_states(given.blob)
+    if statement is None:
+        expected, against = own, "nothing: it is for you to judge what the proof states"
+    elif statement.is_dir():
+        expected, against = read_run(statement).expected, f"the run in {statement}, executed again"
+    else:
+        expected, against = own, f"the statement in {statement}"
+    verified = _verifier().verify(given.blob, expected, policy)
+    if statement is not None and not statement.is_dir():
+        _compare(_read_statement(statement), verified)
+    if given.message is not None:
+        _check_message(given, expected, policy)
+    return verified, against
+
+
+def _verifier() -> Any:
+    try:
+        from proofrail.proving import verifier
+    except ImportError as error:
+        fail(
+            UnusableInputError(
+                "verifier-missing",
+                f"this installation has no stwo verifier: {error}",
+                "Build the native part again: pip install .",
+            ),
+            Exit.UNDECIDED,
+        )
+    return verifier
+
+
+def _what_it_states(blob: bytes) -> Expected:
+    _verifier()
+    from proofrail._native import NativeError, verify_stwo
+
+    try:
+        facts = json.loads(verify_stwo(blob))
+    except NativeError as error:
+        code, message = error.args
+        raise RefusedProof(code, message) from error
+    return Expected.of(
+        [parse_felt(word) for word in facts["program"]],
+        [segment["builtin"] for segment in facts["segments"]],
+        [parse_felt(word) for word in facts["output"]],
+    )
+
+
+class _Named:
+    """The verifier under the name that messages give its backend."""
+
+    @property
+    def name(self) -> str:
+        return str(_verifier().NAME)
+
+    def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified:
+        verified: Verified = _verifier().verify(proof, expected, policy)
+        return verified
+
+
+def _check_message(given: _Given, expected: Expected, policy: Policy) -> None:
+    message = given.message or {}
+    auditor = ProofAuditor(expected.words, expected.builtins, _Named(), policy, lambda _digest: given.blob)
+    report: AuditReport = auditor.audit(message, run_id=message["run_id"], output=expected.output)
+    if report.first_mismatch is not None:
+        found = report.first_mismatch
+        raise RefusedProof(
+            "proof-claim", f"{found.message or found.kind} ({found.member})", None, member=found.member or ""
+        )
+    if report.verdict != "MATCH":
+        raise RefusedProof("proof-claim", report.unchecked[0].message)
+
+
+def _compare(stated: JsonObject, verified: Verified) -> None:
+    statement = verified.statement
+    own = {
+        **statement.to_dict(),
+        **statement.identities,
+        "output": [hex(word) for word in statement.output],
+        "builtins": list(statement.builtins),
+        "security_bits": verified.security_bits,
+        "parameters": verified.parameters,
+    }
+    for name, expected in stated.items():
+        found = own.get(name, ABSENT)
+        if found is ABSENT:
+            raise UnusableInputError(
+                "statement-unknown-member",
+                f"{name} is nothing a proof states",
+                f"Name some of: {', '.join(sorted(own))}.",
+            )
+        if not same(expected, found):
+            raise RefusedProof(
+                "proof-statement",
+                f"the proof states another {name}: {_short(found)}, not {_short(expected)}",
+                None,
+                member=name,
+            )
+
+
+def _read(path: Path) -> _Given:
+    if path.is_dir():
+        path = path / PROOF_MESSAGE
+    data = path.read_bytes()
+    if not data.lstrip().startswith(b"{"):
+        return _Given(data, None)
+    message = _message(path, data)
+    blob = Path(message["uri"])
+    return _Given((blob if blob.is_absolute() else path.parent / blob).read_bytes(), message)
+
+
+def _message(path: Path, data: bytes) -> JsonObject:
+    try:
+        obj = parse_object(data.removesuffix(b"\n"))
+        if isinstance(parse_message(obj), Proof):
+            return obj
+    except MalformedError as error:
+        raise UnusableInputError(
+            "proof-message-unusable", f"{path} holds no Proof message: {error.message}", _PROOF_NEXT
+        ) from error
+    raise UnusableInputError("proof-message-unusable", f"{path} holds another message", _PROOF_NEXT)
+
+
+def _read_statement(path: Path) -> JsonObject:
+    try:
+        obj = parse_object(b" ".join(path.read_bytes().split(b"\n")))
+    except MalformedError as error:
+        raise UnusableInputError(
+            error.code, f"{path}: {error.message}", "Give one JSON object with members of a statement."
+        ) from error
+    if obj.get("type") == "Proof":
+        return {
+            name: value
+            for part in ("statement", "identities")
+            if isinstance(obj.get(part), dict)
+            for name, value in obj[part].items()
+        }
+    if not obj:
+        raise UnusableInputError(
+            "statement-empty", f"{path} states nothing", "Name at least program_hash and output."
+        )
+    return obj
+
+
+def _tell_refused(given: _Given, error: ProofrailError, as_json: bool) -> None:
+    if wants_json(as_json):
+        emit_json(
+            {
+                "accepted": False,
+                "code": error.code,
+                "message": error.message,
+                "digest": sha256_hex(given.blob),
+                "size": len(given.blob),
+            }
+            | ({"context": error.context} if error.context else {})
+        )
+    else:
+        emit_table([("refused", error.code), ("why", error.message), ("sha256", sha256_hex(given.blob))])
+
+
+def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: bool) -> None:
+    statement = verified.statement
+    output = [hex(word) for word in statement.output]
+    if wants_json(as_json):
+        emit_json(
+            {
+                "accepted": True,
+                "checked_against": against,
+                "statement": statement.to_dict(),
+                "identities": statement.identities,
+                "output": output,
+                "security_bits": verified.security_bits,
+                "parameters": verified.parameters,
+                "digest": sha256_hex(given.blob),
+                "size": len(given.blob),
+            }
+        )
+        return
+    emit_table(
+        [
+            ("accepted", f"{verified.security_bits} bits of security (conjectured)"),
+            ("compared with", against),
+            ("program", statement.program_hash),
+            ("builtins", ", ".join(statement.builtins)),
+            ("output", _short(output)),
+            ("fact", statement.identities["fact_hash"]),
+            ("sha256", sha256_hex(given.blob)),
+            ("size", f"{len(given.blob):,} bytes"),
+        ]
+    )
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+_PROOF_NEXT = "Give proof.bin, or the proof.json that `proofrail prove` wrote."
