@@ -3,10 +3,8 @@
 //! Lines that are canonical already, as writers emit them, are recognised in one pass and copied; all others are
 //! parsed and written anew.
 
-use std::cmp::Ordering;
-
 use crate::error::Fault;
-use crate::json::{MAX_DEPTH, Member, Value, is_nanoseconds, parse_object};
+use crate::json::{MAX_DEPTH, Member, Value, is_nanoseconds, parse_object, plain_bytes};
 
 /// Members outside every commitment, where they stand at the top level.
 pub fn is_volatile(name: &[u8]) -> bool {
@@ -46,8 +44,7 @@ fn push_value(value: Value<'_>, out: &mut Vec<u8>) {
     }
 }
 
-fn push_object(mut members: Vec<Member<'_>>, out: &mut Vec<u8>) {
-    members.sort_unstable_by(|(left, _), (right, _)| utf16_order(left, right));
+fn push_object(members: Vec<Member<'_>>, out: &mut Vec<u8>) {
     out.push(b'{');
     for (i, (name, value)) in members.into_iter().enumerate() {
         if i > 0 {
@@ -58,13 +55,6 @@ fn push_object(mut members: Vec<Member<'_>>, out: &mut Vec<u8>) {
         push_value(value, out);
     }
     out.push(b'}');
-}
-
-fn utf16_order(left: &str, right: &str) -> Ordering {
-    if left.is_ascii() && right.is_ascii() {
-        return left.cmp(right);
-    }
-    left.encode_utf16().cmp(right.encode_utf16())
 }
 
 fn push_integer(integer: i128, out: &mut Vec<u8>) {
@@ -91,27 +81,24 @@ pub fn push_number(mut number: u64, out: &mut Vec<u8>) {
 /// A string with its quotes, in the one spelling of RFC 8785.
 pub fn push_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
-    let bytes = text.as_bytes();
-    let mut from = 0;
-    for (i, byte) in bytes.iter().enumerate() {
-        let short = match byte {
-            b'"' | b'\\' => *byte,
-            0x08 => b'b',
-            0x09 => b't',
-            0x0a => b'n',
-            0x0c => b'f',
-            0x0d => b'r',
-            0..=0x1f => 0,
-            _ => continue,
+    let mut bytes = text.as_bytes();
+    loop {
+        let (plain, rest) = bytes.split_at(plain_bytes(bytes));
+        out.extend_from_slice(plain);
+        let Some((byte, rest)) = rest.split_first() else {
+            break;
         };
-        out.extend_from_slice(&bytes[from..i]);
-        from = i + 1;
-        match short {
-            0 => out.extend_from_slice(format!("\\u{byte:04x}").as_bytes()),
-            short => out.extend_from_slice(&[b'\\', short]),
+        match byte {
+            b'"' | b'\\' => out.extend_from_slice(&[b'\\', *byte]),
+            0x08 => out.extend_from_slice(b"\\b"),
+            0x09 => out.extend_from_slice(b"\\t"),
+            0x0a => out.extend_from_slice(b"\\n"),
+            0x0c => out.extend_from_slice(b"\\f"),
+            0x0d => out.extend_from_slice(b"\\r"),
+            control => out.extend_from_slice(format!("\\u{control:04x}").as_bytes()),
         }
+        bytes = rest;
     }
-    out.extend_from_slice(&bytes[from..]);
     out.push(b'"');
 }
 
@@ -124,11 +111,7 @@ struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            at: 0,
-            depth: 0,
-        }
+        Self { bytes, at: 0, depth: 0 }
     }
 
     fn item(mut self, out: &mut Vec<u8>) -> Option<()> {
@@ -336,10 +319,7 @@ mod tests {
                 r#"{"detail":1,"e":2,"f":3,"label":4,"m":{"label":1},"timestamp":99999999999999999999,"z":5}"#,
                 r#"{"e":2,"f":3,"m":{"label":1},"z":5}"#,
             ),
-            (
-                r#"{"":{"":1},"b":-5,"c":[1,[],{}],"d":true}"#,
-                r#"{"":{"":1},"b":-5,"c":[1,[],{}],"d":true}"#,
-            ),
+            (r#"{"":{"":1},"b":-5,"c":[1,[],{}],"d":true}"#, r#"{"":{"":1},"b":-5,"c":[1,[],{}],"d":true}"#),
         ] {
             assert_eq!(expected, both_ways(line));
         }
@@ -347,18 +327,12 @@ mod tests {
 
     #[test]
     fn other_spellings_are_written_anew() {
-        assert_eq!(
-            r#"{"a":0,"b":"é\n\u001f/"}"#,
-            item("{ \"b\":\"\\u00e9\\n\\u001F\\/\", \"a\" : -0 }\r")
-        );
+        assert_eq!(r#"{"a":0,"b":"é\n\u001f/"}"#, item("{ \"b\":\"\\u00e9\\n\\u001F\\/\", \"a\" : -0 }\r"));
     }
 
     #[test]
     fn names_sort_by_their_utf16_units() {
-        assert_eq!(
-            "{\"\u{1f600}\":1,\"\u{ff00}\":2}",
-            item("{\"\u{ff00}\":2,\"\u{1f600}\":1}")
-        );
+        assert_eq!("{\"\u{1f600}\":1,\"\u{ff00}\":2}", item("{\"\u{ff00}\":2,\"\u{1f600}\":1}"));
     }
 
     #[test]

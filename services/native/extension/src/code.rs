@@ -28,10 +28,8 @@ pub fn effect(word: u64) -> Effect {
 /// The effect of each word of a program; `functions` are the offsets of entries in ascending order. Also, for
 /// each function, whether it iterates.
 pub fn effects(words: &[Felt252], functions: &[usize]) -> (Vec<Effect>, Vec<bool>) {
-    let mut effects: Vec<Effect> = words
-        .iter()
-        .map(|word| instruction(word).map_or(Effect::None, effect))
-        .collect();
+    let mut effects: Vec<Effect> =
+        words.iter().map(|word| instruction(word).map_or(Effect::None, effect)).collect();
     let mut iterates = vec![false; functions.len()];
     for (i, entry) in functions.iter().enumerate() {
         let end = functions.get(i + 1).copied().unwrap_or(words.len());
@@ -52,9 +50,7 @@ fn calls(words: &[Felt252], at: usize, word: u64, entry: usize) -> bool {
     let relative = IMMEDIATE | JUMP_RELATIVE;
     effect(word) == Effect::Call
         && word & relative == relative
-        && words
-            .get(at + 1)
-            .is_some_and(|distance| Felt252::from(at) + *distance == Felt252::from(entry))
+        && words.get(at + 1).is_some_and(|distance| Felt252::from(at) + *distance == Felt252::from(entry))
 }
 
 /// The word as an instruction; data between instructions may be larger.

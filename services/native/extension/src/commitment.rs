@@ -8,6 +8,7 @@ use crate::error::Fault;
 pub const MAX_LINE: usize = 64 * 1024;
 
 /// The commitment of a growing list of items, in memory of one block and log2(items) nodes.
+#[derive(Clone)]
 pub struct Commitment {
     run_id: Vec<u8>,
     bits: u32,
@@ -23,10 +24,7 @@ impl Commitment {
     /// `run_id` is any string; `bits` 1..=64; `block_items` at least 1.
     pub fn new(run_id: &str, bits: u32, block_items: u64) -> Result<Self, Fault> {
         if !(1..=64).contains(&bits) {
-            return Err(Fault::new(
-                "commitment-bits",
-                format!("bits is {bits}; it must lie in 1 … 64"),
-            ));
+            return Err(Fault::new("commitment-bits", format!("bits is {bits}; it must lie in 1 … 64")));
         }
         if !(1..1 << 53).contains(&block_items) {
             let message = format!("block_items is {block_items}; it must lie in 1 … 2^53-1");
@@ -149,7 +147,7 @@ impl<'a> Line<'a> {
 }
 
 /// A string of bits whose bit b is bit (b mod 8) of byte (b div 8).
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Packer {
     bytes: Vec<u8>,
     pending: u128,
@@ -190,10 +188,7 @@ mod tests {
         assert_eq!(vec![0b1001_1101, 0], packer.take());
         packer.push(u64::MAX, 64);
         packer.push(1, 64);
-        assert_eq!(
-            [&[255u8; 8][..], &[1, 0, 0, 0, 0, 0, 0, 0]].concat(),
-            packer.take()
-        );
+        assert_eq!([&[255u8; 8][..], &[1, 0, 0, 0, 0, 0, 0, 0]].concat(), packer.take());
     }
 
     #[test]
@@ -201,10 +196,7 @@ mod tests {
         let (last, seal) = Commitment::new("r", 16, 256).unwrap().finish();
         let text = String::from_utf8(seal).unwrap();
         assert_eq!(None, last);
-        assert!(
-            text.contains("\"root\":\"e3b0c44298fc1c149afbf4c8996fb924"),
-            "{text}"
-        );
+        assert!(text.contains("\"root\":\"e3b0c44298fc1c149afbf4c8996fb924"), "{text}");
         assert!(text.contains("\"blocks\":0,"), "{text}");
     }
 }

@@ -1,5 +1,6 @@
 //! The commitment of raw NDJSON lines: the fast twin of `proofrail.commitment.blocks.Committer`.
 
+use memchr::memchr;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
@@ -29,13 +30,7 @@ impl Committer {
     #[pyo3(signature = (run_id, bits=16, block_items=256))]
     fn new(run_id: &str, bits: u32, block_items: u64) -> PyResult<Self> {
         let commitment = Commitment::new(run_id, bits, block_items)?;
-        let state = State {
-            commitment,
-            rest: Vec::new(),
-            lines: 0,
-            item: Vec::new(),
-            over: false,
-        };
+        let state = State { commitment, rest: Vec::new(), lines: 0, item: Vec::new(), over: false };
         Ok(Self { state })
     }
 
@@ -64,7 +59,7 @@ impl State {
 
     fn lines_of(&mut self, mut ndjson: &[u8]) -> Result<Vec<Vec<u8>>, Fault> {
         let mut blocks = Vec::new();
-        while let Some(end) = ndjson.iter().position(|byte| *byte == b'\n') {
+        while let Some(end) = memchr(b'\n', ndjson) {
             let (head, tail) = ndjson.split_at(end);
             ndjson = &tail[1..];
             let block = if self.rest.is_empty() {
@@ -110,10 +105,7 @@ impl State {
 
     fn refuse_if_over(&self) -> Result<(), Fault> {
         if self.over {
-            return Err(Fault::new(
-                "committer-over",
-                "the stream has ended, or failed at a line",
-            ));
+            return Err(Fault::new("committer-over", "the stream has ended, or failed at a line"));
         }
         Ok(())
     }
@@ -124,8 +116,5 @@ impl State {
 }
 
 fn too_long() -> Fault {
-    Fault::new(
-        "line-too-long",
-        format!("it is longer than {MAX_LINE} bytes, the most a line may have"),
-    )
+    Fault::new("line-too-long", format!("it is longer than {MAX_LINE} bytes, the most a line may have"))
 }

@@ -6,16 +6,8 @@ use sha2::{Digest as _, Sha256};
 
 pub type Digest = [u8; 32];
 
-const INITIAL: [u32; 8] = [
-    0x6a09_e667,
-    0xbb67_ae85,
-    0x3c6e_f372,
-    0xa54f_f53a,
-    0x510e_527f,
-    0x9b05_688c,
-    0x1f83_d9ab,
-    0x5be0_cd19,
-];
+const INITIAL: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
 
 pub fn sha256(data: &[u8]) -> Digest {
     Sha256::digest(data).into()
@@ -23,11 +15,7 @@ pub fn sha256(data: &[u8]) -> Digest {
 
 /// `H(0x00 ‖ data)`
 pub fn leaf(data: &[u8]) -> Digest {
-    Sha256::new()
-        .chain_update([0])
-        .chain_update(data)
-        .finalize()
-        .into()
+    Sha256::new().chain_update([0]).chain_update(data).finalize().into()
 }
 
 /// `H(0x01 ‖ left ‖ right)`

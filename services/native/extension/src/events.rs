@@ -3,18 +3,47 @@
 use std::collections::VecDeque;
 
 use crate::canonical::{push_item, push_number, push_string};
-use crate::commitment::{Commitment, MAX_LINE};
+use crate::commitment::MAX_LINE;
 use crate::digest::{push_hex, sha256};
 use crate::error::Fault;
 
 /// The greatest depth whose spans have a path.
 pub const MAX_PATH_DEPTH: usize = 64;
 
-/// Lines that travel together, and the blocks that they complete.
+/// Lines that travel together.
 #[derive(Default)]
-pub struct Chunk {
-    pub lines: Vec<u8>,
-    pub blocks: Vec<Vec<u8>>,
+pub struct Lines {
+    pub bytes: Vec<u8>,
+    pub marks: Vec<Mark>,
+}
+
+/// Where a line lies, and which parts of it are volatile.
+pub struct Mark {
+    start: u32,
+    /// Without its line feed.
+    end: u32,
+    cuts: [(u32, u32); 2],
+    /// Written by others: the volatile parts are not marked.
+    foreign: bool,
+}
+
+impl Lines {
+    /// Appends the item of a line to `out`.
+    pub fn push_item(&self, mark: &Mark, out: &mut Vec<u8>) -> Result<(), Fault> {
+        let (start, end) = (mark.start as usize, mark.end as usize);
+        if mark.foreign {
+            return push_item(&self.bytes[start..end], out);
+        }
+        let mut from = start;
+        for (cut_from, cut_to) in mark.cuts {
+            if cut_to > 0 {
+                out.extend_from_slice(&self.bytes[from..start + cut_from as usize]);
+                from = start + cut_to as usize;
+            }
+        }
+        out.extend_from_slice(&self.bytes[from..end]);
+        Ok(())
+    }
 }
 
 /// What the events of one span have in common.
@@ -44,12 +73,7 @@ impl Clock {
     pub fn new(started_ns: u64, finished_ns: u64, steps: u64) -> Self {
         let duration_ns = finished_ns.saturating_sub(started_ns);
         let rate = (u128::from(duration_ns) << 32) / u128::from(steps.max(1));
-        Self {
-            started_ns,
-            duration_ns,
-            steps,
-            rate,
-        }
+        Self { started_ns, duration_ns, steps, rate }
     }
 
     fn at(&self, step: u64) -> u64 {
@@ -66,94 +90,73 @@ impl Clock {
 }
 
 pub struct Writer {
-    commitment: Commitment,
     clock: Clock,
     chunk_bytes: usize,
-    chunk: Chunk,
-    ready: VecDeque<Chunk>,
+    lines: Lines,
+    ready: VecDeque<Lines>,
     seq: u64,
-    /// The line being written, and the parts of it that are volatile.
-    line: Vec<u8>,
-    cuts: [(usize, usize); 2],
-    n_cuts: usize,
-    item: Vec<u8>,
-    run_id: String,
+    /// Where the line being written starts, and its volatile parts, counted from there.
+    begun: usize,
+    cuts: [(u32, u32); 2],
+    /// `proofrail/span/v1\n…:`, and room for a number.
+    span: Vec<u8>,
     /// `,"run_id":"…","seq":`
     run_and_seq: Vec<u8>,
-    /// `"artifact":{…}`
+    /// `{"artifact":{…},"depth":`
     artifact: Vec<u8>,
 }
 
 impl Writer {
-    pub fn new(
-        run_id: &str,
-        method_id: &str,
-        commitment: Commitment,
-        clock: Clock,
-        chunk_bytes: usize,
-    ) -> Self {
+    pub fn new(run_id: &str, method_id: &str, clock: Clock, chunk_bytes: usize) -> Self {
         let mut run_and_seq = b",\"run_id\":".to_vec();
         push_string(run_id, &mut run_and_seq);
         run_and_seq.extend_from_slice(b",\"seq\":");
-        let mut artifact = b"\"artifact\":{\"backend\":\"cairo\",\"method_id\":".to_vec();
+        let mut artifact = b"{\"artifact\":{\"backend\":\"cairo\",\"method_id\":".to_vec();
         push_string(method_id, &mut artifact);
-        artifact.push(b'}');
+        artifact.extend_from_slice(b"},\"depth\":");
         Self {
-            commitment,
             clock,
             chunk_bytes,
-            chunk: Chunk::default(),
+            lines: Lines::default(),
             ready: VecDeque::new(),
             seq: 0,
-            line: Vec::with_capacity(1024),
+            begun: 0,
             cuts: [(0, 0); 2],
-            n_cuts: 0,
-            item: Vec::with_capacity(1024),
-            run_id: run_id.to_owned(),
+            span: format!("proofrail/span/v1\n{run_id}:").into_bytes(),
             run_and_seq,
             artifact,
         }
     }
 
-    /// The number of the next event to be written.
-    pub fn next_seq(&self) -> u64 {
-        self.seq
-    }
-
-    pub fn span_id(&self, seq: u64) -> u64 {
-        let mut text = b"proofrail/span/v1\n".to_vec();
-        text.extend_from_slice(self.run_id.as_bytes());
-        text.push(b':');
-        push_number(seq, &mut text);
+    /// The number and id of the span whose Start is the next event.
+    pub fn next_span(&mut self) -> (u64, u64) {
+        let prefix = self.span.len();
+        push_number(self.seq, &mut self.span);
         let mut first = [0; 8];
-        first.copy_from_slice(&sha256(&text)[..8]);
-        u64::from_be_bytes(first)
+        first.copy_from_slice(&sha256(&self.span)[..8]);
+        self.span.truncate(prefix);
+        (self.seq, u64::from_be_bytes(first))
     }
 
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty()
     }
 
-    pub fn take_ready(&mut self) -> Option<Chunk> {
+    pub fn take_ready(&mut self) -> Option<Lines> {
         self.ready.pop_front()
     }
 
-    /// Ends the stream: what is left of it, and the seal's core.
-    pub fn finish(&mut self) -> Vec<u8> {
-        let (last, seal) = self.commitment.finish();
-        self.chunk.blocks.extend(last);
-        self.flush();
-        seal
+    /// What was written since the last full chunk.
+    pub fn take_rest(&mut self) -> Lines {
+        std::mem::take(&mut self.lines)
     }
 
     /// A line written by others: TraceStart.
     pub fn foreign(&mut self, line: &[u8]) -> Result<(), Fault> {
+        push_item(line, &mut Vec::new())?;
         self.begin();
-        self.item.clear();
-        self.item.push(0);
-        push_item(line, &mut self.item)?;
-        self.line.extend_from_slice(line);
-        self.add()
+        self.raw(line);
+        self.add(true)
     }
 
     pub fn start(
@@ -165,12 +168,10 @@ impl Writer {
     ) -> Result<(), Fault> {
         debug_assert_eq!(seq, self.seq);
         self.begin();
-        self.raw(b"{");
-        self.line.extend_from_slice(&self.artifact);
-        self.raw(b",\"depth\":");
-        push_number(span.depth as u64, &mut self.line);
+        self.lines.bytes.extend_from_slice(&self.artifact);
+        push_number(span.depth as u64, &mut self.lines.bytes);
         self.raw(b",\"input_bytes\":\"");
-        input(&mut self.line);
+        input(&mut self.lines.bytes);
         self.raw(b"\"");
         self.iteration(span);
         if !span.tile {
@@ -200,11 +201,11 @@ impl Writer {
     ) -> Result<(), Fault> {
         self.begin();
         self.raw(b"{\"cycles\":");
-        push_number(to - from, &mut self.line);
+        push_number(to - from, &mut self.lines.bytes);
         self.raw(b",");
-        let start = self.line.len();
+        let start = self.lines.bytes.len();
         self.raw(b"\"duration_ns\":");
-        push_number(self.clock.span(to - from), &mut self.line);
+        push_number(self.clock.span(to - from), &mut self.lines.bytes);
         self.raw(b",");
         self.cut(start);
         let mut comma = false;
@@ -213,18 +214,14 @@ impl Writer {
             comma = true;
         }
         if let Some(output) = output {
-            self.raw(if comma {
-                b",\"output_bytes\":\""
-            } else {
-                b"\"output_bytes\":\""
-            });
-            output(&mut self.line);
+            self.raw(if comma { b",\"output_bytes\":\"" } else { b"\"output_bytes\":\"" });
+            output(&mut self.lines.bytes);
             self.raw(b"\"");
             comma = true;
         }
         let from = usize::from(!comma);
-        self.line.extend_from_slice(&self.run_and_seq[from..]);
-        push_number(self.seq, &mut self.line);
+        self.lines.bytes.extend_from_slice(&self.run_and_seq[from..]);
+        push_number(self.seq, &mut self.lines.bytes);
         self.id(b",\"span_id\":\"", span.id);
         if span.tile {
             self.text(b",\"tile_id\":\"", span.name);
@@ -243,24 +240,22 @@ impl Writer {
         input: impl FnOnce(&mut Vec<u8>),
     ) -> Result<(), Fault> {
         self.begin();
-        self.raw(b"{");
-        self.line.extend_from_slice(&self.artifact);
-        self.raw(b",\"depth\":");
-        push_number(span.depth as u64, &mut self.line);
+        self.lines.bytes.extend_from_slice(&self.artifact);
+        push_number(span.depth as u64, &mut self.lines.bytes);
         self.raw(b",");
         if let Some(detail) = detail {
-            let start = self.line.len();
+            let start = self.lines.bytes.len();
             self.raw(b"\"detail\":");
-            push_string(detail, &mut self.line);
+            push_string(detail, &mut self.lines.bytes);
             self.raw(b",");
             self.cut(start);
         }
         self.raw(b"\"error\":{\"code\":");
-        push_string(error.0, &mut self.line);
+        push_string(error.0, &mut self.lines.bytes);
         self.raw(b",\"message\":");
-        push_string(error.1, &mut self.line);
+        push_string(error.1, &mut self.lines.bytes);
         self.raw(b"},\"input_bytes\":\"");
-        input(&mut self.line);
+        input(&mut self.lines.bytes);
         self.raw(b"\"");
         self.iteration(span);
         if !span.tile {
@@ -274,11 +269,7 @@ impl Writer {
         }
         self.raw(b",");
         self.timestamp(step);
-        self.close(if span.tile {
-            b"TileFailure"
-        } else {
-            b"SequenceFailure"
-        })
+        self.close(if span.tile { b"TileFailure" } else { b"SequenceFailure" })
     }
 
     pub fn step_block(&mut self, block: u64, first: u64, steps: u64, root: &[u8; 32]) -> Result<(), Fault> {
@@ -319,7 +310,7 @@ impl Writer {
         self.text(b",\"outcome\":\"", outcome.as_bytes());
         self.number(b",\"output_count\":", output.len() as u64);
         self.raw(b",\"output_sha256\":\"");
-        push_hex(&mut self.line, &sha256(&felts));
+        push_hex(&mut self.lines.bytes, &sha256(&felts));
         self.raw(b"\"");
         self.run_and_seq();
         self.raw(b",");
@@ -328,12 +319,12 @@ impl Writer {
     }
 
     fn begin(&mut self) {
-        self.line.clear();
-        self.n_cuts = 0;
+        self.begun = self.lines.bytes.len();
+        self.cuts = [(0, 0); 2];
     }
 
     fn raw(&mut self, bytes: &[u8]) {
-        self.line.extend_from_slice(bytes);
+        self.lines.bytes.extend_from_slice(bytes);
     }
 
     fn text(&mut self, name: &[u8], text: &[u8]) {
@@ -344,18 +335,18 @@ impl Writer {
 
     fn number(&mut self, name: &[u8], number: u64) {
         self.raw(name);
-        push_number(number, &mut self.line);
+        push_number(number, &mut self.lines.bytes);
     }
 
     fn id(&mut self, name: &[u8], id: u64) {
         self.raw(name);
-        push_hex(&mut self.line, &id.to_be_bytes());
+        push_hex(&mut self.lines.bytes, &id.to_be_bytes());
         self.raw(b"\"");
     }
 
     fn root(&mut self, root: &[u8; 32]) {
         self.raw(b",\"root\":\"");
-        push_hex(&mut self.line, root);
+        push_hex(&mut self.lines.bytes, root);
         self.raw(b"\"");
     }
 
@@ -372,66 +363,59 @@ impl Writer {
     }
 
     fn run_and_seq(&mut self) {
-        self.line.extend_from_slice(&self.run_and_seq);
-        push_number(self.seq, &mut self.line);
+        self.lines.bytes.extend_from_slice(&self.run_and_seq);
+        push_number(self.seq, &mut self.lines.bytes);
     }
 
     fn timestamp(&mut self, step: u64) {
-        let start = self.line.len();
+        let start = self.lines.bytes.len();
         self.raw(b"\"timestamp\":");
-        push_number(self.clock.at(step), &mut self.line);
+        push_number(self.clock.at(step), &mut self.lines.bytes);
         self.raw(b",");
         self.cut(start);
     }
 
     /// What was written since `start` is volatile.
     fn cut(&mut self, start: usize) {
-        self.cuts[self.n_cuts] = (start, self.line.len());
-        self.n_cuts += 1;
+        let cut = ((start - self.begun) as u32, (self.lines.bytes.len() - self.begun) as u32);
+        let free = self.cuts.iter_mut().find(|(_, end)| *end == 0);
+        *free.expect("no event has more than two volatile members") = cut;
     }
 
     fn close(&mut self, kind: &[u8]) -> Result<(), Fault> {
         self.text(b"\"type\":\"", kind);
         self.raw(b",\"v\":1}");
-        self.item.clear();
-        self.item.push(0);
-        let mut from = 0;
-        for (start, end) in &self.cuts[..self.n_cuts] {
-            self.item.extend_from_slice(&self.line[from..*start]);
-            from = *end;
-        }
-        self.item.extend_from_slice(&self.line[from..]);
-        self.add()
+        self.add(false)
     }
 
-    fn add(&mut self) -> Result<(), Fault> {
-        if self.line.len() > MAX_LINE {
+    fn add(&mut self, foreign: bool) -> Result<(), Fault> {
+        let length = self.lines.bytes.len() - self.begun;
+        if length > MAX_LINE {
             let message = format!(
-                "event {} is a line of {} bytes, more than {MAX_LINE}: a function takes or returns too many felts",
-                self.seq,
-                self.line.len()
+                "event {} is a line of {length} bytes, more than {MAX_LINE}: a function takes or returns too many felts",
+                self.seq
             );
             return Err(Fault::new("line-too-long", message));
         }
-        let block = self.commitment.append(sha256(&self.item));
-        if self.chunk.lines.len() + self.line.len() + 1 > self.chunk_bytes {
-            self.flush();
+        if self.lines.bytes.len() + 1 > self.chunk_bytes {
+            self.turn();
         }
-        self.chunk.lines.extend_from_slice(&self.line);
-        self.chunk.lines.push(b'\n');
-        self.chunk.blocks.extend(block);
+        let (start, end) = (self.begun as u32, (self.begun + length) as u32);
+        self.lines.marks.push(Mark { start, end, cuts: self.cuts, foreign });
+        self.raw(b"\n");
         self.seq += 1;
         Ok(())
     }
 
-    fn flush(&mut self) {
-        let capacity = self.chunk.lines.len();
-        if capacity > 0 {
-            let next = Chunk {
-                lines: Vec::with_capacity(capacity),
-                blocks: Vec::new(),
-            };
-            self.ready.push_back(std::mem::replace(&mut self.chunk, next));
-        }
+    /// Moves the line just written to a new chunk.
+    fn turn(&mut self) {
+        let mut next = Lines {
+            bytes: Vec::with_capacity(self.chunk_bytes.min(1 << 20)),
+            marks: Vec::with_capacity(self.lines.marks.len()),
+        };
+        next.bytes.extend_from_slice(&self.lines.bytes[self.begun..]);
+        self.lines.bytes.truncate(self.begun);
+        self.begun = 0;
+        self.ready.push_back(std::mem::replace(&mut self.lines, next));
     }
 }

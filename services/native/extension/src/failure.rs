@@ -49,19 +49,9 @@ impl Failure {
             (_, None, Some(pc)) => format!("pc {pc}"),
             (_, None, None) => "a pc outside the program".to_owned(),
         };
-        let place = function
-            .as_ref()
-            .map(|name| format!(" in {name}"))
-            .unwrap_or_default();
+        let place = function.as_ref().map(|name| format!(" in {name}")).unwrap_or_default();
         let message = format!("{kind}{place} at {location}");
-        Ok(Self {
-            code: kind,
-            message,
-            function,
-            location,
-            detail: cut(text),
-            after_end,
-        })
+        Ok(Self { code: kind, message, function, location, detail: cut(text), after_end })
     }
 }
 
@@ -86,10 +76,7 @@ fn memory_kind(error: &MemoryError) -> Result<&'static str, Fault> {
         MemoryError::InconsistentMemory(_) => "memory-inconsistent",
         MemoryError::UnknownMemoryCell(_) => "memory-unknown",
         MemoryError::VecCapacityExceeded => {
-            return Err(Fault::new(
-                "memory-exhausted",
-                "the run needs more memory than there is",
-            ));
+            return Err(Fault::new("memory-exhausted", "the run needs more memory than there is"));
         }
         _ => "vm-error",
     })
@@ -112,10 +99,7 @@ fn hint_kind(error: &HintError) -> Result<&'static str, Fault> {
 }
 
 fn unknown_hint() -> Fault {
-    Fault::new(
-        "unknown-hint",
-        "the program has a hint that this VM does not know",
-    )
+    Fault::new("unknown-hint", "the program has a hint that this VM does not know")
 }
 
 fn first_line(text: &str) -> &str {

@@ -95,11 +95,7 @@ impl Functions {
             }
         }
         effects.splice(0..0, [Effect::None; PROGRAM_BASE]);
-        Ok(Self {
-            list,
-            at_entry,
-            effects,
-        })
+        Ok(Self { list, at_entry, effects })
     }
 
     pub fn get(&self, index: u32) -> &Function {
@@ -138,10 +134,9 @@ impl Functions {
 pub fn words(program: &Program) -> Result<Vec<Felt252>, Fault> {
     let integer = |word: &MaybeRelocatable| match word {
         MaybeRelocatable::Int(felt) => Ok(*felt),
-        MaybeRelocatable::RelocatableValue(_) => Err(Fault::new(
-            "program-unusable",
-            "the program's data holds a pointer",
-        )),
+        MaybeRelocatable::RelocatableValue(_) => {
+            Err(Fault::new("program-unusable", "the program's data holds a pointer"))
+        }
     };
     program.iter_data().map(integer).collect()
 }

@@ -2,6 +2,7 @@
 //! `proofrail.wire.canonical.parse_object`; the tests hold the two together.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use crate::error::Fault;
 
@@ -20,6 +21,7 @@ pub enum Value<'a> {
     Integer(i128),
     String(Cow<'a, str>),
     Array(Vec<Value<'a>>),
+    /// Names in canonical order.
     Object(Vec<Member<'a>>),
 }
 
@@ -30,18 +32,11 @@ pub fn is_nanoseconds(name: &[u8]) -> bool {
     matches!(name, b"timestamp" | b"duration_ns")
 }
 
-/// The members of the object on one line, in the order written.
+/// The members of the object on one line, in canonical order.
 pub fn parse_object(line: &[u8]) -> Result<Vec<Member<'_>>, Fault> {
     let text = std::str::from_utf8(line)
         .map_err(|e| Fault::new("malformed-utf8", format!("byte {} is not UTF-8", e.valid_up_to())))?;
-    let mut parser = Parser {
-        text,
-        bytes: line,
-        at: 0,
-        depth: 0,
-        objects: 0,
-        surrogate: false,
-    };
+    let mut parser = Parser { text, bytes: line, at: 0, depth: 0, objects: 0, surrogate: false };
     parser.space();
     let value = parser.value(b"")?;
     parser.space();
@@ -49,16 +44,10 @@ pub fn parse_object(line: &[u8]) -> Result<Vec<Member<'_>>, Fault> {
         return Err(parser.malformed("something follows the value"));
     }
     let Value::Object(members) = value else {
-        return Err(Fault::new(
-            "malformed-not-an-object",
-            "the line does not hold a JSON object",
-        ));
+        return Err(Fault::new("malformed-not-an-object", "the line does not hold a JSON object"));
     };
     if parser.surrogate {
-        return Err(Fault::new(
-            "malformed-surrogate",
-            "a string or a name holds a lone surrogate",
-        ));
+        return Err(Fault::new("malformed-surrogate", "a string or a name holds a lone surrogate"));
     }
     Ok(members)
 }
@@ -153,7 +142,11 @@ impl<'a> Parser<'a> {
                     break;
                 }
             }
-            refuse_duplicates(&members)?;
+            // Most writers sort names, or nearly: then this is one comparison a member.
+            if !members.is_sorted_by(|(left, _), (right, _)| utf16_order(left, right).is_lt()) {
+                members.sort_unstable_by(|(left, _), (right, _)| utf16_order(left, right));
+                refuse_duplicates(&members)?;
+            }
         }
         self.at += 1;
         self.objects -= 1;
@@ -207,11 +200,7 @@ impl<'a> Parser<'a> {
             return Err(float());
         }
         let text = &self.text[start..end];
-        let value: Option<i128> = if text.len() <= MAX_DIGITS {
-            text.parse().ok()
-        } else {
-            None
-        };
+        let value: Option<i128> = if text.len() <= MAX_DIGITS { text.parse().ok() } else { None };
         let nanoseconds = is_nanoseconds(member);
         match value {
             Some(value) if value.abs_diff(0) <= MAX_SAFE.unsigned_abs() || nanoseconds => {
@@ -268,9 +257,7 @@ impl<'a> Parser<'a> {
     }
 
     fn plain(&mut self) {
-        while self.at < self.bytes.len() && !matches!(self.bytes[self.at], b'"' | b'\\' | 0..=0x1f) {
-            self.at += 1;
-        }
+        self.at += plain_bytes(&self.bytes[self.at..]);
     }
 
     fn escape(&mut self, out: &mut String) -> Result<(), Fault> {
@@ -327,28 +314,41 @@ impl<'a> Parser<'a> {
     }
 }
 
-fn refuse_duplicates(members: &[Member<'_>]) -> Result<(), Fault> {
-    let duplicate = |name: &str| {
-        let shown: String = name.chars().take(64).collect();
-        Err(Fault::new(
-            "malformed-duplicate-member",
-            format!("the member {shown:?} stands twice in one object"),
-        ))
-    };
-    if members.len() <= 24 {
-        for (i, (name, _)) in members.iter().enumerate() {
-            if members[..i].iter().any(|(other, _)| other == name) {
-                return duplicate(name);
-            }
-        }
+/// The order of RFC 8785. It is that of the UTF-8 bytes, but for characters beyond U+FFFF: in UTF-16 their
+/// surrogates stand before U+E000 … U+FFFF.
+fn utf16_order(left: &str, right: &str) -> Ordering {
+    match left.bytes().zip(right.bytes()).find(|(left, right)| left != right) {
+        None => left.len().cmp(&right.len()),
+        Some((0xf0.., 0xee | 0xef)) => Ordering::Less,
+        Some((0xee | 0xef, 0xf0..)) => Ordering::Greater,
+        Some((left, right)) => left.cmp(&right),
+    }
+}
+
+fn refuse_duplicates(sorted: &[Member<'_>]) -> Result<(), Fault> {
+    let Some(twice) = sorted.windows(2).find(|pair| pair[0].0 == pair[1].0) else {
         return Ok(());
+    };
+    let shown: String = twice[0].0.chars().take(64).collect();
+    Err(Fault::new("malformed-duplicate-member", format!("the member {shown:?} stands twice in one object")))
+}
+
+/// How many bytes from `at` are plain in a JSON string: no quote, no backslash, no control character.
+pub fn plain_bytes(bytes: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    for word in bytes.chunks_exact(8) {
+        let word =
+            u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
+        let zero_in = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
+        let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+        if control | zero_in(word ^ (ONES * 0x22)) | zero_in(word ^ (ONES * 0x5c)) != 0 {
+            break;
+        }
+        at += 8;
     }
-    let mut names: Vec<&str> = members.iter().map(|(name, _)| name.as_ref()).collect();
-    names.sort_unstable();
-    match names.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => duplicate(pair[0]),
-        None => Ok(()),
-    }
+    at + bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count()
 }
 
 fn float() -> Fault {
@@ -378,10 +378,7 @@ mod tests {
             (r#"{"a":9007199254740991,"timestamp":18446744073709551616}"#, "ok"),
             (r#"{"a":9007199254740992}"#, "malformed-integer"),
             (r#"{"timestamp":[9007199254740992]}"#, "malformed-integer"),
-            (
-                r#"{"timestamp":170141183460469231731687303715884105728}"#,
-                "malformed-integer",
-            ),
+            (r#"{"timestamp":170141183460469231731687303715884105728}"#, "malformed-integer"),
             (r#"{"a":1.0}"#, "malformed-float"),
             (r#"{"a":1e3}"#, "malformed-float"),
             (r#"{"a":-Infinity}"#, "malformed-float"),
@@ -400,6 +397,18 @@ mod tests {
             ("\u{feff}{}", "malformed-json"),
         ] {
             assert_eq!(expected, code(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn names_sort_by_their_utf16_units() {
+        let names =
+            ["", "a", "aa", "\u{7f}", "é", "\u{d7ff}", "\u{e000}", "\u{ffff}", "\u{10000}", "\u{10ffff}z"];
+        for left in names {
+            for right in names {
+                let expected = left.encode_utf16().cmp(right.encode_utf16());
+                assert_eq!(expected, utf16_order(left, right), "{left:?} {right:?}");
+            }
         }
     }
 

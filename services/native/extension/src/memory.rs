@@ -43,11 +43,7 @@ impl Memory {
                 Some(before)
             })
             .collect();
-        Self {
-            cells,
-            present,
-            before,
-        }
+        Self { cells, present, before }
     }
 
     pub fn cells(&self) -> &[Cell] {
@@ -96,20 +92,9 @@ impl Buffer {
         let length = isize::try_from(bytes.len()).map_err(|_| PyBufferError::new_err("too large"))?;
         // SAFETY: the view keeps a reference to this object, which is frozen and keeps the bytes.
         let failed = unsafe {
-            ffi::PyBuffer_FillInfo(
-                view,
-                slf.as_ptr(),
-                bytes.as_ptr().cast_mut().cast(),
-                length,
-                1,
-                flags,
-            )
+            ffi::PyBuffer_FillInfo(view, slf.as_ptr(), bytes.as_ptr().cast_mut().cast(), length, 1, flags)
         };
-        if failed == 0 {
-            Ok(())
-        } else {
-            Err(PyErr::fetch(slf.py()))
-        }
+        if failed == 0 { Ok(()) } else { Err(PyErr::fetch(slf.py())) }
     }
 }
 
@@ -124,11 +109,7 @@ mod tests {
             .collect();
         let memory = Memory::new(relocated.clone());
         for (address, value) in relocated.iter().enumerate() {
-            assert_eq!(
-                value.map(|felt| felt.to_le_digits()),
-                memory.get(address as u64),
-                "{address}"
-            );
+            assert_eq!(value.map(|felt| felt.to_le_digits()), memory.get(address as u64), "{address}");
         }
         assert_eq!(None, memory.get(500));
         assert_eq!(None, memory.get(u64::MAX));

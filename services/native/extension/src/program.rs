@@ -24,17 +24,10 @@ pub struct Code {
 impl Code {
     fn parse(compiled: &[u8]) -> Result<Self, Fault> {
         let program = VmProgram::from_bytes(compiled, None).map_err(|e| {
-            Fault::new(
-                "program-unusable",
-                format!("this is no compiled Cairo 0 program: {e}"),
-            )
+            Fault::new("program-unusable", format!("this is no compiled Cairo 0 program: {e}"))
         })?;
         for label in ["__main__.__start__", "__main__.__end__"] {
-            if program
-                .get_identifier(label)
-                .and_then(|identifier| identifier.pc)
-                .is_none()
-            {
+            if program.get_identifier(label).and_then(|identifier| identifier.pc).is_none() {
                 let message =
                     format!("{label} is missing: compile the program with cairo-compile --proof_mode");
                 return Err(Fault::new("program-not-provable", message));
@@ -42,12 +35,7 @@ impl Code {
         }
         let functions = Functions::of(&program)?;
         let (files, lines) = source_lines(&program);
-        Ok(Self {
-            program,
-            functions,
-            files,
-            lines,
-        })
+        Ok(Self { program, functions, files, lines })
     }
 
     /// File and line of the instruction at `pc`, where the program has debug info.
@@ -60,9 +48,7 @@ impl Code {
 fn source_lines(program: &VmProgram) -> (Vec<String>, HashMap<u64, (u32, u32)>) {
     let mut files: Vec<String> = Vec::new();
     let mut numbers: HashMap<String, u32> = HashMap::new();
-    let located = program
-        .get_relocated_instruction_locations(&[PROGRAM_BASE])
-        .unwrap_or_default();
+    let located = program.get_relocated_instruction_locations(&[PROGRAM_BASE]).unwrap_or_default();
     let lines = located
         .into_iter()
         .map(|(pc, location)| {
@@ -102,19 +88,12 @@ impl Program {
 
     #[getter]
     fn builtins(&self) -> Vec<&'static str> {
-        self.code
-            .program
-            .iter_builtins()
-            .map(|builtin| builtin.to_str())
-            .collect()
+        self.code.program.iter_builtins().map(|builtin| builtin.to_str()).collect()
     }
 
     /// The program's words as felts "0x…".
     fn words(&self) -> PyResult<Vec<String>> {
-        Ok(words(&self.code.program)?
-            .iter()
-            .map(|word| format!("{word:#x}"))
-            .collect())
+        Ok(words(&self.code.program)?.iter().map(|word| format!("{word:#x}")).collect())
     }
 
     /// Full name, pc of the entry, felts of explicit arguments and return values, and whether it iterates.
@@ -134,11 +113,7 @@ impl Program {
     fn location(&self, pc: u64) -> Option<(&str, u32, &str)> {
         let (file, line) = self.code.location(pc)?;
         let function = self.code.functions.around(pc);
-        Some((
-            file,
-            line,
-            function.map_or("", |function| function.full_name.as_str()),
-        ))
+        Some((file, line, function.map_or("", |function| function.full_name.as_str())))
     }
 
     /// Runs the program in proof mode on a JSON object of inputs.
@@ -176,14 +151,8 @@ fn parse_layout(name: &str) -> Result<LayoutName, Fault> {
         LayoutName::all_cairo,
         LayoutName::all_cairo_stwo,
     ];
-    known
-        .into_iter()
-        .find(|layout| layout.to_str() == name)
-        .ok_or_else(|| {
-            let names: Vec<&str> = known.iter().map(|layout| layout.to_str()).collect();
-            Fault::new(
-                "layout-unknown",
-                format!("there is no layout {name:?}; there are {}", names.join(", ")),
-            )
-        })
+    known.into_iter().find(|layout| layout.to_str() == name).ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|layout| layout.to_str()).collect();
+        Fault::new("layout-unknown", format!("there is no layout {name:?}; there are {}", names.join(", ")))
+    })
 }

@@ -61,10 +61,7 @@ pub fn execute(
 }
 
 fn not_startable(error: RunnerError) -> Fault {
-    Fault::new(
-        "layout-unusable",
-        format!("the program cannot run in this layout: {error}"),
-    )
+    Fault::new("layout-unusable", format!("the program cannot run in this layout: {error}"))
 }
 
 /// After the last instruction: padding to what the layout demands, and the checks on builtins.
@@ -85,18 +82,10 @@ fn collect(
 ) -> Result<RunData, Fault> {
     let steps = runner.vm.get_current_step();
     let unreadable = |error: &dyn std::fmt::Display| {
-        Fault::new(
-            "run-unreadable",
-            format!("the memory of the run cannot be laid out: {error}"),
-        )
+        Fault::new("run-unreadable", format!("the memory of the run cannot be laid out: {error}"))
     };
     if failure.is_some() {
-        runner
-            .vm
-            .segments
-            .memory
-            .relocate_memory()
-            .map_err(|e| unreadable(&e))?;
+        runner.vm.segments.memory.relocate_memory().map_err(|e| unreadable(&e))?;
     }
     runner.relocate(true, true).map_err(|e| unreadable(&e))?;
     let end = registers(&runner);
@@ -104,10 +93,7 @@ fn collect(
     if failure.is_none() {
         let input = runner.get_air_public_input().map_err(|e| unreadable(&e))?;
         if let Some(segment) = input.memory_segments.get("output") {
-            let cells = runner
-                .relocated_memory
-                .get(segment.begin_addr..segment.stop_ptr)
-                .unwrap_or_default();
+            let cells = runner.relocated_memory.get(segment.begin_addr..segment.stop_ptr).unwrap_or_default();
             let felts = cells.iter().map(|cell| cell.map(|felt| format!("{felt:#x}")));
             output = felts
                 .collect::<Option<_>>()
@@ -121,10 +107,8 @@ fn collect(
     let real_steps = real_steps.unwrap_or(steps).min(steps);
     drop(runner);
     // Step has the size and alignment of an entry: the steps are written where the entries were.
-    let mut trace: Vec<Step> = relocated
-        .into_iter()
-        .map(|entry| [entry.ap as u64, entry.fp as u64, entry.pc as u64])
-        .collect();
+    let mut trace: Vec<Step> =
+        relocated.into_iter().map(|entry| [entry.ap as u64, entry.fp as u64, entry.pc as u64]).collect();
     if failure.is_some() {
         // A step whose registers could not be updated is in the VM's trace, but was not completed.
         trace.truncate(steps);
@@ -145,9 +129,7 @@ fn collect(
 fn registers(runner: &CairoRunner) -> Step {
     let bases = runner.vm.segments.relocate_segments().unwrap_or_default();
     let absolute = |segment: isize, offset: usize| {
-        let base = usize::try_from(segment)
-            .ok()
-            .and_then(|segment| bases.get(segment));
+        let base = usize::try_from(segment).ok().and_then(|segment| bases.get(segment));
         base.map_or(0, |base| (base + offset) as u64)
     };
     let [ap, fp, pc] = [runner.vm.get_ap(), runner.vm.get_fp(), runner.vm.get_pc()];
@@ -197,11 +179,7 @@ impl Run {
 
     #[getter]
     fn outcome(&self) -> &'static str {
-        if self.data.failure.is_some() {
-            "failed"
-        } else {
-            "completed"
-        }
+        if self.data.failure.is_some() { "failed" } else { "completed" }
     }
 
     /// code, message, function, location and detail of a failed run.
@@ -253,10 +231,7 @@ impl Run {
                 return Err(failed_run());
             }
             let input = data.private_input.as_ref().ok_or_else(|| {
-                Fault::new(
-                    "private-input-not-kept",
-                    "the run was made with private_input=False",
-                )
+                Fault::new("private-input-not-kept", "the run was made with private_input=False")
             })?;
             let input = serde_json::to_value(input.to_serializable(trace_path, memory_path));
             to_text(&input.map_err(not_written)?)
@@ -312,10 +287,7 @@ fn to_text(input: &Json) -> Result<String, Fault> {
 }
 
 fn not_written(error: serde_json::Error) -> Fault {
-    Fault::new(
-        "input-not-written",
-        format!("the prover's input cannot be written: {error}"),
-    )
+    Fault::new("input-not-written", format!("the prover's input cannot be written: {error}"))
 }
 
 fn failed_run() -> Fault {

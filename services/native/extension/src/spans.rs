@@ -3,6 +3,7 @@
 //! One pass. Whether an invocation is a tile shows at its first recorded call or at its end, whichever comes
 //! first, so its Start waits until then; nothing else can be written in between.
 
+use crate::canonical::push_number;
 use crate::code::Effect;
 use crate::digest::push_hex;
 use crate::error::Fault;
@@ -51,10 +52,7 @@ pub struct Walker {
 
 impl Walker {
     pub fn new(functions: &Functions, recorded: Recorded) -> Self {
-        let names = functions
-            .iter()
-            .map(|function| function.escaped_name(recorded))
-            .collect();
+        let names = functions.iter().map(|function| function.escaped_name(recorded)).collect();
         Self {
             recorded,
             names,
@@ -87,10 +85,7 @@ impl Walker {
             }
         }
         if run.failure.is_none() && !self.open.is_empty() {
-            return Err(Fault::new(
-                "call-stack-broken",
-                "the program ended inside a function",
-            ));
+            return Err(Fault::new("call-stack-broken", "the program ended inside a function"));
         }
         Ok(true)
     }
@@ -100,11 +95,7 @@ impl Walker {
         let Some(failure) = run.failure.as_ref().filter(|_| !self.open.is_empty()) else {
             return Ok(true);
         };
-        let detail = if self.explained {
-            None
-        } else {
-            Some(failure.detail.as_str())
-        };
+        let detail = if self.explained { None } else { Some(failure.detail.as_str()) };
         self.fails(run, writer, detail)?;
         self.explained = true;
         Ok(false)
@@ -127,10 +118,7 @@ impl Walker {
     }
 
     fn calls(&mut self, run: &RunData, writer: &mut Writer, effect: Effect) -> Result<(), Fault> {
-        let next = run
-            .trace
-            .get(self.step as usize + 1)
-            .filter(|_| self.step + 1 < run.real_steps);
+        let next = run.trace.get(self.step as usize + 1).filter(|_| self.step + 1 < run.real_steps);
         let [_, fp, entry] = *next.unwrap_or(&run.end);
         let functions = &run.code.functions;
         let top = self.open.last();
@@ -166,10 +154,7 @@ impl Walker {
         let role = self.open.last().map(|top| top.role);
         match role {
             None => {
-                return Err(Fault::new(
-                    "call-stack-broken",
-                    "a function returned that was never called",
-                ));
+                return Err(Fault::new("call-stack-broken", "a function returned that was never called"));
             }
             Some(Role::Plain) => self.closes(run, writer, Some(ap))?,
             Some(Role::Iteration) => {
@@ -188,11 +173,7 @@ impl Walker {
 
     fn closes_loop(&mut self, run: &RunData, writer: &mut Writer, ap: u64) -> Result<(), Fault> {
         let to_come = self.open.last().map_or(0, |top| top.count);
-        if to_come == 0 {
-            self.closes(run, writer, Some(ap))
-        } else {
-            Ok(())
-        }
+        if to_come == 0 { self.closes(run, writer, Some(ap)) } else { Ok(()) }
     }
 
     fn iterates(&mut self, run: &RunData, writer: &mut Writer, fp: u64) -> Result<(), Fault> {
@@ -218,10 +199,12 @@ impl Walker {
         Ok(())
     }
 
-    fn push(&mut self, writer: &Writer, function: u32, role: Role, fp: u64, count: u64) {
+    fn push(&mut self, writer: &mut Writer, function: u32, role: Role, fp: u64, count: u64) {
         if self.open.len() <= MAX_PATH_DEPTH {
             if role == Role::Iteration {
-                self.path.extend_from_slice(format!("[{count}]").as_bytes());
+                self.path.push(b'[');
+                push_number(count, &mut self.path);
+                self.path.push(b']');
             } else {
                 if !self.open.is_empty() {
                     self.path.push(b'/');
@@ -229,19 +212,9 @@ impl Walker {
                 self.path.extend_from_slice(&self.names[function as usize]);
             }
         }
-        let seq = writer.next_seq();
+        let (seq, id) = writer.next_span();
         let path = self.path.len();
-        let id = writer.span_id(seq);
-        self.open.push(Span {
-            function,
-            role,
-            id,
-            start: self.step + 1,
-            fp,
-            path,
-            count,
-            inner: 0,
-        });
+        self.open.push(Span { function, role, id, start: self.step + 1, fp, path, count, inner: 0 });
         self.waiting = Some(seq);
     }
 

@@ -6,17 +6,16 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::commitment::{Commitment, MAX_LINE};
-use crate::digest::chunk_root;
 use crate::error::{Fault, guarded};
-use crate::events::{Chunk, Clock, Writer};
+use crate::events::{Clock, Writer};
 use crate::functions::Recorded;
+use crate::pipeline::{Chunk, Pipeline};
+use crate::roots::{CELLS_PER_BLOCK, PendingRoots, STEPS_PER_BLOCK};
 use crate::run::RunData;
 use crate::spans::Walker;
 
-const STEPS_PER_BLOCK: usize = 4096;
-const STEPS_CHUNK: usize = 64 * 24;
-const CELLS_PER_BLOCK: usize = 4096;
-const CELLS_CHUNK: usize = 32 * 40;
+/// Runs of fewer steps are done before a thread has started.
+const LONG_RUN: u64 = 1 << 15;
 
 pub struct Parameters {
     pub start_line: Vec<u8>,
@@ -34,9 +33,10 @@ enum Phase {
     Start(Vec<u8>),
     Spans,
     Failures,
-    StepBlocks(usize),
-    MemoryBlocks(usize),
+    Blocks,
     End,
+    /// Everything is written; the last chunk is to be handed over.
+    Last,
     Over,
 }
 
@@ -49,40 +49,29 @@ struct State {
     run: Arc<RunData>,
     walker: Walker,
     writer: Writer,
+    pipeline: Pipeline,
+    roots: Option<PendingRoots>,
     phase: Phase,
     seal: Option<Vec<u8>>,
 }
 
 impl EventStream {
     pub fn new(run: Arc<RunData>, parameters: Parameters) -> Result<Self, Fault> {
-        let Parameters {
-            start_line,
-            run_id,
-            recorded,
-            method_id,
-            chunk_bytes,
-            ..
-        } = parameters;
+        let Parameters { start_line, run_id, recorded, method_id, chunk_bytes, .. } = parameters;
         if chunk_bytes <= MAX_LINE {
             let message =
                 format!("chunk_bytes is {chunk_bytes}; a line and its line feed must fit {MAX_LINE} + 1");
             return Err(Fault::new("chunk-bytes", message));
         }
         let commitment = Commitment::new(&run_id, parameters.bits, parameters.block_items)?;
-        let clock = Clock::new(
-            parameters.started_ns,
-            parameters.finished_ns,
-            run.trace.len() as u64,
-        );
-        let writer = Writer::new(&run_id, &method_id, commitment, clock, chunk_bytes);
+        let clock = Clock::new(parameters.started_ns, parameters.finished_ns, run.trace.len() as u64);
+        let writer = Writer::new(&run_id, &method_id, clock, chunk_bytes);
         let walker = Walker::new(&run.code.functions, recorded);
-        let state = State {
-            run,
-            walker,
-            writer,
-            phase: Phase::Start(start_line),
-            seal: None,
-        };
+        let long = run.real_steps >= LONG_RUN;
+        let pipeline = if long { Pipeline::threaded(commitment) } else { Pipeline::inline(commitment) };
+        let roots = run.failure.is_none().then(|| PendingRoots::begin(&run, long));
+        let phase = Phase::Start(start_line);
+        let state = State { run, walker, writer, pipeline, roots, phase, seal: None };
         Ok(Self { state })
     }
 }
@@ -110,27 +99,42 @@ impl EventStream {
     #[getter]
     fn seal<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         let seal = self.state.seal.as_ref();
-        let unfinished = || {
-            Fault::new(
-                "stream-unfinished",
-                "the seal is known when all events have been read",
-            )
-        };
+        let unfinished =
+            || Fault::new("stream-unfinished", "the seal is known when all events have been read");
         Ok(PyBytes::new(py, seal.ok_or_else(unfinished)?))
     }
 }
 
 impl State {
     fn next(&mut self) -> Result<Option<Chunk>, Fault> {
+        let chunk = self.next_chunk();
+        if chunk.is_err() {
+            // A broken stream yields nothing more, and no seal.
+            self.phase = Phase::Over;
+            self.pipeline.abandon();
+        }
+        let chunk = chunk?;
+        if let Some(seal) = chunk.as_ref().and_then(|chunk| chunk.seal.clone()) {
+            self.seal = Some(seal);
+        }
+        Ok(chunk)
+    }
+
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, Fault> {
         loop {
-            if let Some(chunk) = self.writer.take_ready() {
+            let over = matches!(self.phase, Phase::Over);
+            if let Some(chunk) = self.pipeline.take(over)? {
                 return Ok(Some(chunk));
             }
-            // Left in this phase if the next one fails: a broken stream yields nothing more, and no seal.
-            match std::mem::replace(&mut self.phase, Phase::Over) {
-                Phase::Over => return Ok(None),
-                phase => self.phase = self.go_on(phase)?,
+            if over {
+                return Ok(None);
             }
+            if let Some(lines) = self.writer.take_ready() {
+                self.pipeline.give(lines, false)?;
+                continue;
+            }
+            let phase = std::mem::replace(&mut self.phase, Phase::Over);
+            self.phase = self.go_on(phase)?;
         }
     }
 
@@ -143,47 +147,41 @@ impl State {
                 Phase::Spans
             }
             Phase::Spans if !self.walker.advance(&run, writer)? => Phase::Spans,
-            Phase::Spans if run.failure.is_none() => Phase::StepBlocks(0),
+            Phase::Spans if run.failure.is_none() => Phase::Blocks,
             Phase::Spans => Phase::Failures,
             Phase::Failures if self.walker.fail(&run, writer)? => Phase::End,
             Phase::Failures => Phase::Failures,
-            Phase::StepBlocks(block) => match run.trace.chunks(STEPS_PER_BLOCK).nth(block) {
-                None => Phase::MemoryBlocks(0),
-                Some(steps) => {
-                    let root = chunk_root(bytemuck::cast_slice(steps), STEPS_CHUNK);
-                    writer.step_block(
-                        block as u64,
-                        (block * STEPS_PER_BLOCK) as u64,
-                        steps.len() as u64,
-                        &root,
-                    )?;
-                    Phase::StepBlocks(block + 1)
-                }
-            },
-            Phase::MemoryBlocks(block) => match run.memory.cells().chunks(CELLS_PER_BLOCK).nth(block) {
-                None => Phase::End,
-                Some(cells) => {
-                    let root = chunk_root(bytemuck::cast_slice(cells), CELLS_CHUNK);
-                    writer.memory_block(
-                        block as u64,
-                        (block * CELLS_PER_BLOCK) as u64,
-                        cells.len() as u64,
-                        &root,
-                    )?;
-                    Phase::MemoryBlocks(block + 1)
-                }
-            },
+            Phase::Blocks => {
+                self.blocks(&run)?;
+                Phase::End
+            }
             Phase::End => {
-                let outcome = if run.failure.is_some() {
-                    "failed"
-                } else {
-                    "completed"
-                };
+                let outcome = if run.failure.is_some() { "failed" } else { "completed" };
                 writer.trace_end(run.trace.len() as u64, outcome, &run.output)?;
-                self.seal = Some(writer.finish());
+                Phase::Last
+            }
+            Phase::Last => {
+                let rest = writer.take_rest();
+                self.pipeline.give(rest, true)?;
                 Phase::Over
             }
             Phase::Over => Phase::Over,
         })
+    }
+
+    /// A few hundred bytes for each 4,096 steps or cells.
+    fn blocks(&mut self, run: &RunData) -> Result<(), Fault> {
+        let roots = self.roots.take().map(PendingRoots::wait).transpose()?.unwrap_or_default();
+        let steps = run.trace.chunks(STEPS_PER_BLOCK).map(<[_]>::len);
+        for (block, (steps, root)) in steps.zip(&roots.steps).enumerate() {
+            let first = block * STEPS_PER_BLOCK;
+            self.writer.step_block(block as u64, first as u64, steps as u64, root)?;
+        }
+        let cells = run.memory.cells().chunks(CELLS_PER_BLOCK).map(<[_]>::len);
+        for (block, (cells, root)) in cells.zip(&roots.cells).enumerate() {
+            let first = block * CELLS_PER_BLOCK;
+            self.writer.memory_block(block as u64, first as u64, cells as u64, root)?;
+        }
+        Ok(())
     }
 }

@@ -15,19 +15,13 @@ pub struct Types<'a> {
 
 impl<'a> Types<'a> {
     pub fn new(identifiers: impl Iterator<Item = (&'a str, &'a Identifier)>) -> Self {
-        Self {
-            identifiers: identifiers.collect(),
-        }
+        Self { identifiers: identifiers.collect() }
     }
 
     /// Felts of what `name` denotes: a struct (as in compiled forms of all ages) or a type definition; 0 if
     /// there is no such identifier.
     pub fn size_of_identifier(&self, name: &str) -> Result<usize, Fault> {
-        if self.identifiers.contains_key(name) {
-            self.named(name, MAX_HOPS)
-        } else {
-            Ok(0)
-        }
+        if self.identifiers.contains_key(name) { self.named(name, MAX_HOPS) } else { Ok(0) }
     }
 
     fn named(&self, name: &str, hops: usize) -> Result<usize, Fault> {
@@ -61,10 +55,7 @@ impl<'a> Types<'a> {
         let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else {
             return self.named(text, hops);
         };
-        members_of(inner)
-            .into_iter()
-            .map(|member| self.size_of(unnamed(member), hops))
-            .sum()
+        members_of(inner).into_iter().map(|member| self.size_of(unnamed(member), hops)).sum()
     }
 }
 
@@ -117,12 +108,7 @@ mod tests {
         );
         let alias = identifier(r#"{"type":"alias","destination":"m.Old"}"#);
         let circle = identifier(r#"{"type":"alias","destination":"m.Circle"}"#);
-        let identifiers = [
-            ("m.Pair", &pair),
-            ("m.Old", &old),
-            ("m.Alias", &alias),
-            ("m.Circle", &circle),
-        ];
+        let identifiers = [("m.Pair", &pair), ("m.Old", &old), ("m.Alias", &alias), ("m.Circle", &circle)];
         let types = Types::new(identifiers.into_iter());
         for (text, expected) in [
             ("felt", 1),
@@ -138,14 +124,8 @@ mod tests {
         ] {
             assert_eq!(Ok(expected), types.size_of(text, MAX_HOPS), "{text}");
         }
-        assert_eq!(
-            "program-unusable",
-            types.size_of("m.Circle", MAX_HOPS).unwrap_err().code
-        );
-        assert_eq!(
-            "program-unusable",
-            types.size_of("m.None", MAX_HOPS).unwrap_err().code
-        );
+        assert_eq!("program-unusable", types.size_of("m.Circle", MAX_HOPS).unwrap_err().code);
+        assert_eq!("program-unusable", types.size_of("m.None", MAX_HOPS).unwrap_err().code);
         assert_eq!(Ok(0), types.size_of_identifier("m.main.Args"));
     }
 }
