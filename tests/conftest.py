@@ -65,7 +65,7 @@ def eventually() -> Callable[..., Awaitable[None]]:
 
     async def wait(condition: Callable[[], object], seconds: float = 20.0) -> None:
         async with asyncio.timeout(seconds):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - of whatever the condition looks at, nobody tells
                 await asyncio.sleep(0.02)
 
     return wait

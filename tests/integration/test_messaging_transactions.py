@@ -105,7 +105,7 @@ async def test_kill_in_mid_transaction_shows_nothing_and_repeats_nothing(
 
 
 async def test_repeated_kills_lose_and_repeat_nothing(
-    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique, eventually: Eventually
 ) -> None:
     """A processor killed five times at random moments still writes each output exactly once."""
     source, output, group = await make_topic("in", 3), await make_topic("out", 2), unique("group")
@@ -119,9 +119,11 @@ async def test_repeated_kills_lose_and_repeat_nothing(
             victim.kill()
     async with _worker(*arguments, "copy") as last:
         await _said(last, "started")
-        async with asyncio.timeout(40):
-            while len(await _read(kafka, output)) < len(values):
-                await asyncio.sleep(0.2)
+        seen: list[Record] = []
+        async with View(kafka, [output], seen.extend) as view:
+            following = asyncio.create_task(view.follow())
+            await eventually(lambda: len(seen) >= len(values), 40)
+            following.cancel()
     counts = collections.Counter(await _read(kafka, output))
     assert collections.Counter(values) == counts
 

@@ -133,9 +133,7 @@ async def test_follows_and_is_a_barrier_meanwhile(kafka: KafkaSettings, make_top
         following.cancel()
 
 
-async def test_a_view_from_the_end_sees_only_what_comes(
-    kafka: KafkaSettings, make_topic: MakeTopic
-) -> None:
+async def test_a_view_from_the_end_sees_only_what_comes(kafka: KafkaSettings, make_topic: MakeTopic) -> None:
     """`tail` gives each record written after its start, none from before, with headers and key."""
     topic = await make_topic("topic", 2)
     await publish(kafka, [Message(topic, str(n).encode(), b"old") for n in range(10)])

@@ -50,12 +50,20 @@ _LOG_FLAGS: Final = (
     "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSZ",
 )
 _LOG_LIMIT: Final = 16 * 1024 * 1024
-_TAIL_BYTES: Final = 4096
+_TAIL_LINES: Final = 20
+_NOISE: Final = (
+    "\tat ",
+    "\t... ",
+    "WARNING: ",
+    "Temporary AOT",
+    "AOTCache creation",
+    "Removed temporary AOT",
+)
 _START_SECONDS: Final = 60.0
 _FORMAT_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 15.0
-_ORPHAN_SECONDS: Final = 20.0
-_PORT_ATTEMPTS: Final = 5
+_ORPHAN_SECONDS: Final = 5.0
+_ATTEMPTS: Final = 5
 
 _PROPERTIES: Final = """\
 process.roles=broker,controller
@@ -122,6 +130,7 @@ class EmbeddedKafka:
         self._progress = progress
         self._child: Child | None = None
         self._bootstrap: str | None = None
+        self._log_start = 0
         self._aot: AotCache | None = None
         self._wants_aot = aot
         if "," in str(self._dir):
@@ -179,33 +188,38 @@ class EmbeddedKafka:
             class_path = os.pathsep.join(map(str, jars))
             command = [*_FLAGS, *_LOG_FLAGS, "-cp", class_path]
             aot = (
-                AotCache(self._cache, java, [*_FLAGS, class_path])
+                AotCache(self._cache, java, [*_FLAGS, *(f"{jar} {jar.stat().st_mtime_ns}" for jar in jars)])
                 if self._wants_aot and java.has_aot
                 else None
             )
             self._aot = aot
             if not state.formatted:
                 self._format([java.path, *command], state)
-            for _ in range(_PORT_ATTEMPTS):
-                self._configure(state)
-                flags = aot.flags() if aot else []
-                self._launch([java.path, *flags, *command], lock, state)
-                try:
-                    self._await_ready(state)
-                except _ExitedError as error:
-                    if aot and aot.in_use:
-                        # A cache that a JVM chokes on must never keep the broker down.
-                        aot.discard()
-                    elif error.says("bind"):
-                        state.broker_port = state.controller_port = 0
-                    else:
-                        raise
-                    continue
-                self._bootstrap = f"127.0.0.1:{state.broker_port}"
-                return self._bootstrap
-        raise ProofrailError(
-            "broker-exited", f"the broker did not start: {self._tail()}", f"See {self._log_path}"
-        )
+            self._start(java.path, command, aot, lock, state)
+        self._bootstrap = f"127.0.0.1:{state.broker_port}"
+        return self._bootstrap
+
+    def _start(
+        self, java: Path, command: list[str], aot: AotCache | None, lock: IO[str], state: _State
+    ) -> None:
+        flags = aot.flags() if aot else []
+        for attempt in range(_ATTEMPTS):
+            self._configure(state)
+            self._launch([java, *flags, *command], lock, state)
+            try:
+                self._await_ready(state)
+            except _ExitedError as error:
+                if error.says_bind and attempt + 1 < _ATTEMPTS:
+                    state.broker_port = 0
+                elif aot and aot.in_use and flags:
+                    # A cache that a JVM chokes on must never keep the broker down.
+                    flags = []
+                else:
+                    raise
+            else:
+                if aot and aot.in_use and not flags:
+                    aot.discard()
+                return
 
     def stop(self) -> None:
         """End the broker: SIGTERM, and SIGKILL when it is still there after 15 s (60 s in the run that
@@ -234,21 +248,16 @@ class EmbeddedKafka:
         one whose parent was killed: two brokers on one folder would destroy it before Kafka's own lock
         notices."""
         with (self._dir / "lock").open("a") as file:
-            deadline = time.monotonic() + _ORPHAN_SECONDS
-            told = False
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError:
-                    orphan = self._orphan()
-                    if orphan is None or time.monotonic() > deadline:
-                        raise self._running() from None
-                    if not told or time.monotonic() > deadline - _ORPHAN_SECONDS / 2:
-                        with contextlib.suppress(ProcessLookupError):
-                            os.kill(orphan, signal.SIGKILL if told else signal.SIGTERM)
-                        told = True
-                    time.sleep(0.1)
+            begun = time.monotonic()
+            ends = [signal.SIGTERM, signal.SIGKILL]
+            while not _try_lock(file):
+                orphan, waited = self._orphan(), time.monotonic() - begun
+                if orphan is None or waited > 3 * _ORPHAN_SECONDS:
+                    raise self._running()
+                if ends and (len(ends) == 2 or waited > _ORPHAN_SECONDS):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(orphan, ends.pop(0))
+                time.sleep(0.05)
             yield file
 
     def _running(self) -> ProofrailError:
@@ -306,6 +315,7 @@ class EmbeddedKafka:
             "--ignore-formatted",
         ]
         with self._open_log() as log:
+            self._log_start = log.tell()
             child = Child([*java, "kafka.tools.StorageTool", "format", *arguments], output=log)
             status = child.wait(_FORMAT_SECONDS)
             child.kill()
@@ -322,6 +332,7 @@ class EmbeddedKafka:
 
     def _launch(self, java: list[str | Path], lock: IO[str], state: _State) -> None:
         with self._open_log() as log:
+            self._log_start = log.tell()
             self._child = Child(
                 [*java, "kafka.Kafka", self._dir / "server.properties"],
                 output=log,
@@ -342,7 +353,7 @@ class EmbeddedKafka:
         with ThreadPoolExecutor(1) as pool:
             while time.monotonic() < deadline:
                 if self._child is None or self._child.status is not None:
-                    raise _ExitedError(self._tail(), self._log_path)
+                    raise _ExitedError(self.status, self._tail(), self._log_path)
                 # In a thread, so that a caller inside an event loop may start a broker too.
                 if (
                     _accepts(state.broker_port)
@@ -358,20 +369,29 @@ class EmbeddedKafka:
         )
 
     def _tail(self) -> str:
+        """The end of what the broker said since it was launched, without stack frames and the JVM's standing
+        warnings."""
         try:
             with self._log_path.open("rb") as log:
-                log.seek(max(0, log.seek(0, os.SEEK_END) - _TAIL_BYTES))
-                return log.read().decode(errors="replace").strip() or "it said nothing"
+                log.seek(self._log_start)
+                lines = log.read(_LOG_LIMIT).decode(errors="replace").splitlines()
         except OSError as error:
             return f"its log cannot be read ({error})"
+        told = [line for line in lines if line.strip() and not line.startswith(_NOISE)]
+        return "\n".join(told[-_TAIL_LINES:]) or "it said nothing"
 
 
 class _ExitedError(ProofrailError):
-    def __init__(self, tail: str, log_path: Path) -> None:
-        super().__init__("broker-exited", f"the broker ended while starting:\n{tail}", f"See {log_path}")
+    def __init__(self, status: int | None, tail: str, log_path: Path) -> None:
+        super().__init__(
+            "broker-exited",
+            f"the broker ended while starting (status {status}):\n{tail}\n",
+            f"The whole log is {log_path}",
+        )
 
-    def says(self, word: str) -> bool:
-        return word in self.message.lower()
+    @property
+    def says_bind(self) -> bool:
+        return "bind" in self.message.lower()
 
 
 async def _answers(port: int, cluster_id: str) -> bool:
@@ -385,6 +405,14 @@ async def _answers(port: int, cluster_id: str) -> bool:
     finally:
         await admin.close()
     return cluster.get("cluster_id") == cluster_id and bool(cluster.get("brokers"))
+
+
+def _try_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _accepts(port: int) -> bool:
