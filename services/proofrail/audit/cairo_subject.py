@@ -18,7 +18,7 @@ from proofrail.wire.errors import InvalidProposalError, UnusableInputError
 from proofrail.wire.proposals import parse_proposal
 
 NATURAL_STEPS: Final = 1 << 24
-"""Steps that a run is given where neither the auditor's policy nor the claim says how many it may take."""
+"""Steps that a run is given at least where the auditor's policy does not say how many it may take."""
 
 
 class CairoSubject:
@@ -64,19 +64,26 @@ class CairoSubject:
         """Execute again.
 
         Where the policy sets the step limit, that is the limit. Otherwise the limit under which a failed
-        run was made is not known: it is one for which the run is as claimed, if there is any, else
-        NATURAL_STEPS.
+        run was made is not known: it is one for which the run is as claimed, if there is any, else the steps
+        claimed or NATURAL_STEPS, whichever is more.
         """
         if max_steps is not None:
             return self._run(settings, inputs, max_steps)
-        steps = claim.n_steps if type(claim.n_steps) is int and claim.n_steps >= 0 else 0
-        if claim.outcome == "failed":
+        natural: Recomputed | None = None
+        sealed = next(claim.ends())
+        steps = sealed.get("n_steps")
+        most = max(NATURAL_STEPS, steps if isinstance(steps, int) else 0)
+        if sealed.get("outcome") != "failed":
+            natural = self._run(settings, inputs, most)
+            if natural.seal["root"] == claim.root:
+                return natural
+        for failed_at in dict.fromkeys(claim.failed_steps()):
             # A VM error comes at the step after the last completed one; the limit stops right at it.
-            for limit in (steps + 1, steps):
+            for limit in (failed_at + 1, failed_at):
                 made = self._run(settings, inputs, limit)
                 if made.seal["root"] == claim.root:
                     return made
-        return self._run(settings, inputs, max(steps, NATURAL_STEPS))
+        return natural or self._run(settings, inputs, most)
 
     def _run(self, settings: Settings, inputs: Sequence[JsonObject], max_steps: int) -> Recomputed:
         spans: Literal["own", "all"] = "all" if settings.spans == "all" else "own"

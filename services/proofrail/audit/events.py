@@ -4,6 +4,7 @@ difference.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -84,6 +85,15 @@ def first_event(events: Events | None) -> JsonObject:
     try:
         line = next(iter(events()), None)
         return {} if line is None else parse_object(line)
+    except MalformedError:
+        return {}
+
+
+def last_event(events: Events) -> JsonObject:
+    """The last claimed event; empty when there is none or it cannot be read."""
+    try:
+        last = deque(events(), maxlen=1)
+        return parse_object(last[0]) if last else {}
     except MalformedError:
         return {}
 

@@ -22,9 +22,10 @@ from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError, ProofrailError
 from proofrail.wire.messages import AuditReport, Proof, ProofFailure, parse_message
 
-Fetch = Callable[[str, int], bytes]
-"""The blob of a digest and size. A ProofrailError says that it is missing (INDETERMINATE) or, with the code
-`artifact-altered`, that it is not what its digest says (MISMATCH)."""
+Fetch = Callable[[str], bytes]
+"""The blob of a digest, such as `ArtifactStore.get`. A ProofrailError says that it is missing
+(INDETERMINATE) or, with the code `artifact-altered`, that it is not what its digest says (MISMATCH).
+"""
 
 ALTERED: Final = "artifact-altered"
 
@@ -111,7 +112,7 @@ class ProofAuditor:
 
     def _blob(self, message: Proof, notes: Notes) -> bytes | None:
         try:
-            return self._fetch(message.digest, message.size)
+            return self._fetch(message.digest)
         except ProofrailError as error:
             if error.code == ALTERED:
                 raise FoundError(

@@ -9,7 +9,7 @@ audit; the parts that come after it are reported as unchecked.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -18,7 +18,7 @@ from proofrail.audit import header
 from proofrail.audit.arithmetic import check_arithmetic
 from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
 from proofrail.audit.claims import ClaimedLine, Claims, read_claims
-from proofrail.audit.events import Events, EventsResult, check_events, first_event, path_at
+from proofrail.audit.events import Events, EventsResult, check_events, first_event, last_event, path_at
 from proofrail.audit.findings import Finding, FoundError, Notes, Verdict, Where
 from proofrail.audit.items import UNKNOWN_KEPT
 from proofrail.audit.raw import Buffer
@@ -178,7 +178,7 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
 def _execute(
     case: _Case, seal: ClaimedLine, subject: Subject, settings: Settings, policy: RunPolicy
 ) -> Recomputed:
-    claim = Claim(*(seal.members.get(name) for name in ("outcome", "n_steps", "root")))
+    claim = Claim(seal.members.get("root"), partial(_ends, seal, case.events))
     try:
         return subject.recompute(settings, case.inputs, claim, policy.max_steps)
     except ProofrailError as error:
@@ -191,6 +191,12 @@ def _execute(
                 more={"code": error.code},
             )
         ) from error
+
+
+def _ends(seal: ClaimedLine, events: Events | None) -> Iterator[JsonObject]:
+    yield seal.members
+    if events is not None:
+        yield last_event(events)
 
 
 def _check_commitments(

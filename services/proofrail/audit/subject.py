@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -40,12 +40,19 @@ class Recomputed:
 class Claim:
     """What is claimed about how a run ended: decides the step limit it is executed again with.
 
-    The values are as published: nothing is known of their types.
+    `root` is the seal's; `ends` gives what is said of the end, the seal first, then the last event, each
+    with the members `outcome` and `n_steps` as published: nothing is known of their types.
     """
 
-    outcome: object
-    n_steps: object
     root: object
+    ends: Callable[[], Iterator[Mapping[str, object]]]
+
+    def failed_steps(self) -> Iterator[int]:
+        """The step counts with which the run is claimed to have failed."""
+        for end in self.ends():
+            steps = end.get("n_steps")
+            if end.get("outcome") == "failed" and type(steps) is int and steps >= 0:
+                yield steps
 
 
 class Subject(Protocol):
