@@ -103,13 +103,18 @@ class CaseFile:
 def _take_terminal(case: Case, value: bytes, now: float) -> None:
     """The first terminal record is the claim, also when it cannot be read; a ProofFailure that is not final is
     none."""
+    value = value.removesuffix(b"\n")
     if case.settled_by_prover or not value:
         return
     try:
         case.terminal = parse_object(value)
     except MalformedError:
         case.terminal = None
-    if case.terminal is not None and case.terminal.get("type") == "ProofFailure" and not case.terminal.get("final"):
+    if (
+        case.terminal is not None
+        and case.terminal.get("type") == "ProofFailure"
+        and not case.terminal.get("final")
+    ):
         case.terminal = None
         return
     case.terminal_value = value

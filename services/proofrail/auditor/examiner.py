@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from proofrail.artifacts.store import ArtifactStore
-from proofrail.audit.proof_audit import ProofAuditor
 
+from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.cairo_subject import RiskSubject
+from proofrail.audit.proof_audit import ProofAuditor
 from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
 from proofrail.auditor.cases import Case

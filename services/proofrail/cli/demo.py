@@ -73,6 +73,9 @@ async def _show(
                     table.row(settled, follower.settlement.runs.get(settled.attestation["run_id"]))
                     if json:
                         emit_line(settled.line)
+                elif settled.mismatch is not None:
+                    table.row(settled, None)
+                    wrong.append(f"run {settled.mismatch['run_id']} does not match: see its report")
                 else:
                     refused.append(settled)
                     table.row(settled, None)
@@ -103,7 +106,8 @@ def _summary(
         f"{len(refused)} invalid proposals dead-lettered, in {seconds:.1f} s\n"
         f"{len(runs)} runs, {len(proofs)} proofs of "
         f"{min((facts.security_bits or 0 for facts in proofs), default=0)} bits, "
-        f"{sum(facts.proof_bytes or 0 for facts in proofs) / 1000:.0f} kB, {mismatches} mismatches"
+        f"{sum(facts.proof_bytes or 0 for facts in proofs) / 1000:.0f} kB, {mismatches} mismatches",
+        soft_wrap=True,
     )
 
 

@@ -32,7 +32,7 @@ async def run_propose(
         if not json:
             table.header()
         async for settled in follower.results(timeout_s):
-            refused += settled.dead_letter is not None
+            refused += settled.attestation is None
             if json:
                 emit_line(settled.line)
             else:

@@ -6,14 +6,13 @@ feed it and print what it yields.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from proofrail.messaging.records import Record
 from proofrail.wire import topics
-from proofrail.wire.canonical import parse_object
+from proofrail.wire.canonical import canonical, parse_object, sha256_hex
 from proofrail.wire.errors import ProofrailError
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
@@ -29,6 +28,13 @@ class Published:
     value: bytes
     at: float
     digest: str | None
+
+    @property
+    def allocation_id(self) -> str | None:
+        try:
+            return parse_proposal(self.value).allocation_id
+        except ProofrailError:
+            return None
 
     @property
     def place(self) -> tuple[str, int, int]:
@@ -52,20 +58,21 @@ class RunFacts:
     security_bits: int | None = None
     proof_bytes: int | None = None
     prove_s: float | None = None
+    proposals: list[str] = field(default_factory=list)
     verdicts: dict[str, str] = field(default_factory=dict)
-    report_digests: dict[str, str] = field(default_factory=dict)
-    mismatch: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
 class Settled:
-    """The end of one proposal: exactly one of `attestation` and `dead_letter` is there."""
+    """The end of one proposal: exactly one of `attestation`, `dead_letter` and `mismatch` (the report that names
+    what is wrong with its run) is there."""
 
     published: Published
     line: bytes
     seconds: float
     attestation: dict[str, Any] | None = None
     dead_letter: dict[str, Any] | None = None
+    mismatch: dict[str, Any] | None = None
 
 
 class Settlement:
@@ -89,10 +96,8 @@ class Settlement:
         for line in split(record.value or b""):
             message = parse_object(line)
             if record.topic == topics.ATTESTATIONS:
-                for one in self._by_digest.get(message["proposal_sha256"], []):
-                    if one.place in self._pending:
-                        self._pending.discard(one.place)
-                        yield Settled(one, line, now - one.at, attestation=message)
+                for one in self._settle(message["proposal_sha256"]):
+                    yield Settled(one, line, now - one.at, attestation=message)
             elif record.topic == topics.PROPOSALS_DLQ:
                 place = (message["topic"], message["partition"], message["offset"])
                 if place in self._pending:
@@ -100,14 +105,25 @@ class Settlement:
                     one = self._by_place[place]
                     yield Settled(one, line, now - one.at, dead_letter=message)
             else:
-                self._learn(record.topic, message, line)
+                self._learn(record.topic, message)
+                if message.get("verdict") == "MISMATCH":
+                    for digest in self.runs[message["run_id"]].proposals:
+                        for one in self._settle(digest):
+                            yield Settled(one, line, now - one.at, mismatch=message)
 
-    def _learn(self, topic: str, message: dict[str, Any], line: bytes) -> None:
+    def _settle(self, digest: str) -> list[Published]:
+        settled = [one for one in self._by_digest.get(digest, []) if one.place in self._pending]
+        self._pending -= {one.place for one in settled}
+        return settled
+
+    def _learn(self, topic: str, message: dict[str, Any]) -> None:
         run_id = message.get("run_id")
         if not isinstance(run_id, str):
             return
         facts = self.runs.setdefault(run_id, RunFacts())
-        if topic == topics.COMMITMENTS and message["type"] == "CommitmentSeal":
+        if topic == topics.COMMITMENTS and message["type"] == "Input":
+            facts.proposals.append(sha256_hex(canonical(message["input"])))
+        elif topic == topics.COMMITMENTS and message["type"] == "CommitmentSeal":
             facts.items = message["items"]
             facts.n_steps = message.get("n_steps")
         elif topic == topics.PROOFS and message["type"] == "Proof":
@@ -115,5 +131,3 @@ class Settlement:
             facts.proof_bytes = message["size"]
         elif topic == topics.REPORTS:
             facts.verdicts[message["subject"]] = message["verdict"]
-            facts.report_digests[message["subject"]] = hashlib.sha256(line).hexdigest()
-            facts.mismatch = facts.mismatch or message.get("first_mismatch")

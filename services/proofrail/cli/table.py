@@ -50,6 +50,8 @@ class DecisionTable:
             self._print(_attested(settled.attestation, facts or RunFacts(), settled.seconds))
         elif settled.dead_letter is not None:
             self._print(_refused(settled.dead_letter, settled.seconds))
+        elif settled.mismatch is not None:
+            self._print(_mismatched(settled))
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
@@ -88,6 +90,18 @@ def _refused(letter: dict[str, Any], seconds: float) -> Text:
     row.append(_pad("invalid", 9, False) + " ", style="red")
     place = f"{letter['topic']}/{letter['partition']} offset {letter['offset']}"
     row.append(f"[{letter['code']}] {letter['message']} ({place}, {seconds:.1f} s)")
+    return row
+
+
+def _mismatched(settled: Settled) -> Text:
+    report = settled.mismatch or {}
+    found = report.get("first_mismatch", {})
+    row = Text()
+    row.append(_pad(str(settled.published.allocation_id or "-"), 18, False) + " ")
+    row.append(_pad("MISMATCH", 9, False) + " ", style="bold red")
+    row.append(
+        f"{report.get('subject')} {report.get('run_id', '')[:8]}: {found.get('kind')}: {found.get('message', '')}"
+    )
     return row
 
 

@@ -30,7 +30,9 @@ SERVICES = ("tracer", "prover", "auditor")
 _READY_S = 120.0
 _BROKER_CHECK_S = 1.0
 _STYLES = {"tracer": "cyan", "prover": "magenta", "auditor": "green", "kafka": "yellow", "up": "bold"}
-_QUIET = frozenset({"event", "level", "timestamp", "service", "traceparent", "exception"})
+_QUIET = frozenset(
+    {"event", "level", "timestamp", "service", "traceparent", "exception", "logger", "instance"}
+)
 
 
 class System:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from proofrail.artifacts.store import ArtifactStore
-
 from proofrail.audit.cairo_subject import RiskSubject
 from proofrail.audit.settings import RunPolicy
 from proofrail.cairo import risk_program

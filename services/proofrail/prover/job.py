@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from proofrail.artifacts.store import ArtifactStore
 
+from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.cairo_subject import RiskSubject
 from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
@@ -104,6 +104,7 @@ class ProvingJob:
         output = audit.recomputed.output if audit.recomputed is not None else []
         program = self._subject.program
         arguments = json.dumps(self._subject.program_input(audit.inputs)).encode()
+        _log.info("proving", backend=self._backend.name, allocations=len(audit.inputs))
         started = time.perf_counter()
         with self._metrics.proving.labels(backend=self._backend.name).track_inprogress():
             result = await self._backend.prove(
@@ -182,6 +183,6 @@ class ProvingJob:
 
 def _note(progress: Progress) -> None:
     if progress.seconds is None:
-        _log.info("proving", stage=progress.stage)
+        _log.debug("proving-stage", stage=progress.stage)
     else:
         _log.debug("proved-stage", stage=progress.stage, seconds=progress.seconds)
