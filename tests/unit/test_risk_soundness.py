@@ -1,0 +1,176 @@
+"""A prover who chooses the hints: wrong guesses must fail, wherever they are made.
+
+The compiled program's hints are replaced by ones that guess what the test says; its words stay the same, so
+whatever run completes here could be proven.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from risk_cases import allocation, expected, protocol
+
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.risk_program import program_input, risk_engine_artifact
+from proofrail.cairo.vm import Execution, run
+
+PRIME = 2**251 + 17 * 2**192 + 1
+COMPARE = "memory[ap] = 0 if 0 <= (ids.a % PRIME) < range_check_builtin.bound else 1"
+OPPOSITE = "memory[ap] = 0 if 0 <= ((-ids.a - 1) % PRIME) < range_check_builtin.bound else 1"
+GUESS = 'ids.q = program_input["q"]\nids.r = program_input["r"]'
+
+
+@dataclass(frozen=True)
+class Site:
+    """A hint of the program: its function, and which of that function's hints of its kind it is."""
+
+    function: str
+    number: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.function}-{self.number}"
+
+
+# What the VM says when a cell cannot hold what the program asks of it, as opposed to a hint that went wrong.
+SOUND_FAILURES = {"out-of-range", "assert-failed", "memory-inconsistent"}
+
+# Two protocols alike, so that a guess that is made for both is right or wrong for both.
+MEASURED = (6500, 3500, 1, 98, 600)
+RISK = 35 + 1
+APY = 850
+SCORE = APY * 10_000 // (RISK + 1)
+
+# What each division divides, and by what.
+DIVISIONS = {
+    Site("risk_score", 0): (6500, 400),
+    Site("risk_score", 1): (3500, 250),
+    Site("risk_score", 2): (730 - 600, 73),
+    Site("assess_protocols", 1): (APY * 10_000, RISK + 1),
+    Site("recommend_shares"): (SCORE * 10_000, 2 * SCORE),
+}
+COMPARISONS = (
+    Site("evaluate_all"),
+    Site("assess_protocols", 0),
+    Site("assess_protocols", 1),
+    Site("risk_score"),
+    Site("judge_deviation"),
+    Site("judge_metrics", 0),
+    Site("judge_metrics", 1),
+)
+
+
+def _alike(**limits: int) -> dict[str, Any]:
+    return allocation(protocol("a", APY, 5000, MEASURED), protocol("b", APY, 5000, MEASURED), **limits)
+
+
+def _with_hint(site: Site, divides: bool, code: str) -> CairoProgram:
+    """The program with one hint replaced."""
+    compiled = json.loads(risk_engine_artifact().read_bytes())
+    found = -1
+    for hints in sorted(compiled["hints"].items(), key=lambda at: int(at[0])):
+        for hint in hints[1]:
+            of_kind = "divmod" in hint["code"] if divides else hint["code"] == COMPARE
+            if of_kind and hint["accessible_scopes"][-1] == f"__main__.{site.function}":
+                found += 1
+                if found == site.number:
+                    hint["code"] = code
+                    return CairoProgram.load(json.dumps(compiled).encode())
+    raise LookupError(f"{site} is no hint of the program")
+
+
+def _divided(site: Site, quotient: int, rest: int) -> Execution:
+    given = program_input([_alike()]) | {"q": quotient % PRIME, "r": rest % PRIME}
+    return run(_with_hint(site, True, GUESS), given, "small", max_steps=100_000)
+
+
+def _wrong_guesses(value: int, divisor: int) -> list[tuple[int, int]]:
+    """Shifted by multiples, negative, with a rest that does not belong, and fractions of the field."""
+    quotient, rest = divmod(value, divisor)
+    shifts = (-quotient - 1, -quotient, -1, 1, 2**128, PRIME // 2)
+    guesses = [(quotient + shift, rest - shift * divisor) for shift in shifts if shift]
+    guesses += [(quotient, rest + 1), (quotient + 1, rest)]
+    inverse = pow(divisor, -1, PRIME)
+    wrong_rests = {0, 1, divisor // 2, divisor - 1, rest - 1, rest + 1} - {rest, -1, divisor}
+    return guesses + [((value - wrong) * inverse, wrong) for wrong in sorted(wrong_rests)]
+
+
+def _failure(execution: Execution) -> str:
+    return execution.failure.code if execution.failure else "completed"
+
+
+@pytest.mark.parametrize("site", DIVISIONS, ids=str)
+def test_only_the_true_quotient_runs(site: Site) -> None:
+    """Every other quotient fails with whatever rest: shifted by a multiple, negative, or a field fraction."""
+    value, divisor = DIVISIONS[site]
+    quotient, rest = divmod(value, divisor)
+    honest = _divided(site, quotient, rest)
+    assert (None, expected(_alike())) == (honest.failure, honest.output)
+
+    outcomes = {_failure(_divided(site, *guess)) for guess in _wrong_guesses(value, divisor)}
+    assert outcomes <= SOUND_FAILURES
+
+
+def test_an_id_has_one_split() -> None:
+    """The quotient and rest by which the id is shown to be below 2^248 cannot be chosen otherwise."""
+    form = _alike()
+    quotient, rest = divmod(program_input([form])["data"][0], 2**120)
+    site = Site("evaluate_all")
+    assert "completed" == _divided(site, quotient, rest).outcome
+    guesses = [(quotient + shift, rest - shift * 2**120) for shift in (-1, 1, 2**100)]
+    guesses += [(quotient + 1, rest), (2**128 - 1, rest), (quotient, rest + 1)]
+    assert {_failure(_divided(site, *guess)) for guess in guesses} <= SOUND_FAILURES
+
+
+@pytest.mark.parametrize("too_long", [2**247 + 2**128, 2**248, 2**250, PRIME - 1])
+def test_no_split_lets_a_long_name_pass(too_long: int) -> None:
+    """Names from 2^247 + 2^128 on have no split; the largest quotients and rests are the best tries."""
+    given = program_input([_alike()])
+    given["data"][7] = given["data"][18] = too_long
+    program = _with_hint(Site("assess_protocols", 0), True, GUESS)
+    for quotient in (2**128 - 1, 2**128 - 2, too_long >> 119, too_long >> 120, 0):
+        for rest in ((too_long - quotient * 2**119) % PRIME, 0, 2**128 - 1):
+            execution = run(program, given | {"q": quotient, "r": rest}, "small", max_steps=100_000)
+            assert _failure(execution) in SOUND_FAILURES
+
+
+LIMITS = (
+    {},
+    {"max_single_bps": 4999},
+    {"min_diversification": 3},
+    {"max_deviation_bps": 0, "max_volatility_bps": 3500, "min_liquidity": 1},
+    {"max_volatility_bps": 3499, "min_liquidity": 0},
+)
+
+
+@pytest.mark.parametrize("site", COMPARISONS, ids=str)
+def test_no_branch_is_entered_wrongly(site: Site) -> None:
+    """A run in which a comparison's bit is guessed wrongly fails, whichever way the comparison goes."""
+    program = _with_hint(site, False, OPPOSITE)
+    reached = 0
+    for limits in LIMITS:
+        form = _alike(**limits)
+        if site.function.startswith("judge") and form["limits"]["max_volatility_bps"] == 10_000:
+            continue
+        if site.function == "judge_deviation" and form["limits"]["max_deviation_bps"] == 10_000:
+            continue
+        reached += 1
+        execution = run(program, program_input([form]), "small", max_steps=100_000)
+        assert _failure(execution) in SOUND_FAILURES
+    assert reached > 0
+
+
+def test_every_hint_is_accounted_for() -> None:
+    """A hint added to the program must be added to these tests."""
+    compiled = json.loads(risk_engine_artifact().read_bytes())
+    codes = [hint["code"] for hints in compiled["hints"].values() for hint in hints]
+    assert len(COMPARISONS) == codes.count(COMPARE)
+    assert len(DIVISIONS) + 2 == sum("divmod" in code for code in codes)
+    others = {code for code in codes if code != COMPARE and "divmod" not in code}
+    assert {
+        "memory[ap] = segments.add()",
+        'ids.n = program_input["n"]',
+        'segments.write_arg(ids.data, program_input["data"])',
+    } == others
