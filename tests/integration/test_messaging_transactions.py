@@ -279,8 +279,37 @@ async def test_pause_holds_back_and_resume_is_prompt(
 async def test_work_in_hand_survives_a_joining_instance(
     kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique, eventually: Eventually
 ) -> None:
-    """When another instance joins, a partition that stays keeps its work in hand, and the work on one that
-    goes is refused as a whole and done by its new owner: each output once."""
+    """An instance that joins for nothing, and goes again, does not cost another its work in hand."""
+    source, output, group = await make_topic("in"), await make_topic("out"), unique("group")
+    values = await _fill(kafka, source, 3)
+    lost: list[object] = []
+    metrics = Metrics()
+    first = Pipeline(
+        kafka,
+        group_id=group,
+        transactional_id=f"{group}-a",
+        topics=[source],
+        metrics=metrics,
+        on_lost=lost.append,
+        session_timeout_ms=6000,
+    )
+    second = Pipeline(kafka, group_id=group, transactional_id=f"{group}-b", topics=[source])
+    async with first:
+        records = await first.records(timeout_ms=5000)
+        async with first.held(), second:
+            assert frozenset() == second.assignment
+        await _copy(first, records, output)
+        assert [] == lost
+        assert (metrics.registry.get_sample_value("proofrail_rebalances_total") or 0) > 1
+        assert [] == await first.records(timeout_ms=300)
+    assert values == await _read(kafka, output)
+
+
+async def test_work_on_a_partition_that_goes_is_void(
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique, eventually: Eventually
+) -> None:
+    """When a partition goes to another instance with its records in hand, nothing of what is in hand can be
+    committed; both read theirs again, and each output is there once."""
     source, output, group = await make_topic("in", 2), await make_topic("out"), unique("group")
     lost: set[TopicPartition] = set()
     messages = [Message(source, b"k", str(n).encode(), partition=n % 2) for n in range(6)]
@@ -296,25 +325,46 @@ async def test_work_in_hand_survives_a_joining_instance(
             session_timeout_ms=6000,
         )
 
-    async def copy(instance: Pipeline, records: list[Record]) -> None:
-        outbox = Outbox()
-        for record in records:
-            outbox.add(output, record.key, record.value)
-        await instance.commit(outbox, {record.tp: record.offset + 1 for record in records})
-
     async with pipeline("a") as first:
         in_hand: list[Record] = []
         while len(in_hand) < 6:
             in_hand += await first.records(timeout_ms=2000)
         async with pipeline("b") as second:
             await eventually(lambda: len(lost) == 1 and len(first.assignment) == 1)
-            (gone,) = lost
             with pytest.raises(PartitionLostError):
-                await copy(first, in_hand)
-            await copy(first, [record for record in in_hand if record.tp != gone])
-            assert [] == await first.records(timeout_ms=300)
-            await copy(second, await second.records(timeout_ms=5000))
+                await _copy(first, in_hand, output)
+            kept = [record for record in in_hand if record.tp not in lost]
+            with pytest.raises(PartitionLostError):
+                await first.commit([Message(output, b"k", record.value) for record in kept], {})
+            await first.rewind()
+            assert kept == await first.records(timeout_ms=5000)
+            await _copy(first, kept, output)
+            await _copy(second, await second.records(timeout_ms=5000), output)
     assert [str(n) for n in range(6)] == sorted(await _read(kafka, output))
+
+
+async def test_equal_partitions_of_several_topics_stay_together(
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique, eventually: Eventually
+) -> None:
+    """Two instances that read two topics share them by partition number, so that what belongs to one key
+    comes to one instance."""
+    topics, group = [await make_topic("left", 2), await make_topic("right", 2)], unique("group")
+
+    def pipeline(name: str) -> Pipeline:
+        return Pipeline(kafka, group_id=group, transactional_id=name, topics=topics, session_timeout_ms=6000)
+
+    async with pipeline(unique("a")) as first, pipeline(unique("b")) as second:
+        await eventually(lambda: len(first.assignment) == len(second.assignment) == 2)
+        for instance in (first, second):
+            assert 1 == len({tp.partition for tp in instance.assignment})
+            assert set(topics) == {tp.topic for tp in instance.assignment}
+
+
+async def _copy(pipeline: Pipeline, records: list[Record], output: str) -> None:
+    outbox = Outbox()
+    for record in records:
+        outbox.add(output, record.key, record.value)
+    await pipeline.commit(outbox, {record.tp: record.offset + 1 for record in records})
 
 
 async def test_a_member_that_was_left_behind_cannot_commit(

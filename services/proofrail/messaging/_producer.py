@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -45,13 +45,12 @@ class UnknownOutcome(Exception):  # noqa: N818 - neither success nor failure: th
 
 
 class TransactionalProducer:
-    """A producer with a stable transactional id. `member` names the consumer-group member whose offsets it
-    commits."""
+    """A producer with a stable transactional id."""
 
-    def __init__(self, kafka: KafkaSettings, transactional_id: str, member: Callable[[], Member]) -> None:
+    def __init__(self, kafka: KafkaSettings, transactional_id: str) -> None:
         self._kafka = kafka
         self._id = transactional_id
-        self._member = member
+        self._member: Member | None = None
         self._producer: AIOKafkaProducer | None = None
         self._busy = asyncio.Lock()
 
@@ -86,9 +85,14 @@ class TransactionalProducer:
                     "Check that the broker runs and PROOFRAIL_KAFKA_BOOTSTRAP names it",
                 ) from error
             raise
-        fence_offsets(producer, self._member)
+        fence_offsets(producer, self._committing_member)
         self._producer = producer
         return producer
+
+    def _committing_member(self) -> Member:
+        if self._member is None:
+            raise RuntimeError("offsets are committed within a transaction only")
+        return self._member
 
     async def stop(self) -> None:
         producer, self._producer = self._producer, None
@@ -100,13 +104,13 @@ class TransactionalProducer:
         await self.stop()
         await self.start()
 
-    async def verify(self, offsets: Mapping[TopicPartition, int], group: str) -> None:
+    async def verify(self, offsets: Mapping[TopicPartition, int], group: str, member: Member) -> None:
         """Raise RestartRequiredError `producer-fenced` if another process has our transactional id now; a
         transaction under way finds out by itself."""
         if self._busy.locked() or self._producer is None or not offsets:
             return
         async with self._busy:
-            producer = self._producer
+            producer, self._member = self._producer, member
             try:
                 async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000):
                     await producer.begin_transaction()
@@ -122,14 +126,17 @@ class TransactionalProducer:
         messages: Iterable[Message] | AsyncIterable[Message],
         offsets: Mapping[TopicPartition, int],
         group: str,
+        member: Member,
     ) -> None:
-        """Send `messages` and `offsets` (next offset to read) in one transaction and commit it.
+        """Send `messages` and, as `member` of `group`, `offsets` (next offset to read) in one transaction and
+        commit it.
 
         Raises, with nothing published: BrokerUnavailableError, kafka CommitFailedError (the member is not
         current), PoisonError `record-refused`; RestartRequiredError when fenced; UnknownOutcome when the
         commit was not answered.
         """
         async with self._busy:
+            self._member = member
             await self._transact(messages, offsets, group)
 
     async def _transact(

@@ -225,12 +225,9 @@ class _FencedOffsetCommit(TxnOffsetCommitHandler):
     def handle_response(self, resp: _TxnOffsetCommitResponse) -> float | None:
         for _, partitions in resp.errors:
             for _, code in partitions:
-                if code == _FENCED_INSTANCE_ID:
-                    raise kafka.ProducerFenced("another process is this group member now")
-                error = kafka.for_code(code)
-                if error in _STALE_MEMBER:
+                if code == _FENCED_INSTANCE_ID or kafka.for_code(code) in _STALE_MEMBER:
                     self._sender._txn_manager.error_transaction(
-                        kafka.CommitFailedError(f"the group no longer knows this member: {error.__name__}")
+                        kafka.CommitFailedError(f"the group no longer knows this member (error {code})")
                     )
                     return None
         backoff: float | None = super().handle_response(resp)  # type: ignore[no-untyped-call]
@@ -238,7 +235,8 @@ class _FencedOffsetCommit(TxnOffsetCommitHandler):
 
 
 def fence_offsets(producer: AIOKafkaProducer, member: Callable[[], Member]) -> None:
-    """Make `producer` commit offsets as the consumer-group member that `member()` names."""
+    """Make `producer` commit offsets as the consumer-group member that `member()` names: the one that owned
+    the partitions when that was checked, not the one that sends."""
     sender: Any = producer._sender
 
     async def commit(offsets: Mapping[TopicPartition, OffsetAndMetadata], group: str) -> None:

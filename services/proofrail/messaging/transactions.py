@@ -19,10 +19,13 @@ from typing import Final
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka import errors as kafka_errors
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
 from proofrail.messaging._producer import RETRY_BACKOFF_MS, TransactionalProducer, UnknownOutcome
 from proofrail.messaging._protocol import (
+    Member,
     committed_offsets,
     leave_on_stop,
     member_of,
@@ -52,7 +55,15 @@ class Pipeline:
 
     Use as an async context manager, or `start()` and `stop()`. Starting fences off an older process of the
     same transactional id and settles what it left open, so views that are to contain its work are caught up
-    after it. `on_lost` is called with the partitions whose records in hand are no longer ours.
+    after it.
+
+    When a partition goes to another instance while records of it are in hand (handed out, not committed),
+    everything in hand is void: `on_lost` is called with those partitions, `commit` raises PartitionLostError
+    until `rewind` is called, and the records of the partitions that stay are read again. A partition that is
+    taken away and comes back untouched, as in most rebalances, costs nothing.
+
+    The partitions of several topics are assigned by their number: records with one key, in topics of equally
+    many partitions, come to one instance.
 
     Not for concurrent use: one task calls `records` and `commit`; others may look at the properties.
     """
@@ -79,7 +90,7 @@ class Pipeline:
         self._on_lost = on_lost
         self._max_poll_interval_ms = max_poll_interval_ms
         self._session_timeout_ms = session_timeout_ms
-        self._producer = TransactionalProducer(kafka, transactional_id, lambda: member_of(self._running))
+        self._producer = TransactionalProducer(kafka, transactional_id)
         self._consumer: AIOKafkaConsumer | None = None
         # For each owned partition: where the last transaction ended, and where the records handed out end.
         self._base: dict[TopicPartition, int] = {}
@@ -90,6 +101,7 @@ class Pipeline:
         self._settled = asyncio.Event()
         self._epoch = 0
         self._failure: Exception | None = None
+        self._void = False
         self._polled_at = time.monotonic()
         self._fetching_since = time.monotonic()
 
@@ -114,7 +126,7 @@ class Pipeline:
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            partition_assignment_strategy=(_own_assignor(),),
+            partition_assignment_strategy=(_assignor(self._topics),),
             fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             retry_backoff_ms=10 * RETRY_BACKOFF_MS,
@@ -351,15 +363,19 @@ class Pipeline:
         outbox: Iterable[Message] | AsyncIterable[Message],
         positions: Mapping[TopicPartition, int] | None,
     ) -> None:
-        offsets = self._new_positions() if positions is None else dict(positions)
-        if not offsets and isinstance(outbox, Outbox | list | tuple) and not len(outbox):
-            return
+        wanted = dict(self._handed if positions is None else positions)
+        moving = {tp: offset for tp, offset in wanted.items() if offset > self._base.get(tp, -1)}
         replayable = isinstance(outbox, Outbox | list | tuple)
+        if not moving and isinstance(outbox, Outbox | list | tuple) and not len(outbox):
+            return
         begun = time.perf_counter()
         for attempt in range(1, _COMMIT_ATTEMPTS + 1):
-            await self._settle(offsets)
+            member = await self._settle(wanted)
+            # Where nothing moves, the old positions are committed again: only then does the broker check
+            # that we are a member still.
+            offsets = {**self._base, **wanted}
             try:
-                await self._producer.transact(outbox, offsets, self._group)
+                await self._producer.transact(outbox, offsets, self._group, member)
             except kafka_errors.CommitFailedError as error:
                 self._count("aborted")
                 if replayable and attempt < _COMMIT_ATTEMPTS:
@@ -373,7 +389,7 @@ class Pipeline:
                     "partition-lost", "the group moved on during the transaction", "Read the records again"
                 ) from error
             except UnknownOutcome as error:
-                if not await self._happened(offsets):
+                if not await self._happened(moving):
                     self._count("aborted")
                     raise BrokerUnavailableError(
                         "broker-unavailable", "the transaction was not committed", "It is tried again"
@@ -391,27 +407,27 @@ class Pipeline:
                     self._metrics.records_produced.labels(topic=message.topic).inc()
                     self._metrics.bytes_produced.labels(topic=message.topic).inc(len(message.value or b""))
 
-    def _new_positions(self) -> dict[TopicPartition, int]:
-        return {tp: offset for tp, offset in self._handed.items() if self._base.get(tp) != offset}
-
-    async def _settle(self, offsets: Mapping[TopicPartition, int]) -> None:
+    async def _settle(self, offsets: Mapping[TopicPartition, int]) -> Member:
+        """The member we are while `offsets` are ours; waits for a rebalance to end."""
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
                 await self._settled.wait()
+                while (member := member_of(self._running)).generation < 0:
+                    # Expelled, which aiokafka knows before it says that the partitions are gone.
+                    self._settled.clear()
+                    await self._settled.wait()
         except TimeoutError as error:
             raise BrokerUnavailableError(
                 "broker-unavailable", f"group {self._group} did not settle", "It is tried again"
             ) from error
-        lost = sorted(tp for tp, offset in offsets.items() if self._handed.get(tp, -1) < offset)
-        if lost:
-            tp = lost[0]
+        self._check_membership()
+        if self._void or any(self._handed.get(tp, -1) < offset for tp, offset in offsets.items()):
             raise PartitionLostError(
                 "partition-lost",
-                f"partition {tp.partition} of {tp.topic} went to another instance with its records",
-                "Drop the work on its records",
-                topic=tp.topic,
-                partition=tp.partition,
+                "a partition went to another instance while its records were in hand",
+                "Drop all work in hand, rewind and read again",
             )
+        return member
 
     async def _happened(self, offsets: Mapping[TopicPartition, int]) -> bool:
         """Whether the transaction that was not answered was committed: its producer is renewed, which
@@ -443,6 +459,7 @@ class Pipeline:
         """Read again from where the last transaction ended: after a failure, before the next attempt."""
         self._stash.clear()
         self._epoch += 1
+        self._void = False
         consumer = self._running
         for tp, base in self._base.items():
             self._handed[tp] = base
@@ -457,41 +474,42 @@ class Pipeline:
         self._stash.clear()
 
     async def _assigned(self, partitions: set[TopicPartition]) -> None:
-        """Take up the partitions where the group's last transaction ended; a partition that was ours and
-        that nobody worked on meanwhile goes on behind the records in hand."""
+        """Take up the partitions where the group's last transaction ended; one that was ours and that nobody
+        worked on meanwhile goes on behind the records in hand, unless others of those are lost."""
         consumer = self._running
         # Two processes of one instance would take the membership from each other for ever.
-        await self._producer.verify(self._base, self._group)
+        await self._producer.verify(self._base, self._group, member_of(consumer))
         committed = await committed_offsets(consumer, partitions)
         missing = [tp for tp in partitions if tp not in committed]
         starts = await consumer.beginning_offsets(missing) if missing else {}
-        base: dict[TopicPartition, int] = {}
-        handed: dict[TopicPartition, int] = {}
-        for tp in partitions:
-            base[tp] = committed[tp] if tp in committed else starts[tp]
-            kept = self._base.get(tp) == base[tp]
-            handed[tp] = self._handed[tp] if kept else base[tp]
-            consumer.seek(tp, handed[tp])
+        base = {tp: committed[tp] if tp in committed else starts[tp] for tp in partitions}
         lost = frozenset(
-            tp for tp, offset in self._handed.items() if offset != self._base[tp] and handed.get(tp) != offset
+            tp
+            for tp, offset in self._handed.items()
+            if offset != self._base[tp] and self._base[tp] != base.get(tp)
         )
-        self._base, self._handed = base, handed
+        kept = {} if lost else {tp: at for tp, at in self._handed.items() if self._base[tp] == base.get(tp)}
+        self._base, self._handed = base, base | kept
+        self._void = self._void or bool(lost)
+        for tp, offset in self._handed.items():
+            consumer.seek(tp, offset)
         self._apply_pause()
         self._fetching_since = time.monotonic()
         self._epoch += 1
         self._settled.set()
         if self._metrics is not None:
             self._metrics.rebalances.inc()
-        _log.info(
-            "assigned", group=self._group, partitions=sorted(f"{t.topic}/{t.partition}" for t in handed)
-        )
+        _log.info("assigned", group=self._group, partitions=sorted(f"{t.topic}/{t.partition}" for t in base))
         if lost and self._on_lost is not None:
             self._on_lost(lost)
 
 
-def _own_assignor() -> type[StickyPartitionAssignor]:
-    """Sticky, so that work in hand survives another instance joining. aiokafka keeps an assignor's state on
-    its class: a class for each pipeline keeps two groups in one process apart."""
+def _assignor(topics: Sequence[str]) -> type[AbstractPartitionAssignor]:
+    """For one topic sticky, so that work in hand survives another instance joining; for several by range,
+    which keeps equal partition numbers together. aiokafka keeps the sticky assignor's state on its class: a
+    class for each pipeline keeps two groups in one process apart."""
+    if len(topics) > 1:
+        return RangePartitionAssignor
     return type("_Sticky", (StickyPartitionAssignor,), {"member_assignment": None})
 
 
