@@ -6,8 +6,10 @@ It has every type of event that a Cairo run has; what it computes is irrelevant.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from proofrail.audit.run_audit import RunAudit, audit_run
@@ -62,7 +64,13 @@ def _total(inputs: Sequence[dict[str, Any]]) -> int:
 
 
 def run(subject: SyntheticSubject, settings: Settings, inputs: list[dict[str, Any]]) -> Recomputed:
-    """The events, commitment and raw bytes of one run."""
+    """The events, commitment and raw bytes of one run; made once for equal arguments."""
+    return _run(subject, settings, canonical(inputs))
+
+
+@cache
+def _run(subject: SyntheticSubject, settings: Settings, canonical_inputs: bytes) -> Recomputed:
+    inputs: list[dict[str, Any]] = json.loads(canonical_inputs)
     digest = inputs_sha256(canonical(value) for value in inputs)
     name = run_id(
         artifact_sha256=subject.artifact_sha256,
@@ -96,6 +104,7 @@ def run(subject: SyntheticSubject, settings: Settings, inputs: list[dict[str, An
         "inputs_sha256": digest,
     }
     events = list(_events(subject, settings, name, inputs, failed, about, results, steps, cells))
+    lines = [canonical(event) for event in events]
     committer = Committer(name, settings.bits, settings.block_items)
     blocks = [block for event in events if (block := committer.append(item_bytes(event)))]
     last, core = committer.finish()
@@ -105,7 +114,7 @@ def run(subject: SyntheticSubject, settings: Settings, inputs: list[dict[str, An
         output=output,
         blocks=[*blocks, *([last] if last else [])],
         seal=core | about | results,
-        lines=lambda: (canonical(event) for event in events),
+        lines=lambda: iter(lines),
         trace=steps,
         memory=cells,
         segments=[("program", 1, 90), ("execution", 90, 200)],

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from synthetic_run import OTHER_PRIVATE, OTHER_VKEY, VKEY, Event, Published, SyntheticSubject, publish
 
-from proofrail.audit.run_audit import RunAudit
+from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
 from proofrail.commitment.blocks import chunk_root
 from proofrail.commitment.items import item_bytes
@@ -554,6 +554,42 @@ def test_reports_stay_small_whatever_is_claimed() -> None:
     found = _mismatch(audit)
     assert found["truncated"] is True
     assert len(to_line(audit.report)) < 8192
+
+
+HOSTILE: list[Any] = [None, True, -1, 0, 2**53 - 1, "", "x", "é" * 300, [], {}, [[1]], {"a": {"b": []}}]
+
+
+@pytest.mark.parametrize("value", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_value_of_a_member_upsets_the_audit(value: Any) -> None:
+    """Whatever JSON stands in a member of any commitment line: a report, and never MATCH."""
+    honest = publish()
+    for number in range(len(honest.commitments)):
+        for name in parse_object(honest.commitments[number]):
+            run = publish()
+            _edit(run.commitments, number, lambda line, name=name: line.update({name: value}))
+            if run.commitments == honest.commitments:
+                continue
+            for with_events in (True, False):
+                assert "MATCH" != run.audit(with_events=with_events).report.verdict
+            run.keys = ()
+            run.audit()
+    for item in (0, 2, 17, 20):
+        for name in set(parse_object(honest.events[item])) - VOLATILE:
+            run = publish()
+            _edit(run.events, item, lambda line, name=name: line.update({name: value}))
+            if run.events != honest.events:
+                assert "MATCH" != run.audit().report.verdict
+
+
+def test_inputs_are_checked_even_where_the_run_cannot_be_repeated() -> None:
+    """Without the program, Input lines that the seal does not name are still a MISMATCH."""
+    run = publish()
+    _edit(run.commitments, 1, lambda line: line.update(input={"amount": 8}))
+    audit = audit_run(
+        commitments=run.commitments, events=lambda: iter(run.events), subject=None, keys=run.keys
+    )
+    found = _mismatch(audit)
+    assert ("inputs", "inputs_sha256") == (found["kind"], found["member"])
 
 
 def _flips(lines: list[bytes], count: int, seed: int) -> list[tuple[int, int]]:

@@ -8,23 +8,34 @@ from collections.abc import Sequence
 
 from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
 from proofrail.audit.claims import ClaimedLine, Claims
+from proofrail.audit.compare import compare_objects
 from proofrail.audit.events import Events
-from proofrail.audit.findings import Finding, FoundError, Notes
+from proofrail.audit.findings import Finding, FoundError, Notes, from_difference
 from proofrail.audit.recommit import recommit
 from proofrail.audit.signature import check_signature
 from proofrail.audit.values import ABSENT
+from proofrail.audit.vocabulary import SEAL_MEMBERS
 from proofrail.commitment.blocks import MAX_BITS
-from proofrail.wire.canonical import JsonObject, parse_object
+from proofrail.commitment.runid import inputs_sha256
+from proofrail.wire.canonical import JsonObject, canonical, parse_object
 from proofrail.wire.errors import MalformedError
 
 
 def check_arithmetic(
-    claims: Claims, seal: ClaimedLine, events: Events | None, keys: Sequence[str], notes: Notes
+    claims: Claims,
+    seal: ClaimedLine,
+    inputs: Sequence[JsonObject],
+    events: Events | None,
+    keys: Sequence[str],
+    notes: Notes,
 ) -> None:
-    """Raises FoundError where the claimed commitment is not that of the claimed events.
+    """Raises FoundError where the claimed commitment is not that of the claimed events, or the inputs are not
+    those the seal names.
 
     Says nothing about what the events say: the caller leaves the execution unchecked.
     """
+    if "inputs_sha256" in seal.members:
+        _check_inputs(seal, inputs)
     if events is None:
         return
     run_id, bits, block_items = _settings(seal)
@@ -42,6 +53,15 @@ def check_arithmetic(
     notes.done("blocks")
     if "checkpoint" in seal.members:
         check_signature(seal, own.core, keys, notes)
+
+
+def _check_inputs(seal: ClaimedLine, inputs: Sequence[JsonObject]) -> None:
+    own = {"inputs_count": len(inputs), "inputs_sha256": inputs_sha256(canonical(value) for value in inputs)}
+    claimed = {name: seal.members[name] for name in own if name in seal.members}
+    difference = compare_objects(own, claimed, SEAL_MEMBERS).difference
+    if difference is not None:
+        truth = "the Input lines"
+        raise FoundError(from_difference(difference, "seal", "the seal", line=seal.number, truth=truth))
 
 
 def _settings(seal: ClaimedLine) -> tuple[str, int, int]:

@@ -4,6 +4,7 @@ unchecked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -30,12 +31,63 @@ Where = Literal[
     "blob",
 ]
 
+KINDS: Final[Mapping[str, str]] = {
+    "malformed": "a line breaks the wire format; `code` says how",
+    "version": "`v` is not 1",
+    "program": "the run is of another program than the auditor's",
+    "layout": "the run was made in another layout",
+    "inputs": "the inputs, their number or their hash",
+    "proposal": "an input that nobody proposed, or that is no proposal in normal form",
+    "length": "one side ends before the other: items, blocks, lines",
+    "type": "a line of another type",
+    "seq": "member of an item, as the following",
+    "run_id": "also of an Input line, a block or the seal",
+    "name": "",
+    "tile_id": "",
+    "span_id": "",
+    "parent_span_id": "",
+    "path": "",
+    "depth": "",
+    "iteration": "",
+    "artifact": "",
+    "input_bytes": "",
+    "output_bytes": "",
+    "member": "any other member of an item, a block or the seal; `member` names it",
+    "step": "a StepBlock's root, down to the step where trace.bin is at hand",
+    "cell": "a MemoryBlock's root, down to the cell where memory.bin is at hand",
+    "packed": "a block's packed value; `item` is the first that differs",
+    "chain": "the full chain value of a block or the seal",
+    "root": "the root over all items",
+    "signature": "the checkpoint is missing, of no accepted key, or about another tree head",
+    "output": "the program's output is not what the independent model computes",
+    "is_mock": "a Proof that is a mock",
+    "backend": "a Proof of another backend than accepted",
+    "artifact-altered": "the stored proof is not what its digest says",
+    "size": "the stored proof has another length than the message says",
+    "proof": "the proof does not hold for the run; `code` says why",
+    "policy": "the proof is not good enough; `code` says why",
+    "statement": "the Proof message states something else than its proof, as the following",
+    "parameters": "",
+    "security_bits": "",
+    "identities": "",
+    "not-sealed": "INDETERMINATE: the seal has not arrived",
+    "program-missing": "INDETERMINATE: the run cannot be executed again, for want of the program",
+    "inputs-missing": "INDETERMINATE: likewise, for want of the inputs",
+    "key-missing": "INDETERMINATE: no key to check the signature with",
+    "unknown-member": "INDETERMINATE: a member that this version does not define",
+    "proposal-unknown": "INDETERMINATE: whether an input was proposed cannot be known now",
+    "artifact-missing": "INDETERMINATE: the proof cannot be had",
+    "proof-failed": "INDETERMINATE: no proof was made",
+    "run-not-recomputed": "INDETERMINATE: what the proof should state is not known",
+}
+"""What `kind` of a mismatch, or `code` of an unchecked part, can be."""
+
 
 @dataclass(frozen=True)
 class Finding:
     """One thing that differs, or that stands in the way of a verdict.
 
-    `kind` is the stable code (schemas/trace-v1.md lists them), `where` says in which of the published parts
+    `kind` is one of KINDS, `where` says in which of the published parts
     it was found, `line` the 1-based line of that part; `item` and `block` count from 0. `message` says it
     in words.
     """
@@ -52,6 +104,10 @@ class Finding:
     expected: Any = ABSENT
     claimed: Any = ABSENT
     more: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"{self.kind!r} is no kind of finding")
 
     def members(self) -> dict[str, Any]:
         """The finding as members of a report's `first_mismatch`; what has nothing to say is absent."""

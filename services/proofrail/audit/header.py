@@ -37,7 +37,7 @@ def check_lines(claims: Claims) -> None:
         )
     for line in claims.misplaced:
         kind = line.members.get("type")
-        if kind in _WHERE:
+        if isinstance(kind, str) and kind in _WHERE:
             raise FoundError(
                 Finding(
                     "length",

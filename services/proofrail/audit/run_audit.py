@@ -135,7 +135,7 @@ def _check(case: _Case, terms: _Terms, notes: Notes) -> None:
         missing = "program" if subject is None else "inputs"
         why = f"the {missing} of the run cannot be had, so it was not executed again"
         notes.unsure("execution", Finding(f"{missing}-missing", "seal", why))
-        check_arithmetic(case.claims, seal, case.events, terms.keys, notes)
+        check_arithmetic(case.claims, seal, case.inputs, case.events, terms.keys, notes)
         return
     _check_run(case, seal, subject, terms, notes)
 

@@ -64,8 +64,9 @@ class Subject(Protocol):
     @property
     def artifact_sha256(self) -> str: ...
 
-    input_fault: str
-    """The kind of mismatch that a value makes which is no input of the program."""
+    @property
+    def input_fault(self) -> str:
+        """The kind of mismatch that a value makes which is no input of the program."""
 
     def check_input(self, value: JsonObject) -> None:
         """Raises a ProofrailError for a value that is no input of the program in normal form."""
