@@ -60,32 +60,27 @@ pub struct SpanFacts<'a> {
     pub iteration: Option<u64>,
 }
 
-/// When an event happened, in steps of the run.
+/// When an event happened: `started + ⌊step · duration / steps⌋`.
 pub struct Clock {
     started_ns: u64,
     duration_ns: u64,
     steps: u64,
-    /// Nanoseconds a step, with 32 binary places.
-    rate: u128,
 }
 
 impl Clock {
     pub fn new(started_ns: u64, finished_ns: u64, steps: u64) -> Self {
-        let duration_ns = finished_ns.saturating_sub(started_ns);
-        let rate = (u128::from(duration_ns) << 32) / u128::from(steps.max(1));
-        Self { started_ns, duration_ns, steps, rate }
+        Self { started_ns, duration_ns: finished_ns.saturating_sub(started_ns), steps: steps.max(1) }
     }
 
     fn at(&self, step: u64) -> u64 {
-        if step >= self.steps {
-            self.started_ns + self.duration_ns
-        } else {
-            self.started_ns + self.span(step)
-        }
+        self.started_ns + self.span(step.min(self.steps))
     }
 
     fn span(&self, steps: u64) -> u64 {
-        (u128::from(steps) * self.rate >> 32) as u64
+        match steps.checked_mul(self.duration_ns) {
+            Some(product) => product / self.steps,
+            None => (u128::from(steps) * u128::from(self.duration_ns) / u128::from(self.steps)) as u64,
+        }
     }
 }
 

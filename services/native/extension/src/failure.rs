@@ -34,12 +34,13 @@ impl Failure {
         runner: &CairoRunner,
         code: &Code,
     ) -> Result<Self, Fault> {
-        let kind = kind(&error);
         let at = runner.vm.get_pc();
         let pc = (at.segment_index == 0).then_some((at.offset + PROGRAM_BASE) as u64);
+        let kind = kind(&error).map_err(|fault| {
+            let source = pc.and_then(|pc| code.location(pc)).map(|(file, line)| format!(" ({file}:{line})"));
+            Fault::new(fault.code, fault.message + &source.unwrap_or_default())
+        })?;
         let text = VmException::from_vm_error(runner, error).to_string();
-        let kind = kind
-            .map_err(|fault| Fault::new(fault.code, format!("{}: {}", fault.message, first_line(&text))))?;
         let source = pc.filter(|_| !after_end).and_then(|pc| code.location(pc));
         let function = pc.filter(|_| !after_end).and_then(|pc| code.functions.around(pc));
         let function = function.map(|function| function.full_name.clone());
@@ -65,7 +66,7 @@ fn kind(error: &VirtualMachineError) -> Result<&'static str, Fault> {
         | VirtualMachineError::UnknownOp0 => "memory-unknown",
         VirtualMachineError::InconsistentAutoDeduction(_) => "builtin-inconsistent",
         VirtualMachineError::Hint(hint) => hint_kind(&hint.1)?,
-        VirtualMachineError::CompileHintFail(_) => return Err(unknown_hint()),
+        VirtualMachineError::CompileHintFail(text) => return Err(unknown_hint(text)),
         _ => "vm-error",
     })
 }
@@ -84,7 +85,7 @@ fn memory_kind(error: &MemoryError) -> Result<&'static str, Fault> {
 
 fn hint_kind(error: &HintError) -> Result<&'static str, Fault> {
     match error {
-        HintError::UnknownHint(_) => Err(unknown_hint()),
+        HintError::UnknownHint(text) => Err(unknown_hint(text)),
         // The texts of proofrail-hints, which a test of this module pins.
         HintError::CustomHint(text) if text.starts_with("the program input has no member ") => {
             Err(Fault::new("input-missing", text.to_string()))
@@ -98,12 +99,9 @@ fn hint_kind(error: &HintError) -> Result<&'static str, Fault> {
     }
 }
 
-fn unknown_hint() -> Fault {
-    Fault::new("unknown-hint", "the program has a hint that this VM does not know")
-}
-
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+fn unknown_hint(text: &str) -> Fault {
+    let first: String = text.lines().next().unwrap_or_default().chars().take(80).collect();
+    Fault::new("unknown-hint", format!("the program has a hint that this VM does not know: {first}"))
 }
 
 fn cut(mut text: String) -> String {

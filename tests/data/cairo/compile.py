@@ -1,0 +1,40 @@
+"""Recompiles the programs of this folder: `python tests/data/cairo/compile.py CAIRO_COMPILE`.
+
+Of the debug information only the source lines are kept, with paths that are the same on every machine.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent
+
+
+def portable(node: Any) -> Any:
+    if isinstance(node, list):
+        return [portable(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    node = {name: portable(member) for name, member in node.items()}
+    if "filename" in node:
+        parts = Path(node["filename"]).parts
+        node["filename"] = "/".join(parts[parts.index("starkware") :] if "starkware" in parts else parts[-1:])
+    return node
+
+
+def main(compiler: str) -> None:
+    for source in sorted(FOLDER.glob("*.cairo")):
+        target = source.with_suffix(".json")
+        subprocess.run([compiler, "--proof_mode", source.name, "--output", target], cwd=FOLDER, check=True)
+        program = json.loads(target.read_bytes())
+        lines = program["debug_info"]["instruction_locations"]
+        for location in lines.values():
+            location["flow_tracking_data"] = None
+        program["debug_info"] = {"file_contents": {}, "instruction_locations": portable(lines)}
+        target.write_bytes(json.dumps(program, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
