@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from proofrail.audit.settings import Settings
 from proofrail.audit.subject import Claim, Recomputed
-from proofrail.cairo import risk_model, risk_program
+from proofrail.cairo import risk_program
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
 from proofrail.wire.canonical import JsonObject, canonical, parse_object
@@ -128,6 +128,9 @@ class RiskSubject(CairoSubject):
         return risk_program.program_input(list(inputs))
 
     def expected_output(self, inputs: Sequence[JsonObject]) -> list[int] | None:
+        # Its Pedersen library takes a third of a second to import, which other programs need not wait for.
+        from proofrail.cairo import risk_model
+
         return risk_model.expected_output([risk_model.decide(value) for value in inputs])
 
 

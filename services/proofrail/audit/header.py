@@ -104,16 +104,8 @@ def check_layout(settings: Settings, policy: RunPolicy, seal: ClaimedLine, start
             _compare({name: wanted}, {name: seal.members.get(name, ABSENT)}, SEAL_MEMBERS, seal)
 
 
-def check_inputs(
-    claims: Claims,
-    inputs: Sequence[JsonObject],
-    digest: str,
-    settings: Settings,
-    seal: ClaimedLine,
-    start: JsonObject,
-    subject: Subject,
-) -> None:
-    """The Input lines count from 0, are what the program takes, and what seal and TraceStart name."""
+def check_input_lines(claims: Claims, inputs: Sequence[JsonObject], subject: Subject) -> None:
+    """The Input lines count from 0, and are what the program takes."""
     for index, line in enumerate(claims.inputs):
         if not same(index, line.members.get("index", ABSENT)):
             raise FoundError(
@@ -139,6 +131,12 @@ def check_inputs(
                     more={"index": line.members["index"], "code": error.code},
                 )
             ) from error
+
+
+def check_inputs(
+    inputs: Sequence[JsonObject], digest: str, settings: Settings, seal: ClaimedLine, start: JsonObject
+) -> None:
+    """The inputs are those that the run_id, the seal and TraceStart name."""
     _both("inputs_count", len(inputs), seal, start)
     if settings.anchored and settings.inputs_sha256 != digest:
         raise FoundError(

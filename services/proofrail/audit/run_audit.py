@@ -155,9 +155,10 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
     notes.done("program")
     header.check_layout(settings, terms.policy, seal, case.start)
     notes.done("layout")
-    header.check_inputs(case.claims, case.inputs, digest, settings, seal, case.start, subject)
+    header.check_input_lines(case.claims, case.inputs, subject)
     if terms.published is not None:
         header.check_published(case.claims, case.inputs, terms.published, notes)
+    header.check_inputs(case.inputs, digest, settings, seal, case.start)
     notes.done("inputs")
     recomputed = case.recomputed = _execute(case, seal, subject, settings, terms.policy)
     notes.done("execution")

@@ -38,17 +38,27 @@ def audit(
     ],
     program: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="The compiled program [program.json beside the commitments]."),
+        typer.Option(
+            metavar="FILE", help="The compiled program.", show_default="program.json beside the commitments"
+        ),
     ] = None,
     key: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Accepted public keys [tracer.vkey beside the commitments]."),
+        typer.Option(
+            metavar="FILE", help="Accepted public keys.", show_default="tracer.vkey beside the commitments"
+        ),
     ] = None,
     trace: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The claimed trace.bin: locates a single step.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The claimed trace.bin: locates a single step.", show_default=False
+        ),
     ] = None,
     memory: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The claimed memory.bin: locates a single cell.")
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The claimed memory.bin: locates a single cell.", show_default=False
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON line.")] = False,
 ) -> None:
@@ -61,28 +71,34 @@ def audit(
     Exit status:
       0  match
       1  mismatch, also for a published line that breaks the wire format
-      2  unusable input: a file is missing, is no such file, or nothing in it can be read
-      3  indeterminate: no seal, no program, no key, or members of a newer version
+      2  unusable input: a file is missing, or nothing in it can be read
+      3  indeterminate: no seal, no program, no key, or unknown members
 
     \b
     Examples:
-      proofrail audit run/events.ndjson --commitments run/commitments.ndjson
-      proofrail audit run/events.ndjson --commitments run/commitments.ndjson \\
-          --trace run/trace.bin --memory run/memory.bin --json | jq .first_mismatch
-      proofrail audit events.ndjson --commitments got.ndjson --program mine.json --key trusted.vkey
+      cd run && proofrail audit events.ndjson --commitments commitments.ndjson
+      proofrail audit events.ndjson --commitments commitments.ndjson \\
+          --trace trace.bin --memory memory.bin --json | jq .first_mismatch
+      proofrail audit events.ndjson --commitments commitments.ndjson \\
+          --program mine.json --key trusted.vkey
     """
     with command(), _reopenable(events) as source:
         _refuse_unusable(source, commitments)
         subject = _subject(_beside(program, commitments, PROGRAM))
         keys = _keys(_beside(key, commitments, VKEY))
-        raw = {
-            "trace": trace.read_bytes() if trace else None,
-            "memory": memory.read_bytes() if memory else None,
-        }
+        trace_bytes = trace.read_bytes() if trace else None
+        memory_bytes = memory.read_bytes() if memory else None
         with commitments.open("rb") as file:
             lines = (line for _, line in iter_lines(file))
             result = interruptible(
-                lambda: audit_run(commitments=lines, events=source, subject=subject, keys=keys, **raw)
+                lambda: audit_run(
+                    commitments=lines,
+                    events=source,
+                    subject=subject,
+                    keys=keys,
+                    trace=trace_bytes,
+                    memory=memory_bytes,
+                )
             )
         if wants_json(as_json):
             emit_line(to_line(result.report))

@@ -36,7 +36,7 @@ def commit(
     \b
     Examples:
       proofrail commit run/events.ndjson --run-id 0f3c…
-      zcat events.ndjson.gz | proofrail commit - --run-id my-run --bits 8 --block-items 1024
+      zcat events.ndjson.gz | proofrail commit - --run-id my-run --bits 8
     """
     with command():
         if not 1 <= len(run_id) <= 256:

@@ -88,8 +88,9 @@ def trace(
     \b
     Examples:
       proofrail trace fibonacci.json --inputs input.json --out run
-      proofrail trace risk_engine.json --inputs proposals.ndjson --out run --key tracer.key
-      proofrail trace big.json --inputs input.json --out run --layout recursive | jq .root
+      proofrail trace risk_engine.json --inputs proposals.ndjson --out run
+      proofrail trace big.json --inputs input.json --out run \\
+          --layout recursive --key tracer.key | jq .root
     """
     with command():
         loaded = CairoProgram.load(program)
