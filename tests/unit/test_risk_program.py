@@ -17,6 +17,7 @@ from proofrail.cairo.risk_program import (
     decode_output,
     estimated_steps,
     load,
+    pedersens_of,
     program_input,
     risk_engine_artifact,
     samples,
@@ -113,24 +114,34 @@ def test_estimated_steps_are_a_close_bound(form: dict[str, Any]) -> None:
     assert estimated_steps([form, form]) == estimated_steps([form]) + steps_of(form)
 
 
-def test_steps_and_builtins_of_the_usual_allocation() -> None:
-    """The figures of cairo/README.md for two protocols with metrics: a change must be meant."""
-
-    def counts(size: int) -> tuple[int, int, int]:
-        execution = execute(*(pair() | {"allocation_id": str(number)} for number in range(size)))
-        segments = {
-            name: segment["stop_ptr"] - segment["begin_addr"]
-            for name, segment in _public_input(execution)["memory_segments"].items()
-        }
-        return execution.real_steps, segments["range_check"], segments["pedersen"] // 3
-
-    marginal = [(twenty - ten) / 10 for ten, twenty in zip(counts(10), counts(20), strict=True)]
-    assert [411, 53, 31] == marginal
+def _counts(*forms: dict[str, Any]) -> tuple[int, int, int]:
+    """Steps, range checks and Pedersen instances of a run."""
+    execution = execute(*forms)
+    segments = json.loads(execution.public_input())["memory_segments"]
+    range_checks, pedersens = (
+        segments[name]["stop_ptr"] - segments[name]["begin_addr"] for name in ("range_check", "pedersen")
+    )
+    return execution.real_steps, range_checks, pedersens // 3
 
 
-def _public_input(execution: Any) -> dict[str, Any]:
-    parsed: dict[str, Any] = json.loads(execution.public_input())
-    return parsed
+@settings(max_examples=20, deadline=None)
+@given(allocations())
+def test_pedersen_instances_are_known_beforehand(form: dict[str, Any]) -> None:
+    """The formula is exact for every allocation."""
+    assert pedersens_of(form) == _counts(form)[2]
+
+
+@pytest.mark.parametrize(
+    ("protocols", "age", "figures"),
+    [(2, 800, (404, 51, 31)), (2, 600, (418, 55, 31)), (3, 800, (560, 74, 42)), (8, 800, (1340, 189, 97))],
+)
+def test_figures_of_the_readme(protocols: int, age: int, figures: tuple[int, int, int]) -> None:
+    """What an approved allocation adds to a run, as cairo/README.md states it: a change must be meant."""
+    shares = [10_000 - 1250 * (protocols - 1), *[1250] * (protocols - 1)]
+    members = [protocol(f"p{i}", 850, share, (6500, 3500, 1, 98, age)) for i, share in enumerate(shares)]
+    forms = [allocation(*members, allocation_id=str(number), max_single_bps=10_000) for number in range(20)]
+    added = [(all_ - half) / 10 for half, all_ in zip(_counts(*forms[:10]), _counts(*forms), strict=True)]
+    assert list(figures) == added
 
 
 def test_the_artifact_is_what_the_sources_compile_to() -> None:
@@ -143,7 +154,7 @@ def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
     cairo = tmp_path / "cairo"
     (cairo / "artifacts").mkdir(parents=True)
     assert "MANIFEST.json cannot be read" in compiler.stale_digests(cairo)[0]
-    origin = risk_engine_artifact().parents[1]
+    origin = risk_engine_artifact().resolve().parents[1]
     for path in [*origin.glob("*.cairo"), *origin.glob("artifacts/*.json")]:
         (cairo / path.relative_to(origin)).write_bytes(path.read_bytes())
     assert [] == compiler.stale_digests(cairo)

@@ -162,6 +162,20 @@ def test_no_branch_is_entered_wrongly(site: Site) -> None:
     assert reached > 0
 
 
+@pytest.mark.parametrize(
+    ("site", "limits"),
+    [
+        (Site("evaluate_all"), {"min_diversification": 3}),
+        (Site("assess_protocols", 0), {"max_single_bps": 4999}),
+    ],
+    ids=str,
+)
+def test_a_bit_that_is_counted_is_one(site: Site, limits: dict[str, int]) -> None:
+    """A bit that is neither 0 nor 1 fails: bits are added up, and others could cancel each other."""
+    program = _with_hint(site, False, "memory[ap] = segments.add()")
+    assert "failed" == run(program, program_input([_alike(**limits)]), "small").outcome
+
+
 def test_every_hint_is_accounted_for() -> None:
     """A hint added to the program must be added to these tests."""
     compiled = json.loads(risk_engine_artifact().read_bytes())

@@ -24,7 +24,6 @@ MAX_BATCH: Final = 2**16
 """The most allocations one run takes."""
 
 _NEUTRAL_LIMITS: Final = (10_000, 10_000, 3)
-_NAME: Final = "risk_engine.json"
 _MAX_PROTOCOLS: Final = 8
 _MAX_VERDICT: Final = 63
 _ROW_HEADER: Final = 5
@@ -38,6 +37,9 @@ _STEPS_GIVEN_RISK: Final = 134
 _STEPS_METRICS: Final = 173
 _STEPS_BOTH: Final = 185
 _STEPS_LIMITED: Final = 50
+
+_PEDERSENS_ALLOCATION: Final = 9
+_PEDERSENS_PROTOCOL: Final = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +118,24 @@ def steps_of(normal_form: Mapping[str, Any]) -> int:
     return steps
 
 
+def pedersens_of(normal_form: Mapping[str, Any]) -> int:
+    """How many Pedersen instances one allocation takes, exactly: its hashed elements and their count.
+
+    In a stwo proof they fill the largest table, and so limit a batch before its steps do.
+    """
+    return _PEDERSENS_ALLOCATION + _PEDERSENS_PROTOCOL * len(normal_form["protocols"])
+
+
 def allocation_felt(allocation_id: str) -> int:
     """The id under which an allocation stands in the program: SHA-256 of allocation_id mod 2^248."""
     return int.from_bytes(hashlib.sha256(allocation_id.encode("ascii")).digest(), "big") % 2**248
 
 
 def risk_engine_artifact() -> Path:
-    """Where the compiled program lies: PROOFRAIL_RISK_ENGINE, else in the installed package, else in the
-    checkout. Raises UnusableInputError `risk-engine-missing`."""
-    if configured := os.environ.get("PROOFRAIL_RISK_ENGINE"):
-        return _existing(Path(configured))
-    return _existing(_cairo_folder() / "artifacts" / _NAME)
+    """Where the compiled program lies: PROOFRAIL_RISK_ENGINE, else in the package. Raises UnusableInputError
+    `risk-engine-missing`."""
+    configured = os.environ.get("PROOFRAIL_RISK_ENGINE")
+    return _existing(Path(configured) if configured else _packaged("risk_engine.json"))
 
 
 @cache
@@ -138,13 +147,12 @@ def load() -> CairoProgram:
 def samples() -> tuple[Path, Path]:
     """The sample proposals and the bad ones: a Kafka value a line. Raises UnusableInputError
     `risk-engine-missing`."""
-    folder = _cairo_folder() / "samples"
-    return _existing(folder / "proposals.ndjson"), _existing(folder / "bad_proposals.ndjson")
+    return _existing(_packaged("proposals.ndjson")), _existing(_packaged("bad_proposals.ndjson"))
 
 
-def _cairo_folder() -> Path:
-    packaged = Path(str(resources.files("proofrail.cairo"))) / "_program"
-    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "cairo"
+def _packaged(name: str) -> Path:
+    # Links to cairo/ in the checkout; a wheel holds the files themselves.
+    return Path(str(resources.files("proofrail.cairo"))) / "_program" / name
 
 
 def _existing(path: Path) -> Path:
@@ -152,7 +160,7 @@ def _existing(path: Path) -> Path:
         raise UnusableInputError(
             "risk-engine-missing",
             f"{path} does not exist",
-            "Run from a checkout, or name the compiled program in PROOFRAIL_RISK_ENGINE",
+            "Install the package again, or name the compiled program in PROOFRAIL_RISK_ENGINE",
         )
     return path
 
