@@ -37,11 +37,6 @@ class Case:
     run_report_digest: str | None = None
     look_again_at: float = 0.0
 
-    def event_stream(self) -> Iterator[bytes]:
-        """The published lines of the run's events, in order; opened anew at each call."""
-        for value in self.event_values:
-            yield from value.removesuffix(b"\n").split(b"\n")
-
     @property
     def has_all_events(self) -> bool:
         """As many lines as the seal says have arrived, or it is known that no more will come."""

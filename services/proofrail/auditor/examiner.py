@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.cairo_subject import RiskSubject
+from proofrail.audit.events import events_in
 from proofrail.audit.proof_audit import ProofAuditor
 from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
@@ -68,7 +69,7 @@ class Examiner:
         lines = case.committed.lines if case.committed is not None else []
         audit = audit_run(
             commitments=lines,
-            events=case.event_stream,
+            events=events_in(case.event_values),
             subject=self._subject,
             keys=self._checkpoint_keys,
             policy=self._policy,

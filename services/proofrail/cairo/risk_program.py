@@ -31,7 +31,7 @@ _ROW_SHARE: Final = 3
 _FELT_PRIME: Final = 2**251 + 17 * 2**192 + 1
 
 # Upper bounds of steps, held by tests/unit/test_risk_steps.py; cairo/README.md has the exact figures.
-_STEPS_RUN: Final = 32
+RUN_STEPS: Final = 32
 _STEPS_ALLOCATION: Final = 116
 _STEPS_GIVEN_RISK: Final = 134
 _STEPS_METRICS: Final = 173
@@ -95,7 +95,7 @@ def decode_output(felts: Sequence[int]) -> list[Row]:
 
 def estimated_steps(normal_forms: Iterable[Mapping[str, Any]]) -> int:
     """An upper bound of a run's steps before padding, by formula: exceeded by no batch of valid proposals."""
-    return _STEPS_RUN + sum(map(steps_of, normal_forms))
+    return RUN_STEPS + sum(map(steps_of, normal_forms))
 
 
 def steps_of(normal_form: Mapping[str, Any]) -> int:

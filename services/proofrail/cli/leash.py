@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _PARENT = "PROOFRAIL_PARENT_PID"
 _PR_SET_PDEATHSIG = 1
@@ -15,6 +19,16 @@ _PR_SET_PDEATHSIG = 1
 def leashed(env: Mapping[str, str]) -> dict[str, str]:
     """The environment of a child of this process that is to end with it."""
     return {**env, _PARENT: str(os.getpid())}
+
+
+async def ended_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work`; SIGTERM cancels it, so that it puts away what it has started."""
+    task = asyncio.ensure_future(work)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        raise SystemExit(128 + signal.SIGTERM) from None
 
 
 def heed_leash() -> None:

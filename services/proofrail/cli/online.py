@@ -13,7 +13,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from proofrail.cli.home import Home, cache_dir
-from proofrail.cli.leash import heed_leash
+from proofrail.cli.leash import ended_by_sigterm, heed_leash
 from proofrail.cli.output import Exit, ExitError, command, emit_line, note, stderr, wants_json
 from proofrail.wire.errors import UnusableInputError
 
@@ -62,7 +62,7 @@ def demo(
     with command():
         from proofrail.cli.demo import run_demo
 
-        raise ExitError(asyncio.run(run_demo(proposals, json, keep, timeout)))
+        raise ExitError(asyncio.run(ended_by_sigterm(run_demo(proposals, json, keep, timeout))))
 
 
 def up(home: HomeOption = None) -> None:
@@ -72,6 +72,7 @@ def up(home: HomeOption = None) -> None:
 
     Example:  proofrail up   then, in another terminal,   proofrail propose my.ndjson --wait
     """
+    heed_leash()
     with command():
         from proofrail.cli.up import run_up
 

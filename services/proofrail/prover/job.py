@@ -128,6 +128,8 @@ class ProvingJob:
             subject=self._subject,
             keys=self._checkpoint_keys,
             policy=self._run_policy,
+            # The program's own output is what is proven; whether it is the right decision, the auditor says.
+            with_model=False,
         )
         found = audit.report.first_mismatch
         if found is not None:

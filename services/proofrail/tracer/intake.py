@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from proofrail.cairo.risk_program import estimated_steps
+from proofrail.cairo.risk_program import RUN_STEPS, pedersens_of, steps_of
 from proofrail.messaging.records import Record
 from proofrail.tracer.index import AllocationIndex
 from proofrail.wire.errors import InvalidProposalError, ProofrailError
@@ -23,9 +23,11 @@ class Accepted:
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """What one run may hold: VM steps (what the backends can prove at once) and bytes of proposals."""
+    """What one run may hold: VM steps and Pedersen hashes (what the backends can prove at once), and bytes of
+    proposals."""
 
     steps: int
+    hashes: int
     size: int
 
 
@@ -47,8 +49,7 @@ def sort_out(records: Sequence[Record], index: AllocationIndex, limits: BatchLim
     """
     intake = Intake()
     digests: dict[str, str] = {}
-    size = 0
-    forms: list[dict[str, object]] = []
+    steps, hashes, size = RUN_STEPS, 0, 0
     for number, record in enumerate(records):
         try:
             proposal = parse_proposal(record.value)
@@ -63,9 +64,12 @@ def sort_out(records: Sequence[Record], index: AllocationIndex, limits: BatchLim
         elif known is not None:
             intake.refused.append((record, _reused(proposal.allocation_id, known)))
         else:
-            forms.append(proposal.normal_form())
+            form = proposal.normal_form()
+            steps += steps_of(form)
+            hashes += pedersens_of(form)
             size += len(record.value)
-            if intake.accepted and (size > limits.size or estimated_steps(forms) > limits.steps):
+            full = steps > limits.steps or hashes > limits.hashes or size > limits.size
+            if intake.accepted and full:
                 intake.left = list(records[number:])
                 break
             digests[proposal.allocation_id] = digest

@@ -49,7 +49,7 @@ class Tracer:
         self._context = context
         self._metrics = context.metrics
         self._draining = context.stopping
-        self._limits = BatchLimits(settings.max_steps, settings.max_bytes)
+        self._limits = BatchLimits(settings.max_steps, settings.max_hashes, settings.max_bytes)
         self._index = AllocationIndex()
         self._window = RunWindow(settings.runs_in_flight)
         self._assembler = RunAssembler()

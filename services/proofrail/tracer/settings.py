@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import Field
 
 from proofrail.messaging.settings import ServiceSettings
+from proofrail.proving.stwo import STWO_LIMITS
 
 
 class TracerSettings(ServiceSettings):
@@ -18,8 +19,11 @@ class TracerSettings(ServiceSettings):
     runs_in_flight: int = Field(default=2, ge=1)
     """Sealed runs without a terminal record before proposals wait in Kafka: 2 for each prover."""
 
-    max_steps: int = Field(default=900_000, ge=4096)
-    """Upper bound of a run's VM steps: what one proof can hold."""
+    max_steps: int = Field(default=STWO_LIMITS.max_steps, ge=4096)
+    """Upper bound of a run's VM steps: what one proof of the enabled backends can hold."""
+
+    max_hashes: int = Field(default=STWO_LIMITS.max_instances["pedersen"], ge=128)
+    """Upper bound of a run's Pedersen hashes: likewise."""
 
     max_bytes: int = Field(default=64 * 1024 * 1024, ge=65_536)
     """Upper bound of the proposals of a run, in bytes."""
