@@ -1,0 +1,114 @@
+"""A prover process ends with its caller, whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from proofrail.proving import child
+
+Eventually = Callable[..., Awaitable[None]]
+
+# Starts a child of its own in the same group, says both ids, and waits for ever.
+FAMILY = """
+import os, subprocess, sys, time
+inner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print(os.getpid(), inner.pid, file=sys.stderr, flush=True)
+time.sleep(600)
+"""
+
+# Starts a child that holds none of its pipes, says both ids, and ends.
+DESERTER = """
+import os, subprocess, sys
+inner = subprocess.Popen(
+    [sys.executable, "-c", "import time; time.sleep(600)"],
+    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+)
+print(os.getpid(), inner.pid, file=sys.stderr, flush=True)
+os._exit(0)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def run(code: str, tmp_path: Path, *, seconds: float | None = None) -> tuple[child.Finished, list[str]]:
+    lines: list[str] = []
+    finished = await child.run(
+        [sys.executable, "-c", code], cwd=str(tmp_path), timeout=seconds, on_line=lines.append
+    )
+    return finished, lines
+
+
+async def test_output_lines_and_status_are_kept(tmp_path: Path) -> None:
+    """Standard output, each line of stderr and the exit status reach the caller."""
+    code = "import sys; print('out'); print('a\\nb', file=sys.stderr); sys.exit(3)"
+    finished, lines = await run(code, tmp_path)
+    assert (3, b"out\n", False) == (finished.returncode, finished.stdout, finished.timed_out)
+    assert ["a", "b"] == lines == list(finished.tail)
+
+
+async def test_a_line_without_end_does_not_fill_the_memory(tmp_path: Path) -> None:
+    """A line far beyond the limit is cut up, and the process still ends well."""
+    code = "import sys; sys.stderr.write('x' * (5 << 20)); sys.stderr.write('\\nlast\\n')"
+    finished, lines = await run(code, tmp_path)
+    assert 0 == finished.returncode
+    assert "last" == lines[-1]
+
+
+async def test_the_timeout_ends_the_whole_group(tmp_path: Path, eventually: Eventually) -> None:
+    """When time is over nothing of the process's family is left."""
+    finished, lines = await run(FAMILY, tmp_path, seconds=1.5)
+    assert finished.timed_out
+    outer, inner = map(int, lines[0].split())
+    assert not alive(outer)
+    await eventually(lambda: not alive(inner))
+
+
+async def test_cancelling_ends_the_whole_group(tmp_path: Path, eventually: Eventually) -> None:
+    """A cancelled caller leaves no process behind, and the cancellation goes on."""
+    pids: list[int] = []
+    task = asyncio.create_task(
+        child.run(
+            [sys.executable, "-c", FAMILY],
+            cwd=str(tmp_path),
+            timeout=None,
+            on_line=lambda line: pids.extend(map(int, line.split())),
+        )
+    )
+    await eventually(lambda: len(pids) == 2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not alive(pids[0])
+    await eventually(lambda: not alive(pids[1]))
+
+
+async def test_a_grandchild_does_not_outlive_a_good_end(tmp_path: Path, eventually: Eventually) -> None:
+    """Whatever a process leaves running in its group ends with it."""
+    finished, lines = await run(DESERTER, tmp_path, seconds=30)
+    assert 0 == finished.returncode
+    _, inner = map(int, lines[0].split())
+    await eventually(lambda: not alive(inner))
+
+
+async def test_a_program_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """A missing program is an OSError, not a result."""
+    with pytest.raises(FileNotFoundError):
+        await child.run(["/nothing/here"], cwd=str(tmp_path), timeout=None, on_line=print)
+
+
+async def test_the_process_has_a_session_of_its_own(tmp_path: Path) -> None:
+    """A signal to the caller's group, such as Ctrl-C, does not reach the prover by itself."""
+    finished, _ = await run("import os; print(os.getsid(0))", tmp_path)
+    assert os.getsid(0) != int(finished.stdout)
