@@ -60,9 +60,8 @@ fn decode(bytes: &[u8]) -> Result<Proof, Fault> {
     let proof: Proof = quiet::catch(|| encoding.deserialize(bytes))
         .map_err(|panic| Fault::new("proof-malformed", panic))?
         .map_err(|error| Fault::new("proof-malformed", error.to_string()))?;
-    let again = encoding
-        .serialize(&proof)
-        .map_err(|error| Fault::new("proof-malformed", error.to_string()))?;
+    let again =
+        encoding.serialize(&proof).map_err(|error| Fault::new("proof-malformed", error.to_string()))?;
     if again != bytes {
         return Err(Fault::new("proof-malformed", "the encoding is not the canonical one"));
     }

@@ -33,8 +33,7 @@ impl std::error::Error for InputError {}
 impl ProgramInput {
     /// Parses a JSON object; integers of any size and sign, or `"0x…"`, are taken mod P.
     pub fn parse(json: &[u8]) -> Result<Self, InputError> {
-        let root: Json =
-            serde_json::from_slice(json).map_err(|e| InputError(format!("not JSON: {e}")))?;
+        let root: Json = serde_json::from_slice(json).map_err(|e| InputError(format!("not JSON: {e}")))?;
         Self::from_json(&root)
     }
 
@@ -58,9 +57,9 @@ fn value(json: &Json, path: &str, depth: usize) -> Result<Value, InputError> {
     match json {
         Json::Number(number) => decimal(&number.to_string(), path).map(Value::Felt),
         Json::String(text) => hexadecimal(text, path).map(Value::Felt),
-        Json::Array(_) if depth == MAX_DEPTH => Err(InputError(format!(
-            "{path}: lists nest deeper than {MAX_DEPTH}"
-        ))),
+        Json::Array(_) if depth == MAX_DEPTH => {
+            Err(InputError(format!("{path}: lists nest deeper than {MAX_DEPTH}")))
+        }
         Json::Array(items) => items
             .iter()
             .enumerate()
@@ -79,9 +78,7 @@ fn value(json: &Json, path: &str, depth: usize) -> Result<Value, InputError> {
 }
 
 fn decimal(text: &str, path: &str) -> Result<Felt252, InputError> {
-    let number: BigInt = text
-        .parse()
-        .map_err(|_| InputError(format!("{path}: {text} is not an integer")))?;
+    let number: BigInt = text.parse().map_err(|_| InputError(format!("{path}: {text} is not an integer")))?;
     Ok(Felt252::from(number))
 }
 
@@ -107,10 +104,7 @@ mod tests {
         let input = ProgramInput::parse(br#"{"a":-1,"b":"0x10","c":[1,[2]]}"#).unwrap();
         assert_eq!(input.get("a"), Some(&felt(-1)));
         assert_eq!(input.get("b"), Some(&felt(16)));
-        assert_eq!(
-            input.get("c"),
-            Some(&Value::List(vec![felt(1), Value::List(vec![felt(2)])]))
-        );
+        assert_eq!(input.get("c"), Some(&Value::List(vec![felt(1), Value::List(vec![felt(2)])])));
         assert_eq!(input.get("d"), None);
     }
 

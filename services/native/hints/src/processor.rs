@@ -32,10 +32,7 @@ impl InputHints {
     /// `max_steps`: the run ends with an error once it has made that many; `None`: no limit.
     pub fn new(input: ProgramInput, max_steps: Option<usize>) -> Self {
         let resources = max_steps.map_or_else(RunResources::default, RunResources::new);
-        Self {
-            input: Rc::new(input),
-            library: BuiltinHintProcessor::new(HashMap::new(), resources),
-        }
+        Self { input: Rc::new(input), library: BuiltinHintProcessor::new(HashMap::new(), resources) }
     }
 }
 
@@ -66,9 +63,7 @@ impl HintProcessorLogic for InputHints {
         let Some(statements) = parse(hint_code) else {
             return Ok(compiled);
         };
-        let data = compiled
-            .downcast::<HintProcessorData>()
-            .map_err(|_| VirtualMachineError::Unexpected)?;
+        let data = compiled.downcast::<HintProcessorData>().map_err(|_| VirtualMachineError::Unexpected)?;
         Ok(Box::new(InputHint { statements, data: *data }))
     }
 
@@ -81,9 +76,7 @@ impl HintProcessorLogic for InputHints {
         let Some(hint) = hint_data.downcast_ref::<InputHint>() else {
             return self.library.execute_hint(vm, exec_scopes, hint_data);
         };
-        hint.statements
-            .iter()
-            .try_for_each(|statement| execute(statement, &self.input, vm, &hint.data))
+        hint.statements.iter().try_for_each(|statement| execute(statement, &self.input, vm, &hint.data))
     }
 }
 
@@ -116,9 +109,9 @@ fn execute(
             Value::Felt(felt) => {
                 insert_value_from_var_name(name, *felt, vm, &data.ids_data, &data.ap_tracking)
             }
-            Value::List(_) => Err(custom(format!(
-                "program_input[{key:?}] is a list where ids.{name} takes an integer"
-            ))),
+            Value::List(_) => {
+                Err(custom(format!("program_input[{key:?}] is a list where ids.{name} takes an integer")))
+            }
         },
         Statement::WriteArg { name, key } => match lookup(input, key)? {
             Value::List(items) => {
@@ -133,9 +126,7 @@ fn execute(
 }
 
 fn lookup<'a>(input: &'a ProgramInput, key: &str) -> Result<&'a Value, HintError> {
-    input
-        .get(key)
-        .ok_or_else(|| custom(format!("the program input has no member {key:?}")))
+    input.get(key).ok_or_else(|| custom(format!("the program input has no member {key:?}")))
 }
 
 /// Nested lists get segments of their own, in the order in which the reference VM makes them.

@@ -9,11 +9,8 @@ pub enum Statement {
 
 /// The statements of a hint, or `None` if any of its lines is something else.
 pub fn parse(code: &str) -> Option<Vec<Statement>> {
-    let lines: Vec<&str> = code
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .collect();
+    let lines: Vec<&str> =
+        code.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).collect();
     if lines.is_empty() {
         return None;
     }
@@ -24,16 +21,10 @@ fn line(text: &str) -> Option<Statement> {
     if let Some(rest) = text.strip_prefix("segments.write_arg") {
         let arguments = rest.trim().strip_prefix('(')?.strip_suffix(')')?;
         let (target, source) = arguments.split_once(',')?;
-        return Some(Statement::WriteArg {
-            name: identifier(target)?,
-            key: input_key(source)?,
-        });
+        return Some(Statement::WriteArg { name: identifier(target)?, key: input_key(source)? });
     }
     let (target, source) = text.split_once('=')?;
-    Some(Statement::Assign {
-        name: identifier(target)?,
-        key: input_key(source)?,
-    })
+    Some(Statement::Assign { name: identifier(target)?, key: input_key(source)? })
 }
 
 fn identifier(text: &str) -> Option<String> {
@@ -43,13 +34,8 @@ fn identifier(text: &str) -> Option<String> {
 }
 
 fn input_key(text: &str) -> Option<String> {
-    let inner = text
-        .trim()
-        .strip_prefix("program_input")?
-        .trim_start()
-        .strip_prefix('[')?
-        .strip_suffix(']')?
-        .trim();
+    let inner =
+        text.trim().strip_prefix("program_input")?.trim_start().strip_prefix('[')?.strip_suffix(']')?.trim();
     let quote = inner.chars().next().filter(|c| matches!(c, '"' | '\''))?;
     let key = inner.strip_prefix(quote)?.strip_suffix(quote)?;
     (!key.contains(['"', '\'', '\\'])).then(|| key.to_owned())
@@ -61,9 +47,8 @@ mod tests {
 
     #[test]
     fn both_forms_are_understood() {
-        let statements = parse(
-            "\n  ids.n = program_input[\"n\"]\n segments.write_arg(ids.data, program_input['data'])\n",
-        );
+        let statements =
+            parse("\n  ids.n = program_input[\"n\"]\n segments.write_arg(ids.data, program_input['data'])\n");
         assert_eq!(
             statements,
             Some(vec![

@@ -15,8 +15,7 @@ use stwo_cairo_adapter::{ProverInput, PublicSegmentContext};
 use crate::failure::Failure;
 
 /// Builtins that the proving system has no component for.
-const NOT_PROVABLE: [BuiltinName; 3] =
-    [BuiltinName::ecdsa, BuiltinName::keccak, BuiltinName::segment_arena];
+const NOT_PROVABLE: [BuiltinName; 3] = [BuiltinName::ecdsa, BuiltinName::keccak, BuiltinName::segment_arena];
 
 pub fn load_program(compiled: &[u8]) -> Result<Program, Failure> {
     let program = Program::from_bytes(compiled, Some("main"))
@@ -31,11 +30,7 @@ pub fn load_program(compiled: &[u8]) -> Result<Program, Failure> {
 }
 
 /// Runs the program as stwo takes it: not padded, holes filled, addresses not relocated.
-pub fn run(
-    program: &Program,
-    input: ProgramInput,
-    max_steps: Option<usize>,
-) -> Result<CairoRunner, Failure> {
+pub fn run(program: &Program, input: ProgramInput, max_steps: Option<usize>) -> Result<CairoRunner, Failure> {
     let config = CairoRunConfig {
         trace_enabled: true,
         relocate_mem: false,
@@ -55,10 +50,7 @@ pub fn run(
 fn run_failure(error: CairoRunError) -> Failure {
     match &error {
         CairoRunError::Runner(RunnerError::NoProgramStart | RunnerError::NoProgramEnd) => {
-            Failure::unusable(
-                "program-not-proof-mode",
-                "the program was not compiled with --proof_mode",
-            )
+            Failure::unusable("program-not-proof-mode", "the program was not compiled with --proof_mode")
         }
         CairoRunError::Runner(RunnerError::NoBuiltinForInstance(builtins)) => Failure::unusable(
             "builtin-not-provable",
@@ -82,11 +74,7 @@ fn used_builtins_are_provable(runner: &CairoRunner) -> Result<(), Failure> {
         if !NOT_PROVABLE.contains(&name) {
             continue;
         }
-        let used = runner
-            .vm
-            .segments
-            .get_segment_used_size(builtin.base())
-            .unwrap_or_default();
+        let used = runner.vm.segments.get_segment_used_size(builtin.base()).unwrap_or_default();
         if used > 0 {
             return Err(Failure::unusable(
                 "builtin-not-provable",
@@ -99,8 +87,7 @@ fn used_builtins_are_provable(runner: &CairoRunner) -> Result<(), Failure> {
 
 /// The run in the prover's own form.
 pub fn prover_input(runner: &CairoRunner, program: &Program) -> Result<ProverInput, Failure> {
-    let mut input =
-        adapt(runner).map_err(|e| Failure::proving("run-not-adaptable", format!("{e:#}")))?;
+    let mut input = adapt(runner).map_err(|e| Failure::proving("run-not-adaptable", format!("{e:#}")))?;
     // adapt() assumes a bootloader with all builtins; with that context the proof of a plain
     // program would state an empty output.
     let builtins: Vec<BuiltinName> = program.iter_builtins().copied().collect();

@@ -177,8 +177,7 @@ fn executed(arguments: &RunArguments) -> Result<(Timings, Map<String, Value>, Pr
     let input = ProgramInput::parse(&read(&arguments.input)?)
         .map_err(|e| Failure::unusable("input-unreadable", e.to_string()))?;
     let program = timings.stage("load", || execution::load_program(&compiled))?;
-    let runner: CairoRunner =
-        timings.stage("vm", || execution::run(&program, input, arguments.max_steps))?;
+    let runner: CairoRunner = timings.stage("vm", || execution::run(&program, input, arguments.max_steps))?;
     let n_steps = runner.vm.get_current_step();
     let prover_input = execution::prover_input(&runner, &program)?;
     let builtins: Vec<&str> = program.iter_builtins().map(|name| name.to_str()).collect();
@@ -191,8 +190,7 @@ fn executed(arguments: &RunArguments) -> Result<(Timings, Map<String, Value>, Pr
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    std::fs::read(path)
-        .map_err(|e| Failure::unusable("file-unreadable", format!("{}: {e}", path.display())))
+    std::fs::read(path).map_err(|e| Failure::unusable("file-unreadable", format!("{}: {e}", path.display())))
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -6,14 +6,10 @@ use crate::failure::Failure;
 
 /// Writes the whole file or none of it.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let name = path.file_name().ok_or_else(|| {
-        Failure::unusable("output-path", format!("{} names no file", path.display()))
-    })?;
-    let scratch = path.with_file_name(format!(
-        ".{}.{}.part",
-        name.to_string_lossy(),
-        std::process::id()
-    ));
+    let name = path
+        .file_name()
+        .ok_or_else(|| Failure::unusable("output-path", format!("{} names no file", path.display())))?;
+    let scratch = path.with_file_name(format!(".{}.{}.part", name.to_string_lossy(), std::process::id()));
     let written = File::create(&scratch)
         .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(&scratch, path));

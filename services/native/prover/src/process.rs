@@ -24,9 +24,8 @@ pub fn die_with_parent(parent: u32) -> Result<(), Failure> {
 
 /// Bounds what the process takes from others.
 pub fn limit(memory: Option<u64>, nice: Option<u8>) -> Result<(), Failure> {
-    let refused = |what: &str| {
-        Failure::io("limit-refused", format!("{what}: {}", std::io::Error::last_os_error()))
-    };
+    let refused =
+        |what: &str| Failure::io("limit-refused", format!("{what}: {}", std::io::Error::last_os_error()));
     if let Some(bytes) = memory {
         let limit = libc::rlimit { rlim_cur: bytes, rlim_max: bytes };
         // SAFETY: setrlimit reads the struct that it is given.
@@ -52,9 +51,7 @@ pub fn report_panics() {
             .map(|text| (*text).to_owned())
             .or_else(|| info.payload().downcast_ref::<String>().cloned())
             .unwrap_or_else(|| "no message".to_owned());
-        let place = info
-            .location()
-            .map(|place| format!("{}:{}", file_name(place.file()), place.line()));
+        let place = info.location().map(|place| format!("{}:{}", file_name(place.file()), place.line()));
         let line = serde_json::json!({
             "error": {"code": "prover-panic", "message": message, "place": place},
         });

@@ -44,17 +44,13 @@ impl Timings {
     fn finished(&self, name: &'static str, begin: Instant) {
         let seconds = (begin.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
         eprintln!("{}", json!({"stage": name, "state": "done", "seconds": seconds}));
-        self.0
-            .lock()
-            .expect("no stage panics while it holds this lock")
-            .insert(name, seconds);
+        self.0.lock().expect("no stage panics while it holds this lock").insert(name, seconds);
     }
 
     /// Listens to the library's spans from now on.
     pub fn listen(&self) {
         let subscriber = tracing_subscriber::registry().with(StageLayer(self.clone()));
-        tracing::subscriber::set_global_default(subscriber)
-            .expect("the subscriber is set once, at start");
+        tracing::subscriber::set_global_default(subscriber).expect("the subscriber is set once, at start");
     }
 }
 

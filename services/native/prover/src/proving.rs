@@ -79,14 +79,7 @@ pub fn encode(proof: &Proof) -> Result<Vec<u8>, Failure> {
 
 /// The output words that the proof states, as "0x…".
 pub fn output(proof: &Proof) -> Vec<String> {
-    proof
-        .claim
-        .public_data
-        .public_memory
-        .output
-        .iter()
-        .map(|(_, limbs)| hex(limbs))
-        .collect()
+    proof.claim.public_data.public_memory.output.iter().map(|(_, limbs)| hex(limbs)).collect()
 }
 
 fn hex(limbs: &[u32; 8]) -> String {

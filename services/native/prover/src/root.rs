@@ -13,9 +13,8 @@ use stwo_cairo_prover::witness::preprocessed_trace::gen_trace;
 
 /// Hex of the root for these settings; no program enters it.
 pub fn preprocessed_root(log_blowup: u32, lifting_log_size: u32) -> String {
-    let twiddles = SimdBackend::precompute_twiddles(
-        CanonicCoset::new(lifting_log_size).circle_domain().half_coset,
-    );
+    let twiddles =
+        SimdBackend::precompute_twiddles(CanonicCoset::new(lifting_log_size).circle_domain().half_coset);
     let trace = Arc::new(PreProcessedTraceVariant::CanonicalSmall.to_preprocessed_trace());
     let polynomials = SimdBackend::interpolate_columns(gen_trace(trace), &twiddles);
     let tree = CommitmentTreeProver::<SimdBackend, Blake2sMerkleChannel>::new(

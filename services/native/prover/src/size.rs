@@ -43,10 +43,7 @@ pub fn rows(input: &ProverInput) -> BTreeMap<String, usize> {
         let instances = rows.get(source).copied().unwrap_or_default();
         rows.insert(table.into(), instances * factor);
     }
-    rows.insert(
-        "memory_address_to_id".into(),
-        memory.memory_address_to_id.div_ceil(ADDRESSES_PER_ROW),
-    );
+    rows.insert("memory_address_to_id".into(), memory.memory_address_to_id.div_ceil(ADDRESSES_PER_ROW));
     rows.insert("memory_id_to_big".into(), memory.memory_id_to_big);
     rows.insert("memory_id_to_small".into(), memory.memory_id_to_small);
     rows.insert("verify_instruction".into(), resources.verify_instruction);

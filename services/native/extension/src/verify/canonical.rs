@@ -26,18 +26,11 @@ pub fn check(proof: &Proof) -> Result<(), Fault> {
         .all(is_secure);
     let base = stark.queried_values.iter().flatten().flatten().all(is_base);
     let last_layer = fri.last_layer_poly.iter().all(is_secure);
-    if secure && base && last_layer {
-        Ok(())
-    } else {
-        Err(refuse("a field element"))
-    }
+    if secure && base && last_layer { Ok(()) } else { Err(refuse("a field element")) }
 }
 
 fn refuse(what: &str) -> Fault {
-    Fault::new(
-        "proof-malformed",
-        format!("{what} is not written in its canonical form"),
-    )
+    Fault::new("proof-malformed", format!("{what} is not written in its canonical form"))
 }
 
 fn is_base(value: &BaseField) -> bool {
@@ -50,16 +43,8 @@ fn is_secure(value: &SecureField) -> bool {
 
 fn words(proof: &Proof) -> Result<(), Fault> {
     let memory = &proof.claim.public_data.public_memory;
-    let canonical = memory
-        .program
-        .iter()
-        .chain(&memory.output)
-        .all(|(id, word)| *id < P && is_felt(word));
-    if canonical {
-        Ok(())
-    } else {
-        Err(refuse("a word of the program or the output"))
-    }
+    let canonical = memory.program.iter().chain(&memory.output).all(|(id, word)| *id < P && is_felt(word));
+    if canonical { Ok(()) } else { Err(refuse("a word of the program or the output")) }
 }
 
 /// Everything else in the claims is a number of the field, or enters the transcript as one.

@@ -56,9 +56,7 @@ fn segments(proof: &Proof) -> Value {
         ("add_mod", ranges.add_mod),
         ("mul_mod", ranges.mul_mod),
     ];
-    let present = optional
-        .iter()
-        .filter_map(|(name, range)| range.as_ref().map(|r| (*name, r)));
+    let present = optional.iter().filter_map(|(name, range)| range.as_ref().map(|r| (*name, r)));
     let list: Vec<Value> = std::iter::once(("output", &ranges.output))
         .chain(present)
         .map(|(name, range)| segment(name, range))
@@ -72,9 +70,7 @@ fn segment(name: &str, range: &SegmentRange) -> Value {
 
 fn state(state: &CasmState) -> Value {
     let members = [("pc", state.pc), ("ap", state.ap), ("fp", state.fp)];
-    Value::Object(Map::from_iter(
-        members.map(|(name, value)| (name.to_owned(), Value::from(value.0))),
-    ))
+    Value::Object(Map::from_iter(members.map(|(name, value)| (name.to_owned(), Value::from(value.0)))))
 }
 
 fn felt(word: &[u32; 8]) -> String {

@@ -38,10 +38,7 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_its_message() {
-        assert_eq!(
-            catch(|| panic!("layer {}", 3)).map(|()| 0),
-            Err("layer 3".to_owned())
-        );
+        assert_eq!(catch(|| panic!("layer {}", 3)).map(|()| 0), Err("layer 3".to_owned()));
         assert_eq!(catch(|| 5), Ok(5));
     }
 }

@@ -34,10 +34,7 @@ fn variant(proof: &Proof) -> Result<(), Fault> {
     if proof.preprocessed_trace_variant == PreProcessedTraceVariant::CanonicalSmall {
         return Ok(());
     }
-    Err(refuse(format!(
-        "preprocessed tables {:?} are not in use here",
-        proof.preprocessed_trace_variant
-    )))
+    Err(refuse(format!("preprocessed tables {:?} are not in use here", proof.preprocessed_trace_variant)))
 }
 
 /// Bounds that keep the verifier's own work finite; how secure is enough is for the caller to say.
@@ -51,11 +48,7 @@ fn config(proof: &Proof) -> Result<(), Fault> {
         && (1..=10).contains(&fri.fold_step)
         && fri.log_last_layer_degree_bound <= 10
         && (20..=30).contains(&lifting);
-    if sane {
-        Ok(())
-    } else {
-        Err(refuse(format!("parameters out of range: {config:?}")))
-    }
+    if sane { Ok(()) } else { Err(refuse(format!("parameters out of range: {config:?}"))) }
 }
 
 fn trees(proof: &CommitmentSchemeProof<Blake2sMerkleHasher>) -> Result<(), Fault> {
@@ -66,9 +59,7 @@ fn trees(proof: &CommitmentSchemeProof<Blake2sMerkleHasher>) -> Result<(), Fault
         proof.queried_values.len(),
     ];
     if counts != [TREES; 4] {
-        return Err(refuse(format!(
-            "{TREES} commitment trees are expected, not {counts:?}"
-        )));
+        return Err(refuse(format!("{TREES} commitment trees are expected, not {counts:?}")));
     }
     // The length is stored twice, and the degree check reads the one that the prover may choose.
     let poly = json(&proof.fri_proof.last_layer_poly)?;
@@ -103,11 +94,7 @@ fn claims(proof: &Proof) -> Result<(), Fault> {
 
 fn check_log_sizes(name: &str, component: &Value) -> Result<(), Fault> {
     let single = component.get("log_size").into_iter();
-    let several = component
-        .get("big_log_sizes")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten();
+    let several = component.get("big_log_sizes").and_then(Value::as_array).into_iter().flatten();
     for log_size in single.chain(several) {
         if log_size.as_u64().is_none_or(|log| log > MAX_LOG_ROWS) {
             return Err(refuse(format!("{name} has 2^{log_size} rows")));
@@ -119,10 +106,9 @@ fn check_log_sizes(name: &str, component: &Value) -> Result<(), Fault> {
 /// Likewise this sum is read by the lookup check but is neither bound by the transcript nor
 /// compared with the parts of which it is the sum.
 fn memory_sums(proof: &Proof) -> Result<(), Fault> {
-    let (Some(claim), Some(sums)) = (
-        &proof.claim.memory_id_to_big,
-        &proof.interaction_claim.memory_id_to_big,
-    ) else {
+    let (Some(claim), Some(sums)) =
+        (&proof.claim.memory_id_to_big, &proof.interaction_claim.memory_id_to_big)
+    else {
         return Err(refuse("memory_id_to_big is missing"));
     };
     if claim.big_log_sizes.is_empty() || claim.big_log_sizes.len() != sums.big_claimed_sums.len() {
@@ -145,9 +131,7 @@ fn segments(proof: &Proof) -> Result<(), Fault> {
         return Err(refuse("the program is shorter than its own prologue"));
     }
     if start != data.final_state.ap.0 {
-        return Err(refuse(
-            "the output segment does not begin where its words are read",
-        ));
+        return Err(refuse("the output segment does not begin where its words are read"));
     }
     if stop.checked_sub(start).map(|cells| cells as usize) != Some(memory.output.len()) {
         return Err(refuse("the output segment has another length than the output"));
