@@ -154,3 +154,9 @@ def verify_stwo(proof: bytes) -> str:
     What was to be proven, and how secure is enough, is for the caller to check
     (`proofrail.proving.verifier`). Raises NativeError `proof-malformed`, `proof-structure`, `proof-refused`.
     """
+
+def pedersen_array_hash(elements: list[str]) -> str:
+    """h(…h(h(0, x_0), x_1)…, count) of felts "0x…", as "0x…".
+
+    Raises NativeError `felt-malformed`.
+    """

@@ -2,7 +2,7 @@
 
 The auditor compares a run's output with it. It therefore shares nothing with the program or with what feeds
 it: the formulas are written here as the design states them, undivided and without tables, and the hash is
-another library's.
+another library's than the VM's.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from crypto_cpp_py.cpp_bindings import cpp_hash
-
+from proofrail._native import pedersen_array_hash as _array_hash
+from proofrail.wire.canonical import felt_hex
 from proofrail.wire.errors import InvalidProposalError
 
 _SCHEMA: Final = 1
@@ -123,10 +123,7 @@ def recommended_shares(apys_bps: Iterable[int], risks: Iterable[int]) -> tuple[i
 
 def pedersen_array_hash(elements: Iterable[int]) -> int:
     """h(…h(h(0, x_0), x_1)…, count)."""
-    state, count = 0, 0
-    for element in elements:
-        state, count = cpp_hash(state, element), count + 1
-    return int(cpp_hash(state, count))
+    return int(_array_hash([felt_hex(element) for element in elements]), 16)
 
 
 def _decide(form: Mapping[str, Any]) -> Decision:

@@ -289,12 +289,13 @@ impl<'a> Parser<'a> {
         if let Some(scalar) = char::from_u32(unit) {
             return scalar;
         }
-        if unit < 0xdc00 && self.bytes[self.at..].starts_with(b"\\u") {
-            if let Ok(low @ 0xdc00..=0xdfff) = self.unit(self.at + 2) {
-                self.at += 6;
-                let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                return char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-            }
+        if unit < 0xdc00
+            && self.bytes[self.at..].starts_with(b"\\u")
+            && let Ok(low @ 0xdc00..=0xdfff) = self.unit(self.at + 2)
+        {
+            self.at += 6;
+            let code = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+            return char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
         }
         self.surrogate = true;
         char::REPLACEMENT_CHARACTER

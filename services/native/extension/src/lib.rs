@@ -18,6 +18,7 @@ mod failure;
 mod functions;
 mod json;
 mod memory;
+mod pedersen;
 mod pipeline;
 mod program;
 mod roots;
@@ -37,6 +38,8 @@ mod native {
     use crate::error::NativeError;
     #[pymodule_export]
     use crate::memory::Buffer;
+    #[pymodule_export]
+    use crate::pedersen::pedersen_array_hash;
     #[pymodule_export]
     use crate::program::Program;
     #[pymodule_export]

@@ -276,7 +276,12 @@ fn push_felts(line: &mut Vec<u8>, memory: &Memory, first: u64, count: u64) {
     for i in 0..count {
         let [a, b, c, d] = memory.get(first.wrapping_add(i)).unwrap_or_default();
         for word in [d, c, b, a] {
-            push_hex(line, &word.to_be_bytes());
+            // Most felts are small numbers.
+            if word == 0 {
+                line.extend_from_slice(b"0000000000000000");
+            } else {
+                push_hex(line, &word.to_be_bytes());
+            }
         }
     }
 }

@@ -40,6 +40,8 @@ enum Phase {
     Over,
 }
 
+type PyChunk<'py> = (Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>);
+
 #[pyclass(module = "proofrail._native")]
 pub struct EventStream {
     state: State,
@@ -83,10 +85,7 @@ impl EventStream {
     }
 
     /// NDJSON lines of at most chunk_bytes, and the lines of the blocks that they complete.
-    fn __next__<'py>(
-        &mut self,
-        py: Python<'py>,
-    ) -> PyResult<Option<(Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>)>> {
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<Option<PyChunk<'py>>> {
         let state = &mut self.state;
         let chunk = guarded(py, || state.next())?;
         Ok(chunk.map(|chunk| {
