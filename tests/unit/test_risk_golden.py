@@ -155,6 +155,16 @@ def test_a_given_risk_that_differs_is_a_reason(risk: int) -> None:
     assert expected(form) == output(form)
 
 
+def test_all_reasons_add_up() -> None:
+    """A proposal that breaks every rule has the verdict 63, one that breaks the first two has 3."""
+    wild, tame = (6500, 9000, 3, 98, 800), (5000, 2500, 2, 95, 600)
+    protocols = (protocol("a", 850, 9500, wild, 99), protocol("b", 1210, 500, tame, 1))
+    every = {"max_deviation_bps": 500, "max_volatility_bps": 4000, "min_liquidity": 0}
+    forms = [allocation(*protocols, **every), allocation(*protocols, min_diversification=1)]
+    assert [63, 3] == [row.verdict for row in decode_output(output(*forms))]
+    assert expected(*forms) == output(*forms)
+
+
 def test_without_metrics_or_money_the_metrics_limits_do_not_trigger() -> None:
     """Rules 16 and 32 look only at protocols with metrics and a share above 0."""
     wild = (0, 10_000, 3, 100, 800)

@@ -125,6 +125,14 @@ def test_an_absent_risk_is_zero() -> None:
     assert "failed" == _fed({_position("risk", 1): 1}, pair())
 
 
+@pytest.mark.parametrize("risk", [-1, 101, 2**128])
+def test_a_risk_without_metrics_is_in_range(risk: int) -> None:
+    """A given risk is bounded too where no metrics stand beside it."""
+    given = allocation(protocol("a", risk=100), protocol("b", risk=0))
+    assert "completed" == _fed({}, given)
+    assert "failed" == _fed({_position("risk"): risk}, given)
+
+
 def test_neither_metrics_nor_risk_fails() -> None:
     """A protocol's risk must be known."""
     given = allocation(protocol("a", risk=0), protocol("b", risk=10))

@@ -20,6 +20,7 @@ from proofrail.cairo.vm import Execution, run
 PRIME = 2**251 + 17 * 2**192 + 1
 COMPARE = "memory[ap] = 0 if 0 <= (ids.a % PRIME) < range_check_builtin.bound else 1"
 OPPOSITE = "memory[ap] = 0 if 0 <= ((-ids.a - 1) % PRIME) < range_check_builtin.bound else 1"
+GUESS_BIT = 'ids.bit = program_input["bit"]'
 GUESS = 'ids.q = program_input["q"]\nids.r = program_input["r"]'
 
 
@@ -66,19 +67,36 @@ def _alike(**limits: int) -> dict[str, Any]:
     return allocation(protocol("a", APY, 5000, MEASURED), protocol("b", APY, 5000, MEASURED), **limits)
 
 
+def _with_small_share() -> dict[str, Any]:
+    large, small = protocol("a", APY, 9001, MEASURED), protocol("b", APY, 999, MEASURED)
+    return allocation(large, small, max_single_bps=10_000)
+
+
 def _with_hint(site: Site, divides: bool, code: str) -> CairoProgram:
-    """The program with one hint replaced."""
+    """The program with one hint replaced; where it compares, `ids.bit` is the cell at ap."""
     compiled = json.loads(risk_engine_artifact().read_bytes())
-    found = -1
-    for hints in sorted(compiled["hints"].items(), key=lambda at: int(at[0])):
-        for hint in hints[1]:
-            of_kind = "divmod" in hint["code"] if divides else hint["code"] == COMPARE
-            if of_kind and hint["accessible_scopes"][-1] == f"__main__.{site.function}":
-                found += 1
-                if found == site.number:
-                    hint["code"] = code
-                    return CairoProgram.load(json.dumps(compiled).encode())
-    raise LookupError(f"{site} is no hint of the program")
+    scope = f"__main__.{site.function}"
+    kind = "divmod" if divides else COMPARE
+    ordered = sorted(compiled["hints"].items(), key=lambda at: int(at[0]))
+    hints = [
+        hint
+        for _, hints in ordered
+        for hint in hints
+        if kind in hint["code"] and hint["accessible_scopes"][-1] == scope
+    ]
+    hint, references = hints[site.number], compiled["reference_manager"]["references"]
+    hint["code"] = code
+    if not divides:
+        flow = hint["flow_tracking_data"]
+        flow["reference_ids"][f"{scope}.bit"] = len(references)
+        at_ap = {"ap_tracking_data": flow["ap_tracking"], "pc": 0, "value": "[cast(ap, felt*)]"}
+        references.append(at_ap)
+    return CairoProgram.load(json.dumps(compiled).encode())
+
+
+def _with_bit(site: Site, bit: int, form: dict[str, Any]) -> Execution:
+    given = program_input([form]) | {"bit": bit % PRIME}
+    return run(_with_hint(site, False, GUESS_BIT), given, "small", max_steps=100_000)
 
 
 def _divided(site: Site, quotient: int, rest: int) -> Execution:
@@ -163,17 +181,34 @@ def test_no_branch_is_entered_wrongly(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("site", "limits"),
+    ("site", "form"),
     [
-        (Site("evaluate_all"), {"min_diversification": 3}),
-        (Site("assess_protocols", 0), {"max_single_bps": 4999}),
+        (Site("evaluate_all"), _alike(min_diversification=3)),
+        (Site("assess_protocols", 0), _alike(max_single_bps=4999)),
+        (Site("assess_protocols", 1), _with_small_share()),
+        (Site("judge_metrics", 0), _alike(max_volatility_bps=3499)),
+        (Site("judge_metrics", 1), _alike(min_liquidity=0)),
     ],
     ids=str,
 )
-def test_a_bit_that_is_counted_is_one(site: Site, limits: dict[str, int]) -> None:
-    """A bit that is neither 0 nor 1 fails: bits are added up, and others could cancel each other."""
-    program = _with_hint(site, False, "memory[ap] = segments.add()")
-    assert "failed" == run(program, program_input([_alike(**limits)]), "small").outcome
+def test_nothing_passes_as_within_its_bound(site: Site, form: dict[str, Any]) -> None:
+    """Guessing 0 everywhere, also where it is right, does not get past what is beyond its bound."""
+    assert _failure(_with_bit(site, 0, form)) in SOUND_FAILURES
+
+
+@pytest.mark.parametrize(
+    ("site", "form"),
+    [
+        (Site("evaluate_all"), _alike(min_diversification=3)),
+        (Site("assess_protocols", 0), _alike(max_single_bps=4999)),
+    ],
+    ids=str,
+)
+def test_a_bit_that_counts_is_one(site: Site, form: dict[str, Any]) -> None:
+    """Neither can the weight of what is beyond its bound be chosen: sums of others might cancel out."""
+    honest = _with_bit(site, 1, form)
+    assert (None, expected(form)) == (honest.failure, honest.output)
+    assert {_failure(_with_bit(site, bit, form)) for bit in (2, -1, 2**128)} <= SOUND_FAILURES
 
 
 def test_every_hint_is_accounted_for() -> None:
