@@ -10,18 +10,18 @@ from rich.text import Text
 from proofrail.cli.settlement import RunFacts, Settled
 
 _COLUMNS = (
-    ("allocation", 18),
+    ("allocation", 24),
     ("verdict", 9),
-    ("reasons", 18),
-    ("risks", 8),
-    ("recommended", 12),
-    ("proposed", 12),
+    ("reasons", 16),
+    ("risks", 11),
+    ("recommended", 14),
+    ("proposed", 14),
     ("run", 9),
     ("items", 7),
     ("steps", 8),
     ("bits", 5),
     ("proof", 8),
-    ("audit", 12),
+    ("audit", 8),
     ("time", 7),
 )
 _RIGHT = frozenset({"items", "steps", "bits", "proof", "time"})
@@ -60,7 +60,7 @@ class DecisionTable:
 def _attested(attestation: dict[str, Any], facts: RunFacts, seconds: float) -> Text:
     approved = attestation["approved"]
     cells = {
-        "allocation": attestation["allocation_id"],
+        "allocation": _short(attestation["allocation_id"]),
         "verdict": "approved" if approved else "rejected",
         "reasons": ",".join(_SHORT_REASONS[name] for name in attestation["reasons"]) or "-",
         "risks": _numbers(attestation["risks"]),
@@ -86,7 +86,7 @@ def _attested(attestation: dict[str, Any], facts: RunFacts, seconds: float) -> T
 
 def _refused(letter: dict[str, Any], seconds: float) -> Text:
     row = Text()
-    row.append(_pad(str(letter.get("key") or "-"), 18, False) + " ")
+    row.append(_pad(_short(letter.get("key") or "-"), 24, False) + " ")
     row.append(_pad("invalid", 9, False) + " ", style="red")
     place = f"{letter['topic']}/{letter['partition']} offset {letter['offset']}"
     row.append(f"[{letter['code']}] {letter['message']} ({place}, {seconds:.1f} s)")
@@ -97,7 +97,7 @@ def _mismatched(settled: Settled) -> Text:
     report = settled.mismatch or {}
     found = report.get("first_mismatch", {})
     row = Text()
-    row.append(_pad(str(settled.published.allocation_id or "-"), 18, False) + " ")
+    row.append(_pad(_short(settled.published.allocation_id or "-"), 24, False) + " ")
     row.append(_pad("MISMATCH", 9, False) + " ", style="bold red")
     row.append(
         f"{report.get('subject')} {report.get('run_id', '')[:8]}: {found.get('kind')}: {found.get('message', '')}"
@@ -107,6 +107,10 @@ def _mismatched(settled: Settled) -> Text:
 
 def _numbers(values: list[int]) -> str:
     return "/".join(str(value) for value in values)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 24 else name[:23] + "…"
 
 
 def _pad(text: str, width: int, right: bool) -> str:
