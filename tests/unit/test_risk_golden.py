@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from risk_cases import allocation, expected, metrics, output, pair, protocol
 
 from proofrail.cairo import risk_model
 from proofrail.cairo.risk_program import decode_output
+
+PRIME = 2**251 + 17 * 2**192 + 1
 
 RISKS = {
     (6500, 3500, 1, 98, 800): 35,
@@ -92,8 +95,16 @@ def test_recommended_shares_are_those_of_the_reference(
 
 @pytest.mark.parametrize(("left", "right", "result"), HASHES)
 def test_pedersen_agrees_with_published_vectors(left: int, right: int, result: int) -> None:
-    """The library behind the model's inputs_hash computes Starkware's Pedersen hash."""
+    """The library that the model's hash is held against computes Starkware's Pedersen hash."""
     assert result == cpp_hash(left, right)
+
+
+@pytest.mark.parametrize("elements", [[], [0], [1, 2**248 - 1], list(range(30)), [PRIME - 1, 2**128, 7]])
+def test_the_array_hash_is_the_chain_of_hashes(elements: list[int]) -> None:
+    """The model's hash is h(…h(h(0, x_0), x_1)…, count), by another library."""
+    assert functools.reduce(cpp_hash, [*elements, len(elements)], 0) == risk_model.pedersen_array_hash(
+        elements
+    )
 
 
 def test_the_whole_row_of_a_known_allocation() -> None:
