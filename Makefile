@@ -26,7 +26,7 @@ $(VENV)/.tools: pyproject.toml
 	@touch $@
 
 $(VENV)/.native: $(VENV)/.tools $(NATIVE_SOURCES)
-	@command -v cargo >/dev/null || { echo "error: cargo was not found; the native parts are built from source. Install a stable Rust toolchain (1.85 or newer) and try again."; exit 1; }
+	@command -v cargo >/dev/null || { echo "error: cargo was not found; the native parts are built from source. Install a stable Rust toolchain (1.88 or newer) and try again."; exit 1; }
 	@echo "==> native extension: the Cairo VM and the stwo verifier (about 3 minutes the first time)"
 	@$(PY) -m pip install --no-build-isolation --editable . --config-settings=build-args=--release --quiet $(PIP_PROGRESS)
 	@touch $@
