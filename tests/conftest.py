@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import os
 from collections.abc import Awaitable, Callable, Iterator
@@ -32,6 +33,15 @@ def own_broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
     kafka = EmbeddedKafka(tmp_path / "kafka", cache_dir(), aot=True)
     yield kafka
     kafka.kill()
+
+
+@pytest.fixture
+def no_loose_ends(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fails a test that leaves an exception in a future or task that nobody looked at."""
+    yield
+    gc.collect()
+    records = [*caplog.get_records("setup"), *caplog.get_records("call"), *caplog.records]
+    assert [] == [text for record in records if "never retrieved" in (text := record.getMessage())]
 
 
 @pytest.fixture

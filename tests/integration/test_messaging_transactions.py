@@ -22,7 +22,7 @@ from proofrail.messaging.transactions import Outbox, Pipeline, Record, TopicPart
 from proofrail.messaging.views import View
 from proofrail.wire.errors import PoisonError
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.usefixtures("no_loose_ends")]
 
 MakeTopic = Callable[..., Awaitable[str]]
 Unique = Callable[[str], str]

@@ -17,7 +17,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka import errors as kafka_errors
 
-from proofrail.messaging._protocol import Member, fence_offsets
+from proofrail.messaging._protocol import Member, fence_offsets, forget_failure
 from proofrail.messaging.errors import BrokerUnavailableError, fenced, producer_fenced
 from proofrail.messaging.records import Message
 from proofrail.messaging.settings import KafkaSettings
@@ -209,6 +209,7 @@ class TransactionalProducer:
 
     async def _give_up(self, producer: AIOKafkaProducer) -> None:
         """Abort; where that is impossible, drop the producer: its successor's start aborts for it."""
+        forget_failure(producer)
         try:
             async with asyncio.timeout(_ABORT_SECONDS):
                 await producer.abort_transaction()
@@ -234,6 +235,7 @@ async def _each(messages: Iterable[Message] | AsyncIterable[Message]) -> AsyncIt
 
 async def close_producer(producer: AIOKafkaProducer) -> None:
     """Stop without waiting for a broker that may be gone: nothing unsent may leave any more."""
+    forget_failure(producer)
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_STOP_SECONDS):
             await producer.stop()

@@ -249,6 +249,15 @@ def fence_offsets(producer: AIOKafkaProducer, member: Callable[[], Member]) -> N
     sender._do_txn_offset_commit = commit
 
 
+def forget_failure(producer: AIOKafkaProducer) -> None:
+    """Take note of what failed the transaction: aiokafka keeps it in a future that nobody looks at, which
+    asyncio reports as an error once it is collected."""
+    manager: Any = producer._txn_manager
+    waiter = manager._transaction_waiter if manager is not None else None
+    if waiter is not None and waiter.done() and not waiter.cancelled():
+        waiter.exception()
+
+
 def member_of(consumer: AIOKafkaConsumer) -> Member:
     """What a started consumer is in its group now."""
     coordinator: Any = consumer._coordinator
