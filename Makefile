@@ -28,7 +28,7 @@ $(VENV)/.tools: pyproject.toml
 $(VENV)/.native: $(VENV)/.tools $(NATIVE_SOURCES)
 	@command -v cargo >/dev/null || { echo "error: cargo was not found; the native parts are built from source. Install a stable Rust toolchain (1.88 or newer) and try again."; exit 1; }
 	@echo "==> native extension: the Cairo VM and the stwo verifier (about 3 minutes the first time)"
-	@$(PY) -m pip install --no-build-isolation --editable . --config-settings=build-args=--release --quiet $(PIP_PROGRESS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m pip install --quiet --no-build-isolation --editable .
 	@touch $@
 
 setup: $(VENV)/.native ## virtual environment, Python packages, native extension
