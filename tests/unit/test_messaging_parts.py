@@ -1,4 +1,4 @@
-"""The parts of messaging that need no broker: records, settings, retry, metrics, dead letters, AOT cache."""
+"""The parts of messaging that need no broker: records, settings, retry, metrics, AOT cache."""
 
 from __future__ import annotations
 
@@ -10,26 +10,19 @@ from pathlib import Path
 
 import pytest
 from aiokafka.errors import KafkaConnectionError, ProducerFenced, TopicAuthorizationFailedError
-from hypothesis import given
-from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from pydantic import ValidationError
 
 from proofrail.messaging._aot import AotCache
 from proofrail.messaging.backoff import is_transient, retry_transient
-from proofrail.messaging.deadletter import MAX_VALUE_HEX, dead_letter
+from proofrail.messaging.embedded import _new_cluster_id
 from proofrail.messaging.errors import RestartRequiredError, fenced
 from proofrail.messaging.java import Java
 from proofrail.messaging.metrics import LABELS, Metrics
-from proofrail.messaging.records import Message, Outbox, Record
+from proofrail.messaging.records import Message, Outbox
 from proofrail.messaging.settings import KafkaSettings, ServiceSettings
-from proofrail.wire.errors import InvalidProposalError, PoisonError, TransientError, UnusableInputError
-from proofrail.wire.messages import parse_message, to_line
-from proofrail.wire.topics import MAX_RECORD, PROPOSALS
-
-
-def _record(value: bytes = b"{}", key: bytes = b"key") -> Record:
-    return Record(PROPOSALS, 3, 42, key, value, {}, 1_700_000_000_000)
+from proofrail.wire.errors import PoisonError, TransientError, UnusableInputError
+from proofrail.wire.topics import MAX_RECORD
 
 
 def test_a_record_above_the_limit_never_enters_an_outbox() -> None:
@@ -41,32 +34,6 @@ def test_a_record_above_the_limit_never_enters_an_outbox() -> None:
         outbox.add("topic", b"key", b"x" * (MAX_RECORD + 1))
     assert "record-too-large" == caught.value.code
     assert 1 == len(outbox)
-
-
-@given(st.binary(max_size=200), st.binary(max_size=40), st.integers(0, 2**62))
-def test_dead_letters_carry_the_culprit(value: bytes, key: bytes, offset: int) -> None:
-    """A dead letter has the coordinates, code, reason and value of its record, whatever its bytes, and can be
-    written and read."""
-    record = Record(PROPOSALS, 1, offset % 2**53, key, value, {}, 0)
-    error = InvalidProposalError("proposal-shares", "the shares add up to 9000", "Make it 10000")
-    letter = dead_letter(record, error, attempts=2)
-    assert value == bytes.fromhex(letter.value)
-    assert "proposal-shares" == letter.code
-    assert "the shares add up to 9000. Make it 10000" == letter.message
-    assert (PROPOSALS, 1, offset % 2**53, 2) == (
-        letter.topic,
-        letter.partition,
-        letter.offset,
-        letter.attempts,
-    )
-    assert letter == parse_message(to_line(letter))
-
-
-def test_dead_letters_are_bounded() -> None:
-    """Of a huge value a dead letter keeps the first 24 KiB, in 48 KiB of hex."""
-    letter = dead_letter(_record(b"\xab" * 100_000), PoisonError("poison", "no"))
-    assert MAX_VALUE_HEX == len(letter.value)
-    assert "ab" * (MAX_VALUE_HEX // 2) == letter.value
 
 
 async def test_transient_failures_are_tried_again_with_growing_pauses() -> None:
@@ -184,6 +151,12 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UnusableInputError) as caught:
         broken.client_options()
     assert "kafka-tls" == caught.value.code
+
+
+def test_cluster_ids_are_no_options() -> None:
+    """An id that would begin with a dash, which Kafka's format tool takes for an option, is changed."""
+    assert "A____________________w" == _new_cluster_id(b"\xfb" + b"\xff" * 15)
+    assert "AAAAAAAAAAAAAAAAAAAAAA" == _new_cluster_id(bytes(16))
 
 
 def test_the_start_up_cache_is_used_only_intact(tmp_path: Path) -> None:

@@ -286,7 +286,7 @@ class EmbeddedKafka:
     def _load(self) -> _State:
         with contextlib.suppress(OSError, ValueError, TypeError):
             return _State(**json.loads((self._dir / "broker.json").read_text()))
-        return _State(cluster_id=urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="))
+        return _State(cluster_id=_new_cluster_id(uuid.uuid4().bytes))
 
     def _save(self, state: _State) -> None:
         path = self._dir / "broker.json"
@@ -405,6 +405,12 @@ async def _answers(port: int, cluster_id: str) -> bool:
     finally:
         await admin.close()
     return cluster.get("cluster_id") == cluster_id and bool(cluster.get("brokers"))
+
+
+def _new_cluster_id(seed: bytes) -> str:
+    """16 bytes as Kafka writes ids. Its tool takes one that begins with a dash for an option."""
+    name = urlsafe_b64encode(seed).decode().rstrip("=")
+    return f"A{name[1:]}" if name.startswith("-") else name
 
 
 def _try_lock(file: IO[str]) -> bool:

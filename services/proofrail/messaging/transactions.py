@@ -17,12 +17,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Ma
 from typing import Final
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
-from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 
+from proofrail.messaging._membership import Listener, assignor_for
 from proofrail.messaging._producer import RETRY_BACKOFF_MS, TransactionalProducer, UnknownOutcome
 from proofrail.messaging._protocol import (
     Member,
@@ -126,7 +124,7 @@ class Pipeline:
             isolation_level="read_committed",
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            partition_assignment_strategy=(_assignor(self._topics),),
+            partition_assignment_strategy=(assignor_for(self._topics),),
             fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
             max_partition_fetch_bytes=4 * 1024 * 1024,
             retry_backoff_ms=10 * RETRY_BACKOFF_MS,
@@ -139,7 +137,7 @@ class Pipeline:
             async with asyncio.timeout(_SETTLE_SECONDS):
                 await consumer.start()
                 read_stable_offsets(consumer)
-                consumer.subscribe(self._topics, listener=_Listener(self))
+                consumer.subscribe(self._topics, listener=Listener(self._revoked, self._assigned, self._fail))
                 await self._settled.wait()
             self._check_membership()
         except (TimeoutError, kafka_errors.KafkaError) as error:
@@ -468,6 +466,10 @@ class Pipeline:
 
     # --- membership ---------------------------------------------------------------------------------------
 
+    def _fail(self, error: Exception) -> None:
+        self._failure = error
+        self._settled.set()
+
     def _revoked(self) -> None:
         self._settled.clear()
         self._epoch += 1
@@ -502,29 +504,3 @@ class Pipeline:
         _log.info("assigned", group=self._group, partitions=sorted(f"{t.topic}/{t.partition}" for t in base))
         if lost and self._on_lost is not None:
             self._on_lost(lost)
-
-
-def _assignor(topics: Sequence[str]) -> type[AbstractPartitionAssignor]:
-    """For one topic sticky, so that work in hand survives another instance joining; for several by range,
-    which keeps equal partition numbers together. aiokafka keeps the sticky assignor's state on its class: a
-    class for each pipeline keeps two groups in one process apart."""
-    if len(topics) > 1:
-        return RangePartitionAssignor
-    return type("_Sticky", (StickyPartitionAssignor,), {"member_assignment": None})
-
-
-class _Listener(ConsumerRebalanceListener):
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
-
-    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
-        self._pipeline._revoked()
-
-    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        try:
-            await self._pipeline._assigned(assigned)
-        except Exception as error:
-            # aiokafka would log it and go on; the service would then wait for ever.
-            self._pipeline._failure = error
-            self._pipeline._settled.set()
-            raise
