@@ -251,12 +251,14 @@ class EmbeddedKafka:
             begun = time.monotonic()
             ends = [signal.SIGTERM, signal.SIGKILL]
             while not _try_lock(file):
-                orphan, waited = self._orphan(), time.monotonic() - begun
-                if orphan is None or waited > 3 * _ORPHAN_SECONDS:
+                state, waited = self._load(), time.monotonic() - begun
+                if _alive(state.owner_pid) or waited > 3 * _ORPHAN_SECONDS:
                     raise self._running()
-                if ends and (len(ends) == 2 or waited > _ORPHAN_SECONDS):
+                # Its owner is gone, so it is ending, or must be told to. One that is exiting has no command
+                # line any more and the lock still.
+                if ends and (len(ends) == 2 or waited > _ORPHAN_SECONDS) and self._is_ours(state.broker_pid):
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(orphan, ends.pop(0))
+                        os.kill(state.broker_pid, ends.pop(0))
                 time.sleep(0.05)
             yield file
 
@@ -271,17 +273,13 @@ class EmbeddedKafka:
             port=state.broker_port,
         )
 
-    def _orphan(self) -> int | None:
-        """The process id of a broker on this folder whose parent is gone."""
-        state = self._load()
-        if not state.broker_pid or not state.owner_pid or _alive(state.owner_pid):
-            return None
+    def _is_ours(self, pid: int) -> bool:
+        """Whether the process is a broker on this folder, and not another that got its number since."""
         try:
-            line = Path(f"/proc/{state.broker_pid}/cmdline").read_bytes().split(b"\0")
+            line = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
-            return None
-        ours = os.fsencode(self._dir / "server.properties")
-        return state.broker_pid if ours in line else None
+            return False
+        return os.fsencode(self._dir / "server.properties") in line
 
     def _load(self) -> _State:
         with contextlib.suppress(OSError, ValueError, TypeError):
@@ -449,6 +447,8 @@ def _free_port(*taken: int) -> int:
 
 
 def _alive(pid: int) -> bool:
+    if not pid:
+        return False
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
