@@ -120,9 +120,8 @@ async def _measure() -> None:
                 attestations.append(attested)
                 bares.append(bare_prover(values))
             bare = statistics.median(bares)
-            print(
-                f"lone proposal, publish → run report     p50 {statistics.median(reports) * 1000:7.0f} ms   (mark 150 ms)"
-            )
+            lone = statistics.median(reports) * 1000
+            print(f"lone proposal, publish → run report     p50 {lone:7.0f} ms   (mark 150 ms)")
             print(
                 f"lone proposal, publish → attestation    p50 {statistics.median(attestations):7.2f} s    "
                 f"bare prover {bare:.2f} s, ratio {statistics.median(attestations) / bare:.2f}   (mark 1.15)"
