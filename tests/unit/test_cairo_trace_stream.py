@@ -14,7 +14,7 @@ from proofrail.commitment.blocks import Committer
 from proofrail.commitment.items import item_bytes
 from proofrail.commitment.runid import inputs_sha256, run_id
 from proofrail.wire.canonical import canonical, parse_object, sha256_hex
-from proofrail.wire.errors import PoisonError, UnusableInputError
+from proofrail.wire.errors import PoisonError
 from proofrail.wire.events import parse_event
 from proofrail.wire.messages import parse_message
 
@@ -175,10 +175,9 @@ def test_a_stream_can_be_left_in_the_middle() -> None:
     assert run.n_steps == events_of(run)[-1]["n_steps"]
 
 
-def test_an_input_longer_than_a_line_is_refused() -> None:
-    """No Input line exceeds 64 KiB; the error says which input."""
+def test_an_input_longer_than_a_kafka_line_is_kept_whole() -> None:
+    """Commitment lines in files are not bound by the limit of a Kafka line."""
     values = {**LOOPS, "more": ["0x" + "f" * 62] * 1100}
-    with pytest.raises(UnusableInputError) as caught:
-        trace_run(RunSpec(program("loops")), [values], values, clock=lambda: 0)
-    assert "line-too-long" == caught.value.code
-    assert "input 0" in caught.value.message
+    run = trace_run(RunSpec(program("loops")), [values], values, clock=lambda: 0)
+    assert values == parse_object(run.input_lines[0])["input"]
+    assert len(run.input_lines[0]) > 65_536

@@ -184,8 +184,20 @@ def check_published(
         notes.done("published")
 
 
-def check_run_ids(run_id: str, claims: Claims) -> None:
-    """Every Input line carries the recomputed run_id. Blocks and seal are compared member by member later."""
+def check_run_ids(run_id: str, claims: Claims, published_under: str | None) -> None:
+    """The run was published under the recomputed run_id, and every Input line carries it. Blocks and seal are
+    compared member by member later."""
+    if published_under is not None and published_under != run_id:
+        raise FoundError(
+            Finding(
+                "run_id",
+                "commitments",
+                "the run was published under the key of another",
+                member="run_id",
+                expected=run_id,
+                claimed=published_under,
+            )
+        )
     for line in claims.inputs:
         claimed = line.members.get("run_id", ABSENT)
         if not same(run_id, claimed):

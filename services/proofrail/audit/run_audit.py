@@ -81,6 +81,7 @@ class _Terms:
     trace: Buffer | None
     memory: Buffer | None
     with_model: bool
+    run_id: str | None
 
 
 def audit_run(
@@ -94,6 +95,7 @@ def audit_run(
     trace: Buffer | None = None,
     memory: Buffer | None = None,
     with_model: bool = True,
+    run_id: str | None = None,
 ) -> RunAudit:
     """Audit one run. Never raises for what was published, however broken: the report says it.
 
@@ -106,19 +108,21 @@ def audit_run(
     - `trace`, `memory`: the claimed trace.bin and memory.bin, where they can be had
     - `with_model`: whether the independent model is asked too. It costs more than the run itself, and a
       prover, which only wants to know whether a run is its seal's, has no use for it.
+    - `run_id`: under which everything was published, as the key of its records; the report is about that
+      run. None takes it from the lines.
 
     Raises CheckpointError (`key-malformed`) for a malformed accepted key: a fault of the auditor's
     configuration.
     """
     case = _Case(read_claims(commitments), events, first_event(events))
-    terms = _Terms(subject, keys, policy or RunPolicy(), published, trace, memory, with_model)
+    terms = _Terms(subject, keys, policy or RunPolicy(), published, trace, memory, with_model, run_id)
     notes = Notes()
     finding: Finding | None = None
     try:
         _check(case, terms, notes)
     except FoundError as found:
         finding = found.finding
-    report = make_report(_run_id(case), "run", notes, finding, RUN_PARTS)
+    report = make_report(run_id or _run_id(case), "run", notes, finding, RUN_PARTS)
     evidence = None if finding is None else _evidence(case, finding)
     return RunAudit(report, finding, case.inputs, case.recomputed, evidence)
 
@@ -167,7 +171,7 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
     notes.done("inputs")
     recomputed = case.recomputed = _execute(case, seal, subject, settings, terms.policy)
     notes.done("execution")
-    header.check_run_ids(recomputed.run_id, case.claims)
+    header.check_run_ids(recomputed.run_id, case.claims, terms.run_id)
     raw = RawFiles(subject, recomputed, terms.trace, terms.memory)
     result = EventsResult()
     if case.events is not None:

@@ -74,6 +74,7 @@ class Examiner:
             keys=self._checkpoint_keys,
             policy=self._policy,
             published=published.__contains__,
+            run_id=case.run_id,
         )
         if audit.evidence is None:
             return audit

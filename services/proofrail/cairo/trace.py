@@ -13,8 +13,7 @@ from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.vm import Execution, run
 from proofrail.commitment.runid import inputs_sha256, run_id
 from proofrail.wire.canonical import canonical, felt_hex, sha256_hex
-from proofrail.wire.errors import PoisonError, UnusableInputError
-from proofrail.wire.topics import MAX_LINE
+from proofrail.wire.errors import PoisonError
 
 DEFAULT_CHUNK_BYTES: Final = 384 * 1024
 """Leaves room for the key and headers in a record of 512 KiB."""
@@ -144,18 +143,11 @@ class RunTrace:
 
     def _input_line(self, index: int, line: bytes) -> bytes:
         # Canonical around canonical: "index" < "input" < "run_id" < "type" < "v".
-        written = b'{"index":%d,"input":%s,"run_id":"%s","type":"Input","v":1}' % (
+        return b'{"index":%d,"input":%s,"run_id":"%s","type":"Input","v":1}' % (
             index,
             line,
             self.run_id.encode(),
         )
-        if len(written) > MAX_LINE:
-            raise UnusableInputError(
-                "line-too-long",
-                f"input {index} is a line of {len(written)} bytes, more than {MAX_LINE}",
-                "Give the program a smaller input",
-            )
-        return written
 
 
 def trace_run(
@@ -170,7 +162,7 @@ def trace_run(
 
     `clock` gives nanoseconds since 1970; it is read before and after the run. A run that fails by a VM error
     or the step limit is a RunTrace with outcome "failed". Raises what `vm.run` raises, MalformedError for
-    inputs without canonical form, and UnusableInputError `line-too-long` for an input of more than 64 KiB.
+    inputs without canonical form.
     """
     lines = [canonical(dict(one)) for one in inputs]
     started_ns = clock()

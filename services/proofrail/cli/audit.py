@@ -25,7 +25,7 @@ from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError, UnusableInputError
 from proofrail.wire.events import EVENT_TYPES
 from proofrail.wire.messages import to_line
-from proofrail.wire.ndjson import iter_lines
+from proofrail.wire.ndjson import MAX_FILE_LINE, iter_lines
 
 _COMMITMENT_TYPES: Final = frozenset({"Input", "CommitmentBlock", "CommitmentSeal"})
 _STATUS: Final = {"MATCH": Exit.OK, "MISMATCH": Exit.NEGATIVE, "INDETERMINATE": Exit.UNDECIDED}
@@ -89,7 +89,7 @@ def audit(
         trace_bytes = trace.read_bytes() if trace else None
         memory_bytes = memory.read_bytes() if memory else None
         with commitments.open("rb") as file:
-            lines = (line for _, line in iter_lines(file))
+            lines = (line for _, line in iter_lines(file, MAX_FILE_LINE))
             result = interruptible(
                 lambda: audit_run(
                     commitments=lines,
@@ -150,7 +150,7 @@ def _keys(path: Path | None) -> list[str]:
 def _refuse_unusable(events: Events, commitments: Path) -> None:
     """A file of another kind is a mistake of the caller; a broken line in the right file is a finding."""
     with commitments.open("rb") as file:
-        published = _types(line for _, line in iter_lines(file))
+        published = _types(line for _, line in iter_lines(file, MAX_FILE_LINE))
     if not published:
         raise UnusableInputError(
             "commitments-unusable",

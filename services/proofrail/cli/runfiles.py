@@ -15,7 +15,7 @@ from proofrail.cli.runfolder import COMMITMENTS, PROGRAM, VKEY
 from proofrail.proving.statement import Expected
 from proofrail.wire.canonical import JsonObject
 from proofrail.wire.errors import PoisonError, UnusableInputError
-from proofrail.wire.ndjson import iter_lines
+from proofrail.wire.ndjson import MAX_FILE_LINE, iter_lines
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read_run(folder: Path) -> CheckedRun:
     vkey = folder / VKEY
     keys = read_vkeys(vkey) if vkey.exists() else []
     with (folder / COMMITMENTS).open("rb") as file:
-        lines = (line for _, line in iter_lines(file))
+        lines = (line for _, line in iter_lines(file, MAX_FILE_LINE))
         audit = interruptible(lambda: audit_run(commitments=lines, subject=subject, keys=keys))
     if audit.finding is not None:
         raise PoisonError(

@@ -130,6 +130,7 @@ class ProvingJob:
             policy=self._run_policy,
             # The program's own output is what is proven; whether it is the right decision, the auditor says.
             with_model=False,
+            run_id=run.run_id,
         )
         found = audit.report.first_mismatch
         if found is not None:

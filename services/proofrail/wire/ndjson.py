@@ -7,10 +7,15 @@ it is kept here and refused by whoever parses it, so that line numbers stay true
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.topics import MAX_LINE
+
+
+MAX_FILE_LINE: Final = 64 * 1024 * 1024
+"""Most bytes of a commitment line in a file, where no broker sets a limit: a program's one input can be
+large, and so can a block of many items."""
 
 
 def split(value: bytes, max_line: int = MAX_LINE) -> list[bytes]:
