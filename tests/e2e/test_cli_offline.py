@@ -29,7 +29,7 @@ APP = typer.Typer()
 register(APP)
 
 RISK_ENGINE = risk_engine_artifact()
-FIBONACCI = RISK_ENGINE.with_name("fibonacci.json")
+FIBONACCI = RISK_ENGINE.resolve().with_name("fibonacci.json")
 PROPOSALS = [
     {
         "v": 1,

@@ -120,7 +120,7 @@ def assert_settled_once(contents: Contents) -> None:
     run exactly one seal, one terminal record, one run report and one proof report; nothing stands twice."""
     first, refused = due(contents)
     attestations = contents.attestations()
-    assert {name: 1 for name in first} == Counter(one["allocation_id"] for one in attestations)
+    assert dict.fromkeys(first, 1) == Counter(one["allocation_id"] for one in attestations)
     for one in attestations:
         assert first[one["allocation_id"]].digest() == one["proposal_sha256"]
     places = Counter((one["topic"], one["partition"], one["offset"]) for one in contents.letters())
@@ -147,4 +147,4 @@ def assert_settled_once(contents: Contents) -> None:
     )
     assert {proposal.digest(): 1 for proposal in first.values()} == inputs
     index = Counter(one["allocation_id"] for one in contents.lines(topics.INDEX))
-    assert {name: 1 for name in first} == index
+    assert dict.fromkeys(first, 1) == index

@@ -31,7 +31,7 @@ async def awaited(look: Callable[[], T | None], seconds: float, what: str) -> T:
     """What `look` finds, as soon as it finds something. Raises AssertionError, saying what was awaited."""
     try:
         async with asyncio.timeout(seconds):
-            while not (found := look()):
+            while not (found := look()):  # noqa: ASYNC110 - of whatever it looks at, nobody tells
                 await asyncio.sleep(_POLL_S)
             return found
     except TimeoutError:

@@ -12,7 +12,6 @@ from typing import BinaryIO, Final
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.topics import MAX_LINE
 
-
 MAX_FILE_LINE: Final = 64 * 1024 * 1024
 """Most bytes of a commitment line in a file, where no broker sets a limit: a program's one input can be
 large, and so can a block of many items."""

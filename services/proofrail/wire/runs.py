@@ -26,6 +26,12 @@ class CommittedRun:
     fault: MalformedError | None = None
     traceparent: str | None = None
 
+    def read(self) -> Iterator[bytes]:
+        """The lines. Raises `fault` behind them where what follows could not even be told apart into lines."""
+        yield from self.lines
+        if self.fault is not None and self.fault.code == "line-too-long":
+            raise self.fault
+
 
 class RunAssembler:
     """Collects commitment records until a run is whole: sealed, or broken beyond reading."""
@@ -34,7 +40,8 @@ class RunAssembler:
         self._open: dict[str, CommittedRun] = {}
 
     def feed(self, run_id: str, value: bytes, traceparent: str | None = None) -> Iterator[CommittedRun]:
-        """Take one record's value; yield each run that it completes.
+        """Take one record's value; yield the run when that completes it, with all the record holds: lines
+        behind the seal do not belong there, and whoever audits the run must see them.
 
         A line that cannot be read completes its run with `fault` set: whoever waits for the seal of such a run
         would wait for ever.
@@ -46,13 +53,11 @@ class RunAssembler:
                 message = parse_object(line)
                 if message.get("type") == "Input" and isinstance(message.get("input"), dict):
                     run.inputs.append(message["input"])
-                elif message.get("type") == "CommitmentSeal":
+                elif message.get("type") == "CommitmentSeal" and run.seal is None:
                     run.seal = message
-                    yield self._open.pop(run_id)
-                    run = self._open.setdefault(run_id, CommittedRun(run_id, traceparent=traceparent))
         except MalformedError as fault:
             run.fault = fault
+        if run.seal is not None or run.fault is not None:
             yield self._open.pop(run_id)
-            return
-        if not run.lines:
+        elif not run.lines:
             del self._open[run_id]
