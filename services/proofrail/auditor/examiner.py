@@ -66,9 +66,8 @@ class Examiner:
 
     def examine_run(self, case: Case, published: PublishedProposals) -> RunAudit:
         """Recompute the run and compare it with everything published of it; evidence goes to the store."""
-        lines = case.committed.lines if case.committed is not None else []
         audit = audit_run(
-            commitments=lines,
+            commitments=case.committed.read() if case.committed is not None else (),
             events=events_in(case.event_values),
             subject=self._subject,
             keys=self._checkpoint_keys,
