@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -92,7 +93,7 @@ def sealed(values: list[bytes], *, private: str = TRACER_PRIVATE, **spec: Any) -
 
 async def proven(run: Run, backend: StwoBackend) -> ProofResult:
     """A real proof of the run."""
-    arguments = canonical(subject().program_input(run.forms))
+    arguments = json.dumps(subject().program_input(run.forms)).encode()
     return await backend.prove(subject().program.compiled, arguments, timeout=240)
 
 
@@ -124,9 +125,14 @@ def proof_message(run: Run, result: ProofResult, store: ArtifactStore, min_bits:
     ).to_object()
 
 
-def terminal(run_id: str, message: Object | bytes) -> Message:
+def proposed(values: list[bytes]) -> list[Message]:
+    """Records of the proposals topic."""
+    return [message(topics.PROPOSALS, "any", value) for value in values]
+
+
+def terminal(run_id: str, said: Object | bytes) -> Message:
     """A record of proofs.v1."""
-    line = message if isinstance(message, bytes) else canonical(message)
+    line = said if isinstance(said, bytes) else canonical(said)
     return message(topics.PROOFS, run_id, line + b"\n")
 
 

@@ -19,6 +19,7 @@ from proofrail.cli.launch import LaunchedSystem
 from proofrail.cli.leash import leashed
 from proofrail.messaging.settings import KafkaSettings
 from tests.faults import processes
+from tests.faults.forging import TRACER_VKEY
 from tests.faults.processes import Process
 
 T = TypeVar("T")
@@ -95,6 +96,18 @@ async def running(root: Path) -> AsyncIterator[System]:
         for left in system.processes:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(left.pid, signal.SIGKILL)
+
+
+def environment(folder: Path, kafka: KafkaSettings) -> dict[str, str]:
+    """What a service on its own needs to know; keys and store are kept in the folder."""
+    return {
+        "PROOFRAIL_KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "PROOFRAIL_INSTANCE": "test",
+        "PROOFRAIL_STORE_URL": (folder / "artifacts").as_uri(),
+        "PROOFRAIL_TRACER_KEY_FILE": str(folder / "tracer.key"),
+        "PROOFRAIL_AUDITOR_KEY_FILE": str(folder / "auditor.key"),
+        "PROOFRAIL_CHECKPOINT_KEYS": TRACER_VKEY,
+    }
 
 
 class Service:

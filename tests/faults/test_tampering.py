@@ -5,24 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from proofrail.commitment.checkpoint import parse_vkey
 from proofrail.messaging.client import publish
-from proofrail.messaging.records import Message
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
 from proofrail.wire.signing import verify_message
 from tests.faults import proposals
-from tests.faults.forging import (
-    TRACER_VKEY,
-    Run,
-    message,
-    sealed,
-)
-from tests.faults.systems import Service
+from tests.faults.forging import Run, proposed, sealed
+from tests.faults.systems import Service, environment
 from tests.faults.tampering import CASES, Expected, Scene
 from tests.faults.watching import Contents, followed, read_all
 
@@ -44,21 +37,6 @@ class Tried:
     took: dict[str, float]
 
 
-def _environment(folder: Path, kafka: KafkaSettings) -> dict[str, str]:
-    return {
-        "PROOFRAIL_KAFKA_BOOTSTRAP": kafka.bootstrap,
-        "PROOFRAIL_INSTANCE": "test",
-        "PROOFRAIL_STORE_URL": (folder / "artifacts").as_uri(),
-        "PROOFRAIL_AUDITOR_KEY_FILE": str(folder / "auditor.key"),
-        "PROOFRAIL_CHECKPOINT_KEYS": TRACER_VKEY,
-        "PROOFRAIL_UNSEALED_AFTER_S": str(_UNSEALED_S),
-    }
-
-
-def _proposed(values: list[bytes]) -> list[Message]:
-    return [message(topics.PROPOSALS, "any", value) for value in values]
-
-
 @pytest.fixture(scope="module")
 def tried(own_kafka: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) -> Tried:
     """All altered runs, then an honest one, published to an auditor at work."""
@@ -67,14 +45,15 @@ def tried(own_kafka: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) ->
     honest = sealed([proposals.valid("honest")])
 
     async def run() -> Tried:
-        async with Service("auditor", _environment(folder, own_kafka)), followed(own_kafka) as contents:
+        env = environment(folder, own_kafka) | {"PROOFRAIL_UNSEALED_AFTER_S": str(_UNSEALED_S)}
+        async with Service("auditor", env), followed(own_kafka) as contents:
             await publish(
                 own_kafka,
-                _proposed([value for scene, _ in scenes.values() for value in scene.proposed]),
+                proposed([value for scene, _ in scenes.values() for value in scene.proposed]),
             )
             begun = time.monotonic()
             await publish(own_kafka, [one for scene, _ in scenes.values() for one in scene.messages])
-            await publish(own_kafka, [*_proposed([proposals.valid("honest")]), *honest.messages()])
+            await publish(own_kafka, [*proposed([proposals.valid("honest")]), *honest.messages()])
             waiting = {scene.run.run_id for scene, _ in scenes.values()} | {honest.run_id}
             took: dict[str, float] = {}
 
