@@ -27,7 +27,7 @@ from proofrail.wire.errors import MalformedError
 from proofrail.wire.headers import child_traceparent, record_headers
 from proofrail.wire.messages import Proof, to_line
 from proofrail.wire.ndjson import split
-from proofrail.wire.runs import CommittedRun, RunAssembler
+from proofrail.wire.runs import CommittedRun, RunAssembler, names_run
 
 _SOURCE = "/proofrail/prover"
 _POLL_MS = 200
@@ -106,6 +106,12 @@ class Prover:
 
     def _take(self, record: Record) -> None:
         run_id = record.key_text
+        if not names_run(run_id):
+            _log.warning(
+                "foreign-record", topic=record.topic, partition=record.partition, offset=record.offset
+            )
+            self._open.seen(record.topic, record.partition, record.offset, None)
+            return
         settled = run_id in self._terminal
         self._open.seen(record.topic, record.partition, record.offset, None if settled else run_id)
         if not settled:

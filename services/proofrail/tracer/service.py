@@ -32,7 +32,7 @@ from proofrail.wire.headers import child_traceparent, record_headers
 from proofrail.wire.messages import DeadLetter, IndexEntry, Proof, ProofFailure, parse_message, to_line
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
-from proofrail.wire.runs import RunAssembler
+from proofrail.wire.runs import RunAssembler, names_run
 
 _POLL_MS = 200
 _MOST_RECORDS = 5_000
@@ -340,6 +340,8 @@ class Tracer:
 
     def _see_commitments(self, records: list[Record]) -> None:
         for record in records:
+            if not names_run(record.key_text):
+                continue  # no prover can answer it, so it must not fill the window
             for run in self._assembler.feed(record.key_text, record.value, record.traceparent):
                 if run.seal is not None and run.fault is None and _are_proposals(run.inputs):
                     self._window.sealed(OpenRun(run.run_id, tuple(run.inputs), run.traceparent))

@@ -97,7 +97,9 @@ HexBytes = Annotated[str, Field(pattern=r"^(?:[0-9a-f]{2})*$")]
 Felt = Annotated[str, Field(pattern=r"^0x(?:0|[1-9a-f][0-9a-f]{0,63})$")]
 """A field element: "0x…", lower case, without leading zeros."""
 
-RunId = Annotated[str, Field(min_length=1, max_length=256)]
+MAX_RUN_ID: Final = 256
+
+RunId = Annotated[str, Field(min_length=1, max_length=MAX_RUN_ID)]
 """The run's id: 32 hex characters for runs of a tracer, any text for event streams from elsewhere."""
 
 SpanId = Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]

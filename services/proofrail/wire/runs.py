@@ -12,7 +12,14 @@ from typing import Any
 
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError
+from proofrail.wire.model import MAX_RUN_ID
 from proofrail.wire.ndjson import split
+
+
+def names_run(key: str) -> bool:
+    """Whether a record's key can be a run_id. Nothing can be said of what is published under another: no message
+    could name it."""
+    return 0 < len(key) <= MAX_RUN_ID
 
 
 @dataclass
