@@ -1,7 +1,7 @@
 """What the auditor holds of each run: everything published of it, and what it has found out so far.
 
-A case opens with the first record of a run and closes when both reports are out, or when the prover gave the run
-up. Until then the records it rests on are not committed, so a restarted auditor reads them again.
+A case opens with the first record of a run and closes when both reports are out. Until then the records it
+rests on are not committed, so a restarted auditor reads them again.
 """
 
 from __future__ import annotations
@@ -50,11 +50,6 @@ class Case:
     def settled_by_prover(self) -> bool:
         """The prover's terminal record, readable or not, has arrived."""
         return bool(self.terminal_value)
-
-    @property
-    def given_up(self) -> bool:
-        """The terminal record says that there will be no proof."""
-        return self.terminal is not None and self.terminal.get("type") == "ProofFailure"
 
     def replace_events(self, values: list[bytes]) -> None:
         self.event_values = values

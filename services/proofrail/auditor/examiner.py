@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,6 +44,13 @@ class Statement:
     @property
     def digest(self) -> str:
         return sha256_hex(self.line)
+
+
+def waiting(report: AuditReport, until: datetime) -> AuditReport:
+    """The report, saying of its first open part until when it is looked at again."""
+    first, *others = report.unchecked
+    told = first.model_copy(update={"until": until.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")})
+    return report.model_copy(update={"unchecked": [told, *others]})
 
 
 class Examiner:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from proofrail.auditor.cases import Case, CaseFile
-from proofrail.auditor.examiner import Examiner, Statement
+from proofrail.auditor.examiner import Examiner, Statement, waiting
 from proofrail.auditor.published import PublishedProposals
 from proofrail.auditor.said import SaidBefore
 from proofrail.auditor.settings import AuditorSettings
@@ -31,11 +32,13 @@ from proofrail.wire.errors import ProofrailError
 from proofrail.wire.headers import child_traceparent, record_headers
 from proofrail.wire.messages import Attestation, AuditReport
 from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.runs import names_run
 
 _SOURCE = "/proofrail/auditor"
 _POLL_MS = 200
 _RECORDS = 500
 _LOOK_AGAIN_S = 5.0
+_MISSING = "artifact-missing"
 
 _log = structlog.get_logger(__name__)
 
@@ -84,16 +87,24 @@ class Auditor:
         records = await self._pipeline.records(_RECORDS, _POLL_MS)
         now = time.monotonic()
         for record in records:
-            closed = self._said.is_closed(record.key_text)
-            key = None if closed else record.key_text
-            self._open.seen(record.topic, record.partition, record.offset, key)
-            if not closed:
-                self._cases.take(record, now)
+            self._take(record, now)
         for case in self._cases:
             with bound(run_id=case.run_id):
                 await self._proceed(case)
         if records:
             await self._pipeline.commit(Outbox(), self._positions())
+
+    def _take(self, record: Record, now: float) -> None:
+        run_id = record.key_text
+        ours = names_run(run_id)
+        if not ours:
+            _log.warning(
+                "foreign-record", topic=record.topic, partition=record.partition, offset=record.offset
+            )
+        goes_on = ours and not self._said.is_closed(run_id)
+        self._open.seen(record.topic, record.partition, record.offset, run_id if goes_on else None)
+        if goes_on:
+            self._cases.take(record, now)
 
     # --- one case ---------------------------------------------------------------------------------------
 
@@ -103,16 +114,15 @@ class Auditor:
         if case.run_audit is None:
             if case.committed is None:
                 if now - case.opened_at > self._settings.unsealed_after_s:
-                    await self._say(case, [self._examiner.never_sealed(case)], close=True)
+                    known = self._said.verdict(case.run_id, "run") is not None
+                    await self._say(case, [] if known else [self._examiner.never_sealed(case)], close=True)
                 return
             if not case.has_all_events:
                 if now - case.committed_at < self._settings.events_within_s:
                     return
                 case.replace_events(await self._search_events(case.run_id))
             await self._audit_run(case)
-        if case.given_up:
-            await self._say(case, [], close=True)
-        elif case.settled_by_prover and now >= case.look_again_at:
+        if case.settled_by_prover and now >= case.look_again_at:
             await self._audit_proof(case, now)
 
     async def _audit_run(self, case: Case) -> None:
@@ -131,17 +141,17 @@ class Auditor:
     async def _audit_proof(self, case: Case, now: float) -> None:
         if case.run_audit is None:
             return
-        if self._said.verdict(case.run_id, "proof") is not None:
+        if self._said.is_closed(case.run_id):
             await self._say(case, [], close=True)
             return
         started = time.perf_counter()
         report = await asyncio.to_thread(self._examiner.examine_proof, case)
         self._metrics.audit_seconds.labels(subject="proof").observe(time.perf_counter() - started)
-        if report.verdict == "INDETERMINATE" and now - case.terminal_at < self._settings.artifact_within_s:
-            first = case.look_again_at == 0.0
+        waits_s = self._settings.artifact_within_s - (now - case.terminal_at)
+        if waits_s > 0 and any(part.code == _MISSING for part in report.unchecked):
             case.look_again_at = now + _LOOK_AGAIN_S
-            if first:
-                await self._say(case, [report])
+            if not self._said.is_waited_for(case.run_id, "proof"):
+                await self._say(case, [waiting(report, datetime.now(UTC) + timedelta(seconds=waits_s))])
             return
         run_verdict = self._said.verdict(case.run_id, "run")
         if report.verdict != "MATCH" or run_verdict != "MATCH" or case.run_report_digest is None:
@@ -185,6 +195,7 @@ class Auditor:
         """Publish signed messages about a case, with the positions that closing it allows, as one."""
         outbox = Outbox()
         signed = [one if isinstance(one, Statement) else self._examiner.sign(one) for one in messages]
+        signed = [one for one in signed if not self._said.has_said(one.digest)]
         for one in signed:
             value = one.line + b"\n"
             if isinstance(one.message, Attestation):
@@ -209,7 +220,7 @@ class Auditor:
             self._said.attest(message.allocation_id)
             self._metrics.attestations.labels(approved=str(message.approved).lower()).inc()
             return
-        self._said.report(message.run_id, message.subject, message.verdict, digest)
+        self._said.report(message.to_object(), digest)
         self._metrics.reports.labels(subject=message.subject, verdict=message.verdict).inc()
         found = message.first_mismatch
         log = _log.info if message.verdict == "MATCH" else _log.warning
