@@ -35,20 +35,28 @@ class Follower:
 
     settlement: Settlement
     settled: asyncio.Queue[Settled]
+    following: asyncio.Task[None]
 
     async def results(self, timeout_s: float) -> AsyncIterator[Settled]:
-        """Proposals as they are settled, until all are or `timeout_s` seconds have passed."""
+        """Proposals as they are settled, until all are or `timeout_s` seconds have passed. Raises what ends the
+        following of the topics."""
         deadline = time.monotonic() + timeout_s
-        done = 0
         total = len(self.settlement.pending) + self.settled.qsize()
-        while done < total:
+        for _ in range(total):
+            getting = asyncio.create_task(self.settled.get())
             try:
-                async with asyncio.timeout(deadline - time.monotonic()):
-                    result = await self.settled.get()
-            except TimeoutError:
-                return
-            done += 1
-            yield result
+                await asyncio.wait(
+                    {getting, self.following},
+                    timeout=max(0.0, deadline - time.monotonic()),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not getting.done():
+                    if self.following.done():
+                        self.following.result()
+                    return
+                yield getting.result()
+            finally:
+                getting.cancel()
 
 
 async def publish_proposals(kafka: KafkaSettings, values: list[bytes]) -> list[Published]:
@@ -86,9 +94,9 @@ async def followed(kafka: KafkaSettings, values: list[bytes]) -> AsyncIterator[F
     async with View(kafka, _FOLLOWED, take) as view:
         await view.catch_up()
         published = await publish_proposals(kafka, values)
-        follower = Follower(Settlement(published), asyncio.Queue())
-        take(early)
         following = asyncio.create_task(view.follow())
+        follower = Follower(Settlement(published), asyncio.Queue(), following)
+        take(early)
         try:
             yield follower
         finally:

@@ -6,14 +6,16 @@ feed it and print what it yields.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from proofrail.messaging.records import Record
 from proofrail.wire import topics
-from proofrail.wire.canonical import canonical, parse_object, sha256_hex
-from proofrail.wire.errors import ProofrailError
+from proofrail.wire.canonical import canonical, sha256_hex
+from proofrail.wire.errors import MalformedError, ProofrailError
+from proofrail.wire.messages import parse_message
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
 
@@ -93,8 +95,7 @@ class Settlement:
 
     def observe(self, record: Record, now: float) -> Iterator[Settled]:
         """Take one record of any output topic; yield the proposals that it settles."""
-        for line in split(record.value or b""):
-            message = parse_object(line)
+        for line, message in _readable(record.value):
             if record.topic == topics.ATTESTATIONS:
                 for one in self._settle(message["proposal_sha256"]):
                     yield Settled(one, line, now - one.at, attestation=message)
@@ -131,3 +132,12 @@ class Settlement:
             facts.proof_bytes = message["size"]
         elif topic == topics.REPORTS:
             facts.verdicts[message["subject"]] = message["verdict"]
+
+
+def _readable(value: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The lines that are messages of ours. What else stands on a topic settles nothing, and is for the auditor
+    to report."""
+    with contextlib.suppress(MalformedError):
+        for line in split(value):
+            with contextlib.suppress(MalformedError):
+                yield line, parse_message(line).to_object()
