@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -28,6 +28,9 @@ from proofrail.wire.proposals import parse_proposal
 
 TRACER_PRIVATE, TRACER_VKEY = generate_key("proofrail-tracer", bytes(range(32)))
 STRANGER_PRIVATE, _ = generate_key("proofrail-tracer", bytes(range(1, 33)))
+
+ODD_RUN = "\N{REPLACEMENT CHARACTER}"
+"""What the key of some of the `garbage` reads as: no run of ours, but an id that a message can name."""
 
 Object = dict[str, Any]
 
@@ -142,6 +145,14 @@ def failure(run_id: str, code: str = "out-of-luck", *, final: bool = True) -> Me
         run_id=run_id, backend="stwo", code=code, message="it would not", final=final, attempts=3
     )
     return terminal(run_id, to_line(said))
+
+
+def garbage(names: Iterable[str]) -> list[Message]:
+    """Records that no writer of ours would write: values of all sorts, under keys that name no run or ODD_RUN."""
+    values = (b"", b"\xff\xfe", b"null", b"[" * 60_000, b'{"v":1,"type":"Novel"}\n', b"9" * 70_000)
+    return [
+        Message(name, key, value) for name in names for key in (b"", b"\xff", b"k" * 300) for value in values
+    ]
 
 
 def message(topic: str, run_id: str, value: bytes) -> Message:

@@ -11,11 +11,14 @@ from proofrail.messaging.client import publish
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
 from tests.faults import proposals
-from tests.faults.forging import failure, proposed
+from tests.faults.forging import failure, garbage, proposed
 from tests.faults.systems import Service, environment
 from tests.faults.watching import Contents, followed, read_all
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+
+_READ = (topics.INDEX, topics.COMMITMENTS, topics.PROOFS)
 
 
 class Watched:
@@ -62,7 +65,7 @@ async def test_a_failed_run_is_halved_down_to_the_culprit(own_kafka: KafkaSettin
     async with followed(own_kafka) as contents:
         watched = Watched(own_kafka, contents)
         # Published before the tracer starts, so that it takes all of them at once.
-        await publish(own_kafka, proposed(values))
+        await publish(own_kafka, [*garbage(_READ), *proposed(values)])
         async with tracer:
             runs = await watched.sealed(1)
             assert ["batch-0", "batch-1", "batch-2"] == runs[0]

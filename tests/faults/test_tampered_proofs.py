@@ -169,11 +169,13 @@ def test_an_untrue_word_about_a_proof_is_found_out(tried: Tried, case: str) -> N
     assert ["MATCH"] == [report["verdict"] for report in tried.contents.reports(run.run_id, "run")]
 
 
-def test_a_run_that_was_given_up_has_no_proof_report(tried: Tried) -> None:
-    """A final ProofFailure ends the case: its run is reported, no proof is."""
+def test_a_run_that_was_given_up_is_left_open(tried: Tried) -> None:
+    """A final ProofFailure ends the case: its run is reported, and of its proof that there is none."""
     run_id = tried.runs[_GIVEN_UP].run_id
     assert ["MATCH"] == [report["verdict"] for report in tried.contents.reports(run_id, "run")]
-    assert [] == tried.contents.reports(run_id, "proof")
+    (report,) = tried.contents.reports(run_id, "proof")
+    assert Expected("INDETERMINATE", "proof-failed") == Expected.read(report)
+    assert "until" not in report["unchecked"][0]
 
 
 def test_a_proof_that_comes_late_is_attested(tried: Tried) -> None:
@@ -181,6 +183,7 @@ def test_a_proof_that_comes_late_is_attested(tried: Tried) -> None:
     reports = tried.contents.reports(tried.honest.run_id, "proof")
     assert [_MISSING, "MATCH"] == [Expected.read(reports[0]), reports[1]["verdict"]]
     assert 2 == len(reports)
+    assert reports[0]["unchecked"][0]["until"].endswith("Z")
     (run_report,) = tried.contents.reports(tried.honest.run_id, "run")
     attestations = tried.contents.attestations()
     values = proposals.several("honest", 2)

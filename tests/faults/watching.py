@@ -33,10 +33,12 @@ class Contents:
         self._changed.set()
 
     def lines(self, topic: str, type_name: str | None = None) -> list[dict[str, Any]]:
-        """The objects on a topic, one a line; with `type_name` only those of that type."""
+        """The objects on a topic, one a line; with `type_name` only those of that type. Records without our
+        headers are not ours."""
         found = [
             parse_object(line)
             for record in self.records[topic]
+            if "content-type" in record.headers
             for line in record.value.removesuffix(b"\n").split(b"\n")
         ]
         return [one for one in found if type_name is None or one.get("type") == type_name]
