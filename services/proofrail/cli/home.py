@@ -1,17 +1,25 @@
 """The folder in which a system started here keeps everything: broker data, artifacts, keys, logs.
 
-`running.json` in it tells other commands of the same user where the broker of a running system listens.
+`running.json` in it tells other commands of the same user where the broker of a running system listens. It holds
+while somebody has the lock `up.lock`: a process id alone is given out again, to anybody, after a crash.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from proofrail.wire.errors import UnusableInputError
+
+_CLAIM_S = 1.0
+"""Longer than anybody holds the lock only to see whether it is free."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,10 @@ class Home:
         return self.root / "up.log"
 
     @property
+    def _lock(self) -> Path:
+        return self.root / "up.lock"
+
+    @property
     def _running(self) -> Path:
         return self.root / "running.json"
 
@@ -53,21 +65,43 @@ class Home:
         self.root.mkdir(parents=True, exist_ok=True)
         self.tracer_key.parent.mkdir(mode=0o700, exist_ok=True)
 
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Have this home for one's own while the block runs. Raises UnusableInputError `already-running`."""
+        self.prepare()
+        with self._lock.open("a") as lock:
+            deadline = time.monotonic() + _CLAIM_S
+            while not _taken(lock.fileno(), fcntl.LOCK_EX):
+                if time.monotonic() > deadline:
+                    raise UnusableInputError(
+                        "already-running",
+                        f"a system is running in {self.root}",
+                        "Stop it with `proofrail down`, or choose another folder with --home.",
+                    )
+                time.sleep(0.02)
+            self._withdraw()  # what one that was killed has left
+            try:
+                yield
+            finally:
+                self._withdraw()
+
     def announce(self, state: dict[str, Any]) -> None:
         """Tell other commands what this system is doing and where it listens."""
         scratch = self._running.with_suffix(".new")
         scratch.write_text(json.dumps({**state, "pid": os.getpid()}, indent=2) + "\n")
         scratch.replace(self._running)
 
-    def withdraw(self) -> None:
+    def _withdraw(self) -> None:
         self._running.unlink(missing_ok=True)
 
     def running(self) -> dict[str, Any] | None:
         """What the running system announced; None when none is running."""
         try:
+            with self._lock.open() as lock:
+                if _taken(lock.fileno(), fcntl.LOCK_SH):
+                    return None
             state: dict[str, Any] = json.loads(self._running.read_text())
-            os.kill(int(state["pid"]), 0)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError):
             return None
         return state
 
@@ -84,6 +118,14 @@ class Home:
                 "Start one with `proofrail up`, or name a broker: PROOFRAIL_KAFKA_BOOTSTRAP=host:port.",
             )
         return str(state["bootstrap"])
+
+
+def _taken(lock: int, how: int) -> bool:
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def cache_dir() -> Path:

@@ -74,7 +74,7 @@ class LaunchedSystem:
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline:
             state = self.home.running() or {}
-            if state.get("phase") == "ready":
+            if state.get("phase") == "ready" and state["pid"] == process.pid:
                 return
             say(str(state.get("phase", "starting")))
             if process.returncode is not None:

@@ -23,7 +23,7 @@ from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
-from proofrail.wire.errors import ProofrailError, UnusableInputError
+from proofrail.wire.errors import ProofrailError
 
 SERVICES = ("tracer", "prover", "auditor")
 
@@ -36,7 +36,7 @@ _QUIET = frozenset(
 
 
 class System:
-    """Everything `up` runs, in one home."""
+    """Everything `up` runs, in a home that is claimed."""
 
     def __init__(self, home: Home, log: Callable[[str, dict[str, Any]], None]) -> None:
         self._home = home
@@ -49,13 +49,6 @@ class System:
     async def start(self) -> None:
         """Start broker and services; returns when all of them take work."""
         home = self._home
-        if home.running() is not None:
-            raise UnusableInputError(
-                "already-running",
-                f"a system is running in {home.root}",
-                "Stop it with `proofrail down`, or choose another folder with --home.",
-            )
-        home.prepare()
         self._tell(phase="starting the broker")
         bootstrap = await self._start_broker()
         kafka = KafkaSettings(bootstrap=bootstrap)
@@ -89,7 +82,6 @@ class System:
             await self._supervisor.stop()
         if self._broker is not None:
             await self._broker.astop()
-        self._home.withdraw()
 
     async def _start_broker(self) -> str:
         named = os.environ.get("PROOFRAIL_KAFKA_BOOTSTRAP")
@@ -145,8 +137,7 @@ async def run_up(home: Home) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    home.prepare()
-    with home.log_file.open("a", buffering=1) as log_file:
+    with home.claimed(), home.log_file.open("a", buffering=1) as log_file:
         system = System(home, _log_to(Console(stderr=True, highlight=False, soft_wrap=True), log_file.write))
         try:
             starting = asyncio.create_task(system.start())
