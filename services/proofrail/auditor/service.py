@@ -169,9 +169,9 @@ class Auditor:
 
     async def _know_proposals(self, case: Case) -> None:
         """The proposals topic must have been read past every proposal the run claims."""
-        if case.committed is not None and not all(
-            _digest(form) in self._published for form in case.committed.inputs
-        ):
+        inputs = case.committed.inputs if case.committed is not None else []
+        digests = await asyncio.to_thread(lambda: [_digest(form) for form in inputs])
+        if not all(digest in self._published for digest in digests):
             await self._proposals.catch_up()
 
     async def _search_events(self, run_id: str) -> list[bytes]:
