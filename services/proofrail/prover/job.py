@@ -31,13 +31,14 @@ from proofrail.wire.runs import CommittedRun
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
+_MAY_BE_THE_RUN = frozenset({"prover-timeout", "prover-out-of-memory", "prover-killed", "prover-broken"})
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class JobLimits:
-    """How often and how long a run is tried."""
+    """How often a run may fail by what may be its own fault, and how long an attempt may take."""
 
     attempts: int
     timeout_s: float
@@ -67,16 +68,21 @@ class ProvingJob:
         self._metrics = metrics
 
     async def settle(self, run: CommittedRun, draining: asyncio.Event) -> Proof | ProofFailure | None:
-        """The run's terminal record; None when `draining` came first and the run is handed back."""
-        attempts = 0
+        """The run's terminal record; None when `draining` came first and the run is handed back.
+
+        Only failures that the run may have caused count towards giving it up. While the host lacks something, be
+        it for hours, runs wait: giving them up would dead-letter valid proposals one by one.
+        """
+        attempts = charged = 0
         while not draining.is_set():
             attempts += 1
             try:
                 record = await self._unless(draining, self._prove(run))
             except TransientError as error:
-                if attempts >= self._limits.attempts:
+                charged += error.code in _MAY_BE_THE_RUN
+                if charged >= self._limits.attempts:
                     return self._failure(run, error, attempts)
-                pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempts - 1))
+                pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(attempts - 1, 10))
                 _log.warning("proof-retry", code=error.code, message=error.message, again_in_s=pause)
                 self._metrics.retries.labels(reason=error.code).inc()
                 with contextlib.suppress(TimeoutError):
