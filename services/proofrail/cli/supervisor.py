@@ -48,9 +48,13 @@ class ServiceProcess:
 class Supervisor:
     """Starts services, passes their logs on, restarts them with growing pauses, ends them together."""
 
-    def __init__(self, services: list[ServiceProcess], log: LogSink) -> None:
+    def __init__(
+        self, services: list[ServiceProcess], log: LogSink, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`changed` is called when a service listens somewhere else than before."""
         self.services = services
         self._log = log
+        self._changed = changed
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -65,6 +69,20 @@ class Supervisor:
         async with asyncio.timeout(timeout_s):
             for service in self.services:
                 await service.ready.wait()
+
+    @property
+    def urls(self) -> dict[str, str]:
+        """Where the services listen, of those that do."""
+        return {service.name: service.url for service in self.services if service.url is not None}
+
+    def renew(self, env: Mapping[str, str]) -> None:
+        """Start all services anew in another environment. They are killed: what they have in hand belongs to a
+        world that is gone, and draining would wait for it."""
+        for service in self.services:
+            service.env = env
+            if service.process is not None and service.running:
+                with contextlib.suppress(ProcessLookupError):
+                    service.process.kill()
 
     async def stop(self) -> None:
         """SIGTERM to all, then SIGKILL to what has not drained in time."""
@@ -104,6 +122,7 @@ class Supervisor:
             code = await service.process.wait()
             service.ready.clear()
             service.url = None
+            self._changed()
             if self._is_stopping():
                 return
             service.restarts += 1
@@ -120,10 +139,17 @@ class Supervisor:
     async def _read_log(self, service: ServiceProcess, process: asyncio.subprocess.Process) -> None:
         if process.stderr is None:
             return
-        async for raw in process.stderr:
+        while True:
+            try:
+                raw = await process.stderr.readline()
+            except ValueError:
+                continue  # a line beyond the limit: its rest comes next
+            if not raw:
+                return
             entry = _entry(raw)
             if entry["event"] == "listening" and "port" in entry:
                 service.url = f"http://{entry['host']}:{entry['port']}"
+                self._changed()
             elif entry["event"] == "ready":
                 service.ready.set()
             self._log(service.name, entry)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import secrets
 import signal
@@ -56,7 +55,9 @@ class System:
         for drift in await ensure_topics(kafka):
             self._log("up", {"event": "topic differs", "level": "warning", "what": str(drift)})
         env = self._service_env(bootstrap)
-        self._supervisor = Supervisor([ServiceProcess(name, env) for name in SERVICES], self._log)
+        self._supervisor = Supervisor(
+            [ServiceProcess(name, env) for name in SERVICES], self._log, self._tell_services
+        )
         self._tell(phase="starting the services")
         await self._supervisor.start()
         try:
@@ -68,11 +69,7 @@ class System:
                 f"{', '.join(waiting)} did not become ready within {_READY_S:.0f} s",
                 f"The log says why: {home.log_file}",
             ) from None
-        self._tell(
-            phase="ready",
-            services={service.name: service.url for service in self._supervisor.services},
-            store=home.store_url,
-        )
+        self._tell(phase="ready", store=home.store_url)
 
     async def stop(self) -> None:
         """End the services, then the broker."""
@@ -108,10 +105,20 @@ class System:
         while True:
             await asyncio.sleep(_BROKER_CHECK_S)
             status = broker.status
-            if status is not None:
-                self._log("kafka", {"event": "broker ended", "level": "warning", "status": status})
-                with contextlib.suppress(ProofrailError):
-                    self._log("kafka", {"event": "broker up", "at": await broker.astart()})
+            if status is None:
+                continue
+            self._log("kafka", {"event": "broker ended", "level": "warning", "status": status})
+            try:
+                bootstrap = await broker.astart()
+            except ProofrailError as error:
+                self._log("kafka", {"event": "broker not up", "level": "error", "why": str(error)})
+                continue
+            self._log("kafka", {"event": "broker up", "at": bootstrap})
+            if bootstrap != self._state.get("bootstrap"):
+                # Somebody took its port meanwhile; the services know only the old one.
+                self._tell(bootstrap=bootstrap)
+                if self._supervisor is not None:
+                    self._supervisor.renew(self._service_env(bootstrap))
 
     def _service_env(self, bootstrap: str) -> dict[str, str]:
         home = self._home
@@ -125,6 +132,10 @@ class System:
             "PROOFRAIL_AUDITOR_KEY_FILE": str(home.auditor_key),
             "PROOFRAIL_CHECKPOINT_KEYS": tracer.vkey,
         }
+
+    def _tell_services(self) -> None:
+        if self._supervisor is not None:
+            self._tell(services=self._supervisor.urls)
 
     def _tell(self, **state: Any) -> None:
         self._state.update(state)

@@ -17,6 +17,7 @@ import contextlib
 import fcntl
 import json
 import os
+import secrets
 import signal
 import socket
 import time
@@ -64,6 +65,9 @@ _FORMAT_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 15.0
 _ORPHAN_SECONDS: Final = 5.0
 _ATTEMPTS: Final = 5
+_LOWEST_PORT: Final = 10_000
+_LOWEST_OUTGOING: Final = 32_768
+"""Linux's default; other systems begin higher."""
 
 _PROPERTIES: Final = """\
 process.roles=broker,controller
@@ -438,12 +442,15 @@ def _is_free(port: int) -> bool:
 
 
 def _free_port(*taken: int) -> int:
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port not in taken:
+    """A port below those that systems give to outgoing connections. Clients that try to reach a broker which is
+    down would otherwise, sooner or later, be given its port themselves, and it could not come back there."""
+    for _ in range(1000):
+        port = _LOWEST_PORT + secrets.randbelow(_LOWEST_OUTGOING - _LOWEST_PORT)
+        if port not in taken and _is_free(port):
             return port
+    raise ProofrailError(
+        "no-free-port", "no port on 127.0.0.1 is free", "End what listens on so many of them"
+    )
 
 
 def _alive(pid: int) -> bool:
