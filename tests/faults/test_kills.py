@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from proofrail.cli.client import publish_proposals
@@ -61,6 +63,44 @@ async def test_killed_services_and_broker_lose_and_repeat_nothing(tmp_path: Path
         (await system.service("auditor")).kill()
         await contents.until(lambda: proposals.is_settled(contents), 120, "everything settled")
         proposals.assert_settled_once(await read_all(kafka))
+        await _all_ready(system)
+
+
+async def test_a_broker_that_loses_its_port_is_found_again(tmp_path: Path) -> None:
+    """When somebody takes the port of a broker that died, it comes back elsewhere and the services follow."""
+    async with running(tmp_path / "home") as system:
+        before = system.kafka.bootstrap
+        broker = await awaited(lambda: processes.broker(system.home.root), 5, "the broker")
+        broker.kill()
+        with await awaited(lambda: _listening(int(before.rpartition(":")[2])), 10, "the port"):
+            await awaited(lambda: system.home.bootstrap() != before, 60, "another address")
+            await publish_proposals(system.kafka, [proposals.invalid("bad")])
+            async with followed(system.kafka) as contents:
+                await contents.until(contents.letters, 60, "a dead letter")
+            await _all_ready(system)
+
+
+def _listening(port: int) -> socket.socket | None:
+    """A listener there, once the port is free: a killed process lets go of it last."""
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
+
+
+async def _all_ready(system: System) -> None:
+    """The announced addresses are those of the services that run now, and all of them take work."""
+
+    def ready() -> bool:
+        urls = (system.home.running() or {}).get("services", {})
+        try:
+            return len(urls) == 3 and all(
+                httpx.get(f"{url}/readyz").status_code == 200 for url in urls.values()
+            )
+        except httpx.TransportError:
+            return False
+
+    await awaited(ready, 30, "three services that are ready")
 
 
 async def test_a_killed_supervisor_leaves_no_orphans_and_no_work_undone(tmp_path: Path) -> None:
