@@ -49,6 +49,18 @@ class Home:
     def auditor_key(self) -> Path:
         return self.root / "keys" / "auditor.key"
 
+    def service_defaults(self) -> dict[str, str]:
+        """The settings of services whose files lie here: what `up` gives them, and what one that is started
+        alone falls back on. The tracer's key is accepted once there is one."""
+        defaults = {
+            "PROOFRAIL_STORE_URL": self.store_url,
+            "PROOFRAIL_TRACER_KEY_FILE": str(self.tracer_key),
+            "PROOFRAIL_AUDITOR_KEY_FILE": str(self.auditor_key),
+        }
+        with contextlib.suppress(FileNotFoundError):
+            defaults["PROOFRAIL_CHECKPOINT_KEYS"] = self.tracer_key.with_suffix(".vkey").read_text().strip()
+        return defaults
+
     @property
     def log_file(self) -> Path:
         return self.root / "up.log"

@@ -199,6 +199,8 @@ def auditor() -> None:
 def _settings(kind: type[_Settings]) -> _Settings:
     from pydantic import ValidationError
 
+    for name, value in Home.at(None).service_defaults().items():
+        os.environ.setdefault(name, value)
     try:
         return kind()
     except ValidationError as error:

@@ -122,15 +122,13 @@ class System:
 
     def _service_env(self, bootstrap: str) -> dict[str, str]:
         home = self._home
-        tracer = load_or_make_signer(home.tracer_key, TRACER_KEY_NAME, secrets.token_bytes)
+        load_or_make_signer(home.tracer_key, TRACER_KEY_NAME, secrets.token_bytes)
         load_or_make_signer(home.auditor_key, AUDITOR_KEY_NAME, secrets.token_bytes)
         return {
             "PROOFRAIL_KAFKA_BOOTSTRAP": bootstrap,
             "PROOFRAIL_INSTANCE": os.environ.get("PROOFRAIL_INSTANCE", "local"),
-            "PROOFRAIL_STORE_URL": os.environ.get("PROOFRAIL_STORE_URL", home.store_url),
-            "PROOFRAIL_TRACER_KEY_FILE": str(home.tracer_key),
-            "PROOFRAIL_AUDITOR_KEY_FILE": str(home.auditor_key),
-            "PROOFRAIL_CHECKPOINT_KEYS": tracer.vkey,
+            **home.service_defaults(),
+            **{name: os.environ[name] for name in ("PROOFRAIL_STORE_URL",) if name in os.environ},
         }
 
     def _tell_services(self) -> None:
