@@ -60,7 +60,12 @@ def call(*arguments: object, stdin: bytes | None = None) -> Result:
 def spawn(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
     """One command in a process of its own."""
     command = "import typer; from proofrail.cli.offline import register; a = typer.Typer(); register(a); a()"
-    return subprocess.Popen([sys.executable, "-c", command, *map(str, arguments)], **options)
+    return subprocess.Popen(
+        [sys.executable, "-c", command, *map(str, arguments)],
+        # A shell starts what it puts in the background with SIGINT ignored, and that is inherited.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        **options,
+    )
 
 
 def audit(folder: Path, *more: object) -> Result:
