@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from proofrail.audit.run_audit import RunAudit
-from proofrail.messaging.records import Record
+from proofrail.messaging.records import Record, TopicPartition
 from proofrail.wire import topics
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError
@@ -29,6 +29,8 @@ class Case:
     event_values: list[bytes] = field(default_factory=list)
     event_lines: int = 0
     events_searched: bool = False
+    ends: dict[TopicPartition, int] | None = None
+    """How far a topic must have been read before what is missing counts as missing."""
     terminal: dict[str, Any] | None = None
     terminal_value: bytes = b""
     terminal_at: float = 0.0
@@ -79,12 +81,17 @@ class CaseFile:
                 if case.committed is None:
                     case.committed = committed
                     case.committed_at = now
+                    case.ends = None
                     case.traceparent = committed.traceparent
         elif record.topic == topics.EVENTS:
             case.event_values.append(record.value)
             case.event_lines += _count_lines(record.value)
         elif record.topic == topics.PROOFS:
             _take_terminal(case, record.value, now)
+
+    def unfinished(self, run_id: str) -> list[bytes]:
+        """The commitment lines so far of a run that was not sealed."""
+        return self._assembler.unfinished(run_id)
 
     def close(self, run_id: str) -> None:
         self._cases.pop(run_id, None)

@@ -28,7 +28,6 @@ from proofrail.wire.messages import (
     AttestedProof,
     AuditReport,
     Evidence,
-    Unchecked,
     reason_names,
 )
 from proofrail.wire.signing import sign_message
@@ -83,6 +82,9 @@ class Examiner:
             published=published.__contains__,
             run_id=case.run_id,
         )
+        return self._with_evidence(audit)
+
+    def _with_evidence(self, audit: RunAudit) -> RunAudit:
         if audit.evidence is None:
             return audit
         ref = self._store.put(audit.evidence)
@@ -98,16 +100,12 @@ class Examiner:
             output=recomputed.output if recomputed is not None else None,
         )
 
-    def never_sealed(self, case: Case) -> AuditReport:
-        """For records of a run whose seal has not come."""
-        missing = Unchecked(
-            part="seal",
-            code="not-sealed",
-            message="the run was never sealed: what was published of it cannot be checked",
-        )
-        return AuditReport(
-            run_id=case.run_id, subject="run", verdict="INDETERMINATE", checked=[], unchecked=[missing]
-        )
+    def never_sealed(self, case: Case, lines: Sequence[bytes]) -> AuditReport:
+        """For a run whose seal has not come: INDETERMINATE, unless what came already is nothing that a tracer
+        publishes."""
+        return self._with_evidence(
+            audit_run(commitments=lines, subject=None, keys=(), run_id=case.run_id)
+        ).report
 
     def sign(self, message: AuditReport | Attestation) -> Statement:
         return Statement(message, canonical(sign_message(message.to_object(), self._key)))

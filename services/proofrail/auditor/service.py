@@ -113,17 +113,25 @@ class Auditor:
         now = time.monotonic()
         if case.run_audit is None:
             if case.committed is None:
-                if now - case.opened_at > self._settings.unsealed_after_s:
-                    known = self._said.verdict(case.run_id, "run") is not None
-                    await self._say(case, [] if known else [self._examiner.never_sealed(case)], close=True)
+                late = now - case.opened_at > self._settings.unsealed_after_s
+                if late and await self._has_read_all(case, topics.COMMITMENTS):
+                    await self._close_unsealed(case)
                 return
             if not case.has_all_events:
-                if now - case.committed_at < self._settings.events_within_s:
+                late = now - case.committed_at > self._settings.events_within_s
+                if not late or not await self._has_read_all(case, topics.EVENTS):
                     return
                 case.replace_events(await self._search_events(case.run_id))
             await self._audit_run(case)
         if case.settled_by_prover and now >= case.look_again_at:
             await self._audit_proof(case, now)
+
+    async def _close_unsealed(self, case: Case) -> None:
+        if self._said.verdict(case.run_id, "run") is not None:
+            await self._say(case, [], close=True)
+            return
+        lines = self._cases.unfinished(case.run_id)
+        await self._say(case, [self._examiner.never_sealed(case, lines)], close=True)
 
     async def _audit_run(self, case: Case) -> None:
         if case.committed is None:
@@ -173,6 +181,13 @@ class Auditor:
         digests = await asyncio.to_thread(lambda: [_digest(form) for form in inputs])
         if not all(digest in self._published for digest in digests):
             await self._proposals.catch_up()
+
+    async def _has_read_all(self, case: Case, topic: str) -> bool:
+        """Whether the topic was read to where it ended when this was first asked about the case: behind a backlog
+        nothing is late."""
+        if case.ends is None:
+            case.ends = await self._pipeline.ends(topic)
+        return await self._pipeline.has_passed(case.ends)
 
     async def _search_events(self, run_id: str) -> list[bytes]:
         """All event records of a run that the topic holds now. The seal's transaction is over, so what is not

@@ -203,6 +203,23 @@ class Pipeline:
                     found[tp] = max(0, end - position) + waiting
         return found
 
+    async def ends(self, topic: str) -> dict[TopicPartition, int]:
+        """For each owned partition of a topic, the end of what can be read now (open transactions excluded)."""
+        wanted = [tp for tp in self._handed if tp.topic == topic]
+        found: dict[TopicPartition, int] = await self._running.end_offsets(wanted) if wanted else {}
+        return found
+
+    async def has_passed(self, ends: Mapping[TopicPartition, int]) -> bool:
+        """Whether everything before these offsets was handed out; partitions that are not owned any more do not
+        count."""
+        consumer = self._running
+        for tp, end in ends.items():
+            if tp not in self._handed or tp not in consumer.assignment():
+                continue
+            if await consumer.position(tp) < end or any(record.tp == tp for record in self._stash):
+                return False
+        return True
+
     # --- reading ------------------------------------------------------------------------------------------
 
     async def records(self, max_records: int = 500, timeout_ms: int = 200) -> list[Record]:

@@ -46,6 +46,11 @@ class RunAssembler:
     def __init__(self) -> None:
         self._open: dict[str, CommittedRun] = {}
 
+    def unfinished(self, run_id: str) -> list[bytes]:
+        """The lines so far of a run that is not whole."""
+        run = self._open.get(run_id)
+        return [] if run is None else list(run.lines)
+
     def feed(self, run_id: str, value: bytes, traceparent: str | None = None) -> Iterator[CommittedRun]:
         """Take one record's value; yield the run when that completes it, with all the record holds: lines
         behind the seal do not belong there, and whoever audits the run must see them.
