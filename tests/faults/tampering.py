@@ -340,6 +340,13 @@ for _member, _kind in _SEAL_KINDS.items():
     CASES[f"CommitmentSeal.{_member}"] = _seal_case(_member, _kind)
 
 
+@_case("CommitmentSeal.type")
+def _(name: str) -> tuple[Scene, Expected]:
+    scene = _honest(name)
+    scene.run.edit_line("CommitmentSeal", lambda seal: seal.update(type="CommitmentSeat"))
+    return scene, _mismatch("type", "type")
+
+
 @_case("a seal with an unknown member")
 def _(name: str) -> tuple[Scene, Expected]:
     scene = _honest(name)

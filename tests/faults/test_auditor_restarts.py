@@ -49,6 +49,26 @@ async def _all_committed(kafka: KafkaSettings, seconds: float) -> None:
             raise AssertionError(f"still open: {await _behind(kafka, ends)}") from None
 
 
+async def test_behind_a_backlog_nothing_is_late(own_kafka: KafkaSettings, tmp_path: Path) -> None:
+    """Events and seals that wait in the topics are waited for, however short the patience for those missing."""
+    batches = [proposals.several(f"backlog-{number}", 150) for number in range(4)]
+    runs = [sealed(values) for values in batches]
+    await publish(own_kafka, [record for values in batches for record in proposed(values)])
+    await publish(own_kafka, [record for run in runs for record in run.messages()])
+    await publish(own_kafka, [failure(run.run_id) for run in runs])
+    env = environment(tmp_path, own_kafka)
+    env |= {"PROOFRAIL_UNSEALED_AFTER_S": "0.001", "PROOFRAIL_EVENTS_WITHIN_S": "0.001"}
+    async with Service("auditor", env) as auditor, followed(own_kafka) as contents:
+        await contents.until(
+            lambda: all(contents.reports(run.run_id, "proof") for run in runs), 60, "reports on the runs"
+        )
+        assert "events-searched" not in {entry.get("event") for entry in auditor.entries}
+        assert 0 == await auditor.stop()
+    contents = await read_all(own_kafka)
+    for run in runs:
+        assert ["MATCH"] == [report["verdict"] for report in contents.reports(run.run_id, "run")]
+
+
 def _unsealed(run: Run) -> Run:
     del run.commitments[-1]
     return run
