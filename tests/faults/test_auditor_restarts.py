@@ -105,8 +105,12 @@ async def test_a_restarted_auditor_repeats_nothing_and_lets_go_of_what_is_over(
         await _all_committed(own_kafka, 20)
         assert 0 == await auditor.stop()
 
-    reports = (await read_all(own_kafka)).lines(topics.REPORTS)
-    verdicts = Counter((report["run_id"], report["subject"], report["verdict"]) for report in reports)
+    ours = {run.run_id for run in (waiting, given_up, never, later, last)} | {ODD_RUN}
+    verdicts = Counter(
+        (report["run_id"], report["subject"], report["verdict"])
+        for report in (await read_all(own_kafka)).lines(topics.REPORTS)
+        if report["run_id"] in ours
+    )
     expected = [(run.run_id, "run", "MATCH") for run in (waiting, given_up, last)]
     expected += [(run.run_id, "proof", "INDETERMINATE") for run in (waiting, given_up, last)]
     expected += [(run.run_id, "run", "INDETERMINATE") for run in (never, later)]
