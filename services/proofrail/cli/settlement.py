@@ -105,6 +105,10 @@ class Settlement:
                     self._pending.discard(place)
                     one = self._by_place[place]
                     yield Settled(one, line, now - one.at, dead_letter=message)
+                else:
+                    # Given up after its run: published again, it gets no letter of its own.
+                    for one in self._settle(digest_of(bytes.fromhex(message["value"]))):
+                        yield Settled(one, line, now - one.at, dead_letter=message)
             else:
                 self._learn(record.topic, message)
                 if message.get("verdict") == "MISMATCH":
@@ -112,8 +116,8 @@ class Settlement:
                         for one in self._settle(digest):
                             yield Settled(one, line, now - one.at, mismatch=message)
 
-    def _settle(self, digest: str) -> list[Published]:
-        settled = [one for one in self._by_digest.get(digest, []) if one.place in self._pending]
+    def _settle(self, digest: str | None) -> list[Published]:
+        settled = [one for one in self._by_digest.get(digest or "", []) if one.place in self._pending]
         self._pending -= {one.place for one in settled}
         return settled
 
