@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import statistics
 import subprocess
 import tempfile
@@ -14,19 +15,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.risk_program import pedersens_of, program_input, risk_engine_artifact
 from proofrail.cairo.vm import run
-from proofrail.cli.client import followed
+from proofrail.cli.client import followed, proposal_message
 from proofrail.cli.home import Home
 from proofrail.cli.launch import LaunchedSystem
+from proofrail.cli.settlement import Published, digest_of
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.proving.locate import find
 from proofrail.proving.stwo import STWO_LIMITS
 from proofrail.wire.proposals import parse_proposal
 
-LONE = 5
-BURST = 1000
+LONE = 9
+BURST = int(os.environ.get("BENCH_BURST", "1000"))
+FETCH_S = 0.6
 
 
 def proposal(name: str, number: int) -> bytes:
@@ -92,20 +97,45 @@ def bare_vm(values: list[bytes]) -> float:
     return time.perf_counter() - started
 
 
-async def _settle(kafka: KafkaSettings, values: list[bytes]) -> tuple[float, float, int]:
-    """Seconds to the last run report and to the last attestation, and the number of runs."""
-    started = time.monotonic()
+class Publisher:
+    """Publishes with a producer that is connected already, as an allocator's is."""
+
+    def __init__(self, producer: AIOKafkaProducer) -> None:
+        self._producer = producer
+
+    async def __call__(self, _: KafkaSettings, values: list[bytes]) -> list[Published]:
+        messages = [proposal_message(value) for value in values]
+        # The first fetch of a fresh reader can be for some of its topics only, and lasts half a second then.
+        await asyncio.sleep(FETCH_S)
+        at = time.monotonic()
+        sent = [
+            await self._producer.send(one.topic, one.value, one.key, headers=list(one.headers))
+            for one in messages
+        ]
+        places = await asyncio.gather(*sent)
+        return [
+            Published(place.topic, place.partition, place.offset, value, at, digest_of(value))
+            for place, value in zip(places, values, strict=True)
+        ]
+
+
+async def _settle(
+    kafka: KafkaSettings, publisher: Publisher, values: list[bytes]
+) -> tuple[float, float, int]:
+    """Seconds from publishing to the last run report and to the last attestation, and the number of runs."""
     reported = 0.0
-    async with followed(kafka, values) as follower:
+    async with followed(kafka, values, publisher) as follower:
+        started = min(one.at for one in follower.settlement.pending)
+        known = set(follower.settlement.runs)
         settling = asyncio.create_task(_drain(follower))
         while not settling.done():
-            runs = follower.settlement.runs.values()
+            runs = [facts for run_id, facts in follower.settlement.runs.items() if run_id not in known]
             if runs and all("run" in facts.verdicts for facts in runs) and not reported:
                 reported = time.monotonic() - started
             await asyncio.sleep(0.001)
         await settling
         assert not follower.settlement.pending
-        return reported, time.monotonic() - started, len(follower.settlement.runs)
+        return reported, time.monotonic() - started, len(set(follower.settlement.runs) - known)
 
 
 async def _drain(follower: Any) -> None:
@@ -119,10 +149,15 @@ async def _measure() -> None:
         await system.start()
         try:
             kafka = KafkaSettings(bootstrap=system.home.bootstrap())
+            producer = AIOKafkaProducer(
+                bootstrap_servers=kafka.bootstrap, acks="all", enable_idempotence=True
+            )
+            await producer.start()
+            publisher = Publisher(producer)
             reports, attestations, bares = [], [], []
             for number in range(LONE):
                 values = [proposal("lone", number)]
-                reported, attested, _ = await _settle(kafka, values)
+                reported, attested, _ = await _settle(kafka, publisher, values)
                 reports.append(reported)
                 attestations.append(attested)
                 bares.append(bare_prover(values))
@@ -134,13 +169,14 @@ async def _measure() -> None:
                 f"bare prover {bare:.2f} s, ratio {statistics.median(attestations) / bare:.2f}   (mark 1.15)"
             )
             values = [proposal("burst", number) for number in range(BURST)]
-            _, seconds, runs = await _settle(kafka, values)
+            _, seconds, runs = await _settle(kafka, publisher, values)
             vm, prover = bare_vm(values), sum(bare_prover(part) for part in full_proofs(values))
             print(
                 f"{BURST} proposals at once: {seconds:.1f} s in {runs} proofs = {BURST / seconds:.0f} decisions/s "
                 f"(mark 100/s);\n  bare prover on as many in {len(full_proofs(values))} proofs {prover:.1f} s "
                 f"({100 * prover / seconds:.0f} %), bare VM {vm:.2f} s ({100 * vm / seconds:.1f} %)"
             )
+            await producer.stop()
         finally:
             await system.stop()
 

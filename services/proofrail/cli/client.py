@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -59,13 +59,19 @@ class Follower:
                 getting.cancel()
 
 
+Publisher = Callable[[KafkaSettings, list[bytes]], Awaitable[list[Published]]]
+
+
+def proposal_message(value: bytes) -> Message:
+    """The record of a proposal, valid or not, with a trace of its own."""
+    traceparent = child_traceparent(None, secrets.token_bytes(16))
+    headers = record_headers(topics.PROPOSALS, value, source=_SOURCE, traceparent=traceparent)
+    return Message(topics.PROPOSALS, _key(value), value[:MAX_RECORD], headers)
+
+
 async def publish_proposals(kafka: KafkaSettings, values: list[bytes]) -> list[Published]:
     """Publish each value as one record; raises BrokerUnavailableError when the broker does not take them."""
-    messages = []
-    for value in values:
-        traceparent = child_traceparent(None, secrets.token_bytes(16))
-        headers = record_headers(topics.PROPOSALS, value, source=_SOURCE, traceparent=traceparent)
-        messages.append(Message(topics.PROPOSALS, _key(value), value[:MAX_RECORD], headers))
+    messages = [proposal_message(value) for value in values]
     at = time.monotonic()
     written = await publish(kafka, messages)
     return [
@@ -75,7 +81,9 @@ async def publish_proposals(kafka: KafkaSettings, values: list[bytes]) -> list[P
 
 
 @asynccontextmanager
-async def followed(kafka: KafkaSettings, values: list[bytes]) -> AsyncIterator[Follower]:
+async def followed(
+    kafka: KafkaSettings, values: list[bytes], publisher: Publisher = publish_proposals
+) -> AsyncIterator[Follower]:
     """Publish `values` and follow them.
 
     Attestations are read from the beginning: a proposal that was published before is settled already.
@@ -93,7 +101,7 @@ async def followed(kafka: KafkaSettings, values: list[bytes]) -> AsyncIterator[F
 
     async with View(kafka, _FOLLOWED, take) as view:
         await view.catch_up()
-        published = await publish_proposals(kafka, values)
+        published = await publisher(kafka, values)
         following = asyncio.create_task(view.follow())
         follower = Follower(Settlement(published), asyncio.Queue(), following)
         take(early)
