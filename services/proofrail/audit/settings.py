@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final, TypeVar
 
+from proofrail.cairo.trace import RunSpec
 from proofrail.commitment.blocks import MAX_BITS
 from proofrail.commitment.runid import run_id as compute_run_id
 
@@ -55,6 +56,11 @@ class RunPolicy:
     bits: int | None = None
     block_items: int | None = None
     max_steps: int | None = None
+
+    @classmethod
+    def of(cls, spec: RunSpec) -> RunPolicy:
+        """Runs made as `spec` says, and no others."""
+        return cls(spec.layout, spec.spans, spec.bits, spec.block_items, spec.max_steps)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ def run(settings: AuditorSettings) -> int:
 
     async def main(context: ServiceContext) -> None:
         signer = load_or_make_signer(settings.auditor_key_file, AUDITOR_KEY_NAME, secrets.token_bytes)
-        program = risk_program.load()
+        spec = risk_program.run_spec()
+        program = spec.program
         subject = RiskSubject(program)
         store = ArtifactStore(settings.store_url)
         policy = Policy(
@@ -34,7 +35,7 @@ def run(settings: AuditorSettings) -> int:
         )
         examiner = Examiner(
             subject,
-            RunPolicy(layout="small", spans="own", bits=16, block_items=256),
+            RunPolicy.of(spec),
             settings.checkpoint_keys.split(),
             ProofAuditor(program.words, program.builtins, StwoBackend(), policy, store.get),
             store,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.trace import RunSpec
 from proofrail.wire.errors import InvalidProposalError, PoisonError, UnusableInputError
 
 MODEL_VERSION: Final = 0
@@ -19,6 +20,9 @@ MODEL_VERSION: Final = 0
 
 SCHEMA: Final = 1
 """First felt of the output."""
+
+_MAX_STEPS: Final = 2**22
+"""No batch that can be proven comes near it: a run that reached it was not made by a tracer of ours."""
 
 MAX_BATCH: Final = 2**16
 """The most allocations one run takes."""
@@ -142,6 +146,11 @@ def risk_engine_artifact() -> Path:
 def load() -> CairoProgram:
     """The risk engine, loaded once a process."""
     return CairoProgram.load(risk_engine_artifact())
+
+
+def run_spec() -> RunSpec:
+    """How the services run the risk engine: tracer, prover and auditor agree on it by taking it from here."""
+    return RunSpec(load(), max_steps=_MAX_STEPS)
 
 
 def samples() -> tuple[Path, Path]:

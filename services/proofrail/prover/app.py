@@ -21,7 +21,8 @@ def run(settings: ProverSettings) -> int:
     """Run the prover until SIGTERM; returns the exit status."""
 
     async def main(context: ServiceContext) -> None:
-        subject = RiskSubject(risk_program.load())
+        spec = risk_program.run_spec()
+        subject = RiskSubject(spec.program)
         backend = StwoBackend(choose(settings.min_security_bits))
         await asyncio.to_thread(backend.preflight)
         policy = Policy(
@@ -31,7 +32,7 @@ def run(settings: ProverSettings) -> int:
         )
         job = ProvingJob(
             subject,
-            RunPolicy(layout="small", spans="own", bits=16, block_items=256),
+            RunPolicy.of(spec),
             settings.checkpoint_keys.split(),
             backend,
             policy,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 
-from proofrail.cairo.program import CairoProgram
-from proofrail.cairo.risk_program import risk_engine_artifact
-from proofrail.cairo.trace import RunSpec
+from proofrail.cairo.risk_program import run_spec
 from proofrail.commitment.checkpoint import TRACER_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
@@ -21,7 +19,6 @@ def run(settings: TracerSettings) -> int:
 
     async def main(context: ServiceContext) -> None:
         signer = load_or_make_signer(settings.tracer_key_file, TRACER_KEY_NAME, secrets.token_bytes)
-        spec = RunSpec(CairoProgram.load(risk_engine_artifact()))
-        await Tracer(settings, Sealer(spec, signer, time.time_ns), context).work()
+        await Tracer(settings, Sealer(run_spec(), signer, time.time_ns), context).work()
 
     return run_service("tracer", main, settings)
