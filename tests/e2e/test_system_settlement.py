@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from tests.faults import proposals
+
 from proofrail.cli.settlement import Published, Settlement
 from proofrail.messaging.records import Record
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical
 from proofrail.wire.errors import PoisonError
 from proofrail.wire.messages import DeadLetter, to_line
-from tests.faults import proposals
 
 
 def _published(value: bytes, offset: int) -> Published:
