@@ -44,7 +44,10 @@ class System:
 
     def __init__(self, root: Path) -> None:
         self.home = Home(root)
-        self._launched = LaunchedSystem(self.home)
+        # A prover that is killed outright leaves its scratch folder.
+        scratch = root.with_name(f"{root.name}-scratch")
+        scratch.mkdir(exist_ok=True)
+        self._launched = LaunchedSystem(self.home, env={"TMPDIR": str(scratch)})
 
     async def start(self) -> None:
         await self._launched.start()
@@ -101,6 +104,7 @@ async def running(root: Path) -> AsyncIterator[System]:
 def environment(folder: Path, kafka: KafkaSettings) -> dict[str, str]:
     """What a service on its own needs to know; keys and store are kept in the folder."""
     return {
+        "TMPDIR": str(folder),
         "PROOFRAIL_KAFKA_BOOTSTRAP": kafka.bootstrap,
         "PROOFRAIL_INSTANCE": "test",
         "PROOFRAIL_STORE_URL": (folder / "artifacts").as_uri(),
