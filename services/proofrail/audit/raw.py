@@ -8,8 +8,6 @@ import struct
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from proofrail.wire.canonical import FELT_PRIME
-
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
 STEP_BYTES: Final = 24
@@ -41,10 +39,6 @@ class Cell:
 
     def shown(self) -> dict[str, int | str]:
         return {"address": self.address, "value": hex(self.value)}
-
-    @property
-    def is_felt(self) -> bool:
-        return self.value < FELT_PRIME
 
 
 def first_difference(expected: Buffer, claimed: Buffer, record: int) -> int | None:

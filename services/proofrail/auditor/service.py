@@ -23,7 +23,7 @@ from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.logs import bound
 from proofrail.messaging.positions import OpenWork
-from proofrail.messaging.records import Outbox, Record, TopicPartition
+from proofrail.messaging.records import Outbox, Record
 from proofrail.messaging.transactions import Pipeline
 from proofrail.messaging.views import View
 from proofrail.wire import topics
@@ -92,7 +92,7 @@ class Auditor:
             with bound(run_id=case.run_id):
                 await self._proceed(case)
         if records:
-            await self._pipeline.commit(Outbox(), self._positions())
+            await self._pipeline.commit(Outbox(), self._open.positions())
 
     def _take(self, record: Record, now: float) -> None:
         run_id = record.key_text
@@ -224,7 +224,7 @@ class Auditor:
             outbox.add(topic, key, value, headers)
         if close:
             self._open.close(case.run_id)
-        await self._pipeline.commit(outbox, self._positions())
+        await self._pipeline.commit(outbox, self._open.positions())
         if close:
             self._cases.close(case.run_id)
         for one in signed:
@@ -246,9 +246,6 @@ class Auditor:
             **({"kind": found.kind, "item": found.item, "member": found.member} if found else {}),
             traceparent=case.traceparent,
         )
-
-    def _positions(self) -> dict[TopicPartition, int]:
-        return {TopicPartition(*where): offset for where, offset in self._open.positions().items()}
 
     def _forget(self, _lost: object = None) -> None:
         """Drop what is in hand: it is read again from the committed position."""

@@ -7,7 +7,7 @@ import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rich.console import Console
@@ -67,24 +67,23 @@ async def _show(
     async with _telling(follower, progress):
         async for settled in follower.results(timeout_s):
             valid = settled.published.digest is not None
-            with progress.paused():
-                if settled.attestation is not None:
-                    attested.append(settled)
-                    table.row(settled, follower.settlement.runs.get(settled.attestation["run_id"]))
-                    if json:
-                        emit_line(settled.line)
-                elif settled.mismatch is not None:
-                    table.row(settled, None)
-                    wrong.append(f"run {settled.mismatch['run_id']} does not match: see its report")
-                else:
-                    refused.append(settled)
-                    table.row(settled, None)
-                    reused = (
-                        settled.dead_letter is not None
-                        and settled.dead_letter["code"] == "proposal-id-reused"
-                    )
-                    if valid and not reused:
-                        wrong.append(f"a valid proposal was dead-lettered: {settled.published.place}")
+            progress.end()
+            if settled.attestation is not None:
+                attested.append(settled)
+                table.row(settled, follower.settlement.runs.get(settled.attestation["run_id"]))
+                if json:
+                    emit_line(settled.line)
+            elif settled.mismatch is not None:
+                table.row(settled, None)
+                wrong.append(f"run {settled.mismatch['run_id']} does not match: see its report")
+            else:
+                refused.append(settled)
+                table.row(settled, None)
+                reused = (
+                    settled.dead_letter is not None and settled.dead_letter["code"] == "proposal-id-reused"
+                )
+                if valid and not reused:
+                    wrong.append(f"a valid proposal was dead-lettered: {settled.published.place}")
     seconds = time.monotonic() - started
     pending = follower.settlement.pending
     wrong += [f"not settled in time: {one.topic}/{one.partition} offset {one.offset}" for one in pending]
@@ -151,12 +150,6 @@ class _Progress:
         elif (stage := text.split(",")[0]) != self._said:
             self._said = stage
             self._console.print(stage)
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """Print while no status line is in the way."""
-        self.end()
-        yield
 
     def end(self) -> None:
         if self._status is not None:

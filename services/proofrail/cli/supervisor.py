@@ -36,7 +36,6 @@ class ServiceProcess:
     name: str
     env: Mapping[str, str]
     url: str | None = None
-    restarts: int = 0
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -125,7 +124,6 @@ class Supervisor:
             self._changed()
             if self._is_stopping():
                 return
-            service.restarts += 1
             if time.monotonic() - started > _HEALTHY_AFTER_S:
                 pause = _FIRST_PAUSE_S
             entry = {"event": "ended", "level": "warning", "how": _describe(code), "again_in_s": pause}

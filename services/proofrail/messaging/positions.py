@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from proofrail.messaging.records import TopicPartition
+
 
 @dataclass
 class _Partition:
@@ -20,11 +22,11 @@ class OpenWork:
     """Which units of work (by key) are open in which partition, and what may be committed."""
 
     def __init__(self) -> None:
-        self._partitions: dict[tuple[str, int], _Partition] = {}
+        self._partitions: dict[TopicPartition, _Partition] = {}
 
     def seen(self, topic: str, partition: int, offset: int, key: str | None) -> None:
         """Note a record; with `key` None it needs no work of its own and only moves the position."""
-        state = self._partitions.setdefault((topic, partition), _Partition())
+        state = self._partitions.setdefault(TopicPartition(topic, partition), _Partition())
         state.next_offset = max(state.next_offset, offset + 1)
         if key is not None:
             state.first_of_open.setdefault(key, offset)
@@ -34,14 +36,7 @@ class OpenWork:
         for state in self._partitions.values():
             state.first_of_open.pop(key, None)
 
-    def is_open(self, key: str) -> bool:
-        return any(key in state.first_of_open for state in self._partitions.values())
-
-    def forget(self, topic: str, partition: int) -> None:
-        """The partition was revoked: another instance reads it again from the committed position."""
-        self._partitions.pop((topic, partition), None)
-
-    def positions(self) -> dict[tuple[str, int], int]:
+    def positions(self) -> dict[TopicPartition, int]:
         """Partition → the offset to commit (the first record that must be read again)."""
         return {
             where: min(state.first_of_open.values(), default=state.next_offset)

@@ -16,7 +16,7 @@ from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.logs import bound
 from proofrail.messaging.positions import OpenWork
-from proofrail.messaging.records import Outbox, Record, TopicPartition
+from proofrail.messaging.records import Outbox, Record
 from proofrail.messaging.transactions import Pipeline
 from proofrail.messaging.views import View
 from proofrail.prover.job import ProvingJob
@@ -99,7 +99,7 @@ class Prover:
                 record_headers(topics.PROOFS, value, source=_SOURCE, traceparent=parent),
             )
         self._open.close(run.run_id)
-        await self._pipeline.commit(outbox, self._positions())
+        await self._pipeline.commit(outbox, self._open.positions())
         self._terminal.add(run.run_id)
         if self._queue and self._queue[0] is run:
             self._queue.popleft()
@@ -116,9 +116,6 @@ class Prover:
         self._open.seen(record.topic, record.partition, record.offset, None if settled else run_id)
         if not settled:
             self._queue.extend(self._assembler.feed(run_id, record.value, record.traceparent))
-
-    def _positions(self) -> dict[TopicPartition, int]:
-        return {TopicPartition(*where): offset for where, offset in self._open.positions().items()}
 
     def _forget(self, _lost: object = None) -> None:
         """Drop what is in hand: it is read again from the committed position."""
