@@ -11,6 +11,7 @@ import re
 import struct
 
 CALL, RET = 1, 2
+P = 2**251 + 17 * 2**192 + 1
 
 
 class Call:
@@ -38,11 +39,10 @@ class Program:
         program = json.loads(compiled)
         self.identifiers = program["identifiers"]
         self.words = [int(word, 16) for word in program["data"]]
-        self.functions = {
-            identifier["pc"] + 1: name
-            for name, identifier in self.identifiers.items()
-            if identifier["type"] == "function"
-        }
+        self.functions = {}
+        for name in sorted(self.identifiers, reverse=True):
+            if self.identifiers[name]["type"] == "function":
+                self.functions[self.identifiers[name]["pc"] + 1] = name  # of several, the first by name
 
     def size(self, cairo_type):
         cairo_type = cairo_type.replace(" ", "")
@@ -66,40 +66,60 @@ class Program:
     def returns(self, name):
         return self.size(self.identifiers[name + ".Return"]["cairo_type"])
 
-    def opcode(self, pc):
-        return self.words[pc - 1] >> 60 & 7 if 0 < pc <= len(self.words) else 0
+    def instruction(self, pc):
+        """The word at a pc; 0, which does nothing to the stack, where it can be no instruction."""
+        word = self.words[pc - 1] if 0 < pc <= len(self.words) else 0
+        return word if word < 2**66 else 0
 
     def self_call_sites(self, entry):
         """Where the function calls its own entry with `ret` next, found instruction by instruction."""
         ends = [other for other in self.functions if other > entry]
         pc, sites = entry, set()
         while pc < min([*ends, len(self.words) + 1]):
-            immediate = self.words[pc - 1] >> 50 & 1
-            relative = self.words[pc - 1] >> 56 & 1
-            if self.opcode(pc) == CALL and immediate and relative:
-                target = (pc + self.words[pc]) % (2**251 + 17 * 2**192 + 1)
-                if target == entry and self.opcode(pc + 2) == RET:
+            word = self.instruction(pc)
+            immediate, relative = word >> 50 & 1, word >> 56 & 1
+            if opcode(word) == CALL and immediate and relative and pc < len(self.words):
+                target = (pc + self.words[pc]) % P
+                if target == entry and opcode(self.instruction(pc + 2)) == RET:
                     sites.add(pc)
             pc += 1 + immediate
         return sites
 
 
-def calls_of(program, steps):
+def opcode(word):
+    return word >> 60 & 7
+
+
+def offset(word, place):
+    return (word >> place & 0xFFFF) - 2**15
+
+
+def called(word, step, cells):
+    """Where a call goes, from its operand."""
+    ap, fp, pc = step
+    if word >> 50 & 1:
+        operand = cells[pc + 1]
+    elif word >> 51 & 1:
+        operand = cells[fp + offset(word, 32)]
+    elif word >> 52 & 1:
+        operand = cells[ap + offset(word, 32)]
+    else:
+        operand = cells[cells[(fp if word >> 49 & 1 else ap) + offset(word, 16)] + offset(word, 32)]
+    return operand if word >> 55 & 1 else (pc + operand) % P
+
+
+def calls_of(steps, cells):
     """The calls made outside every other, each with those inside."""
     root = Call(None, None, None, 0)
     stack = [root]
     for number, (ap, fp, pc) in enumerate(steps):
-        if program.opcode(pc) == CALL:
-            if number + 1 < len(steps):
-                _, next_fp, entry = steps[number + 1]
-            else:
-                assert program.words[pc - 1] >> 50 & 1, "the last step calls where its registers say"
-                entry, next_fp = pc + program.words[pc], ap + 2
-                entry %= 2**251 + 17 * 2**192 + 1
-            call = Call(pc, entry, next_fp, number + 1)
+        # Instructions are read where they ran, which need not be in the program.
+        word = cells[pc]
+        if opcode(word) == CALL:
+            call = Call(pc, called(word, (ap, fp, pc), cells), ap + 2, number + 1)
             stack[-1].inside.append(call)
             stack.append(call)
-        elif program.opcode(pc) == RET:
+        elif opcode(word) == RET:
             call = stack.pop()
             assert call.fp == fp
             call.last, call.ap = number, ap
@@ -202,7 +222,7 @@ def expected_events(compiled, trace, memory, start, output, error=None, at_end=F
         )
 
     events.append({name: value for name, value in start.items() if name not in ("timestamp", "label")})
-    for span in spans_of(program, calls_of(program, steps), start["spans"]):
+    for span in spans_of(program, calls_of(steps, cells), start["spans"]):
         emit(span, None, 0, "")
     if error is None:
         for block in range((len(trace) + 98303) // 98304):

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import plain_spans
 import pytest
-from cairo_runs import events_of, program, traced, without_volatile
+from cairo_runs import events_of, plain_events, program, traced, without_volatile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from proofrail.cairo.trace import RunTrace
 from proofrail.wire.errors import PoisonError, UnusableInputError
 
 FAILURES = {
@@ -23,20 +21,6 @@ FAILURES = {
 }
 
 
-def _expected(run: RunTrace, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    failure = run.execution.failure
-    assert failure is not None
-    return plain_spans.expected_events(
-        run.spec.program.compiled,
-        bytes(run.execution.trace),
-        bytes(run.execution.memory),
-        events[0],
-        [],
-        error={"code": failure.code, "message": failure.message},
-        at_end=failure.code == "builtin-inconsistent",
-    )
-
-
 @pytest.mark.parametrize("mode", ["own", "all"])
 @pytest.mark.parametrize("how", FAILURES)
 def test_a_failed_run_is_recorded_up_to_its_failure(how: int, mode: str) -> None:
@@ -46,7 +30,7 @@ def test_a_failed_run_is_recorded_up_to_its_failure(how: int, mode: str) -> None
     failure = run.execution.failure
     assert failure is not None
     assert FAILURES[how] == (failure.code, failure.message)
-    assert _expected(run, events) == without_volatile(events)
+    assert plain_events(run, events) == without_volatile(events)
     assert ("failed", run.n_steps, 0) == tuple(
         run.seal[name] for name in ("outcome", "n_steps", "output_count")
     )
@@ -61,7 +45,7 @@ def test_the_step_limit_fails_a_run_anywhere(limit: int, mode: str) -> None:
     failure = run.execution.failure
     assert failure is not None
     assert ("step-limit", limit) == (failure.code, run.n_steps)
-    assert _expected(run, events) == without_volatile(events)
+    assert plain_events(run, events) == without_volatile(events)
 
 
 def test_a_limit_that_is_not_reached_changes_nothing() -> None:

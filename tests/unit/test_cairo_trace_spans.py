@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import plain_spans
 import pytest
-from cairo_runs import events_of, program, traced, without_volatile
+from cairo_runs import events_of, plain_events, program, traced, without_volatile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from proofrail.cairo.trace import RunTrace
 
 FELTS = st.integers(-(2**260), 2**260)
 MODES = st.sampled_from(["own", "all"])
@@ -16,17 +13,6 @@ MODES = st.sampled_from(["own", "all"])
 
 def _shapes(values: list[int], extra: int) -> dict[str, Any]:
     return {"n": len(values), "values": values, "extra": extra, "rows": [[7, [8, 9]], []]}
-
-
-def _expected(run: RunTrace, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    execution = run.execution
-    return plain_spans.expected_events(
-        run.spec.program.compiled,
-        bytes(execution.trace),
-        bytes(execution.memory),
-        events[0],
-        execution.output,
-    )
 
 
 def _inputs(values: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +33,7 @@ def test_every_shape_of_argument(values: list[int], extra: int, mode: str) -> No
     """Structs, tuples, pointers, namespaces, labels and the library give the spans of the text."""
     run = traced("shapes", _inputs(_shapes(values, extra)), spans=mode)
     events = events_of(run)
-    assert _expected(run, events) == without_volatile(events)
+    assert plain_events(run, events) == without_volatile(events)
 
 
 @settings(max_examples=25, deadline=None)
@@ -56,7 +42,7 @@ def test_every_kind_of_recursion(i: int, n: int, depth: int, m: int, mode: str) 
     """Loops in loops, recursion that nests, and both in one function give the spans of the text."""
     run = traced("loops", {"i": i, "n": n, "depth": depth, "m": m}, spans=mode)
     events = events_of(run)
-    assert _expected(run, events) == without_volatile(events)
+    assert plain_events(run, events) == without_volatile(events)
 
 
 def test_paths_end_at_depth_64() -> None:
@@ -66,7 +52,7 @@ def test_paths_end_at_depth_64() -> None:
     starts = {
         event["depth"]: event for event in events if event["type"].endswith("Start") and "depth" in event
     }
-    assert _expected(run, events) == without_volatile(events)
+    assert plain_events(run, events) == without_volatile(events)
     assert "path" in starts[64]
     assert "path" not in starts[65]
     assert max(starts) == 131
@@ -77,7 +63,7 @@ def test_the_fibonacci_program(mode: str) -> None:
     """The sample program has the spans of the text."""
     run = traced("fibonacci", {"n": 20}, spans=mode)
     events = events_of(run)
-    assert _expected(run, events) == without_volatile(events)
+    assert plain_events(run, events) == without_volatile(events)
 
 
 def test_a_loop_as_the_design_writes_it() -> None:
