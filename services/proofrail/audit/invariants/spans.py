@@ -1,0 +1,515 @@
+"""The invariants of spans (schemas/trace-v1.md section 4): nesting, identity, place, loops, cycles, failures.
+
+Only the open spans are remembered. After a violation the checker goes on from what the event most likely means, so
+that one fault is named once and not at every line behind it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+from proofrail.audit.invariants.expecting import Counting
+from proofrail.audit.invariants.functions import Functions
+from proofrail.audit.invariants.violations import Violations
+from proofrail.audit.values import ABSENT
+from proofrail.wire.canonical import JsonObject
+from proofrail.wire.events import MAX_PATH_DEPTH
+
+UNSEEN_PARENTS: Final = 8
+"""Starts in a row that may be missing from the stream before their place is given up."""
+
+_KEPT: Final = 256
+
+
+@dataclass(slots=True)
+class Origin:
+    """What a Start's members are derived from: the run_ids and seqs it may have (see `expecting`), and, in a Cairo
+    run, the program's artifact."""
+
+    run_ids: tuple[str, ...]
+    seqs: tuple[int, ...]
+    artifact: tuple[str, str] | None
+
+
+class _Span:
+    """An open span; `start` members that later events must repeat."""
+
+    __slots__ = (
+        "artifact",
+        "children",
+        "cycles",
+        "ids",
+        "input",
+        "iteration",
+        "last",
+        "line",
+        "loop",
+        "name",
+        "numbers",
+        "paths",
+        "tile",
+    )
+
+    def __init__(self, line: int, ids: tuple[str, ...], paths: tuple[str, ...]) -> None:
+        self.line = line
+        self.ids = ids
+        self.paths = paths
+        self.tile: bool | None = None
+        """None: its Start was not seen, so nothing else is known of it."""
+        self.name = ""
+        self.iteration: int | None = None
+        self.input = b""
+        self.artifact: Any = None
+        self.children = 0
+        self.cycles: int | None = 0
+        """Of the spans inside, so far; None when one of them did not say."""
+        self.loop: bool | None = None
+        self.numbers: Counting | None = None
+        self.last: _Ended | None = None
+
+
+@dataclass(slots=True)
+class _Ended:
+    """The iteration that ended last within its loop."""
+
+    line: int
+    event: JsonObject
+    output: bytes | None
+
+
+class Spans:
+    """The open spans of a run."""
+
+    def __init__(self, log: Violations) -> None:
+        self._log = log
+        self._open: list[_Span] = []
+        self._depths: dict[str, int] = {}
+        self.cairo = False
+        self._functions = Functions(log)
+        self._error: JsonObject | None = None
+        self.failure_line: int | None = None
+        """Of the first Failure."""
+        self.count = 0
+        self.iterations = 0
+        self.max_depth: int | None = None
+        self.least_steps = 0
+        """What the outermost spans must have taken, the calls of them included."""
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def innermost(self) -> JsonObject:
+        """The innermost open span, for a message; there must be one."""
+        span = self._open[-1]
+        return {"line": span.line, "span_id": span.ids[0] if span.ids else "?"}
+
+    # Starts
+
+    def start(self, line: int, event: JsonObject, origin: Origin) -> None:
+        add = self._log.add
+        tile = event["type"] == "TileStart"
+        name = event["tile_id" if tile else "name"]
+        if self.cairo and self.failure_line is not None:
+            text = f"nothing is called after the failure at line {self.failure_line}"
+            add("after-failure", line, text, event)
+        self._find_parent(line, event)
+        depth = len(self._open)
+        parent = self._open[-1] if self._open else None
+        if parent is not None and parent.tile:
+            add("tile-has-child", line, f"the span around it, of line {parent.line}, is a tile", event)
+        ids = self._ids(line, event, origin)
+        if event["depth"] != depth:
+            add("depth-wrong", line, f"{depth} spans are open", event, "depth", depth, event["depth"])
+        span = _Span(line, ids, ())
+        span.tile, span.name, span.input = tile, name, _kept(event["input_bytes"])
+        span.iteration = event.get("iteration")
+        span.artifact = _artifact(event)
+        numbers = self._iteration(line, event, name, parent)
+        span.paths = self._paths(line, event, name, parent, numbers)
+        if origin.artifact is not None and span.artifact != origin.artifact:
+            text = "a span of a Cairo run has the program's backend and method_id"
+            expected = dict(zip(("backend", "method_id"), origin.artifact, strict=True))
+            add("artifact-differs", line, text, event, "artifact", expected, event["artifact"])
+        if self.cairo:
+            self._functions.felts(line, event, name, "input_bytes")
+            if parent is not None and parent.loop and parent.children == 0 and span.iteration is not None:
+                self._same_as_loop(line, event, "input_bytes", "loop-input-differs", parent.input)
+        if parent is not None:
+            parent.children += 1
+        self._push(span)
+        self.count += 1
+        self.iterations += span.iteration is not None
+        self.max_depth = max(depth, self.max_depth or 0)
+
+    def _find_parent(self, line: int, event: JsonObject) -> None:
+        """Compare parent_span_id with the innermost open span. Where it and depth agree that the parent is another
+        open span, or one whose Start is not there, go on from that."""
+        claimed, depth = event.get("parent_span_id"), event["depth"]
+        here = len(self._open)
+        parent = self._open[-1] if self._open else None
+        if claimed is None:
+            if parent is None:
+                return
+            place: int | None = -1
+        else:
+            if parent is not None and self._is(parent, claimed):
+                return
+            place = self._depths.get(claimed)
+        if place is not None and depth == place + 1 <= here - 1:
+            self._not_ended(line, event, place + 1)
+        elif place is None and here < depth <= here + UNSEEN_PARENTS:
+            text = "the Start of the span around it is not in the stream"
+            self._log.add("parent-missing", line, text, event, "parent_span_id", claimed=claimed)
+            for _ in range(depth - here - 1):
+                self._push(_Span(line, (), ()))
+            unseen = _Span(line, (str(claimed),), _without_last(event.get("path")))
+            self._push(unseen)
+        else:
+            expected = parent.ids[0] if parent is not None and parent.ids else ABSENT
+            text = "the parent is the innermost open span" if parent else "no span is open"
+            shown = ABSENT if claimed is None else claimed
+            self._log.add("parent-wrong", line, text, event, "parent_span_id", expected, shown)
+
+    def _ids(self, line: int, event: JsonObject, origin: Origin) -> tuple[str, ...]:
+        claimed = event["span_id"]
+        right = [span_id(run_id, seq) for run_id in origin.run_ids for seq in origin.seqs]
+        if claimed in right:
+            return (claimed,)
+        text = "span_id is not the digest of run_id and seq"
+        self._log.add("span-id-wrong", line, text, event, "span_id", right[0], claimed)
+        return (claimed, right[0])
+
+    def _iteration(
+        self, line: int, event: JsonObject, name: str, parent: _Span | None
+    ) -> tuple[int | None, ...]:
+        """Check iteration; the numbers that the path may have, none where it cannot be told."""
+        claimed, add = event.get("iteration"), self._log.add
+        if claimed is None:
+            if parent is None or parent.tile is None:
+                return (None,)
+            self._last_output(parent)
+            was_loop, parent.loop = parent.loop, False
+            if self.cairo and was_loop:
+                text = f"the span around it, of line {parent.line}, is a loop: all spans in it are iterations"
+                add("iteration-missing", line, text, event, "iteration", _next(parent), ABSENT)
+                if parent.numbers is not None:
+                    parent.numbers.skip()
+                return ()
+            return (None,)
+        if parent is None:
+            add("iteration-misplaced", line, "no loop is open", event, "iteration", ABSENT, claimed)
+            return (claimed, None)
+        if parent.tile is None:
+            return (claimed,)
+        if self.cairo:
+            was_loop, parent.loop = parent.loop, True
+            if was_loop is False or parent.iteration is not None:
+                text = f"the span around it, of line {parent.line}, is no loop"
+                add("iteration-misplaced", line, text, event, "iteration", ABSENT, claimed)
+                return (claimed, None)
+            if name != parent.name:
+                text = f"the loop, of line {parent.line}, has another name"
+                add("iteration-name-differs", line, text, event, _name(event), parent.name, name)
+            if parent.children == 0:
+                self._functions.same(line, event, parent.name, "loop", True)
+        if parent.numbers is None:
+            parent.numbers = Counting()
+        elif not self.cairo and claimed == 0:  # elsewhere, loops may follow one another within one span
+            self._last_output(parent)
+            parent.numbers = Counting()
+        self._output_before_last(parent)
+        expected = parent.numbers.wrong(claimed)
+        if expected is None:
+            return (claimed,)
+        text = "iterations count from 0 by one within their loop"
+        add("iteration-wrong", line, text, event, "iteration", expected, claimed)
+        return (claimed, expected)
+
+    def _output_before_last(self, loop: _Span) -> None:
+        ended, loop.last = loop.last, None
+        if self.cairo and ended is not None and ended.output is not None:
+            text = "output_bytes are absent at an iteration that is not the last"
+            self._log.add("output-unexpected", ended.line, text, ended.event, "output_bytes")
+
+    def _paths(
+        self,
+        line: int,
+        event: JsonObject,
+        name: str,
+        parent: _Span | None,
+        numbers: tuple[int | None, ...],
+    ) -> tuple[str, ...]:
+        claimed = event.get("path")
+        if len(self._open) > MAX_PATH_DEPTH:
+            if claimed is not None:
+                text = f"below depth {MAX_PATH_DEPTH} there is no path"
+                self._log.add("path-wrong", line, text, event, "path", ABSENT, claimed)
+            return ()
+        right = [path for number in numbers for path in self._paths_of(name, parent, number)]
+        if claimed in right:
+            return (str(claimed),)
+        if not right:
+            return () if claimed is None else (claimed,)
+        text = "path joins the names of the open spans with /"
+        shown = ABSENT if claimed is None else claimed
+        self._log.add("path-wrong", line, text, event, "path", right[0], shown)
+        return (right[0],) if claimed is None else (claimed, right[0])
+
+    def _paths_of(self, name: str, parent: _Span | None, number: int | None) -> list[str]:
+        if parent is None:
+            return [name if number is None else f"{name}[{number}]"]
+        if number is None:
+            return [f"{path}/{name}" for path in parent.paths]
+        paths = [f"{path}[{number}]" for path in parent.paths]
+        if not self.cairo:
+            paths += [f"{path}/{name}[{number}]" for path in parent.paths]
+        return paths
+
+    def _same_as_loop(self, line: int, event: JsonObject, member: str, code: str, kept: bytes) -> None:
+        if _kept(event[member]) != kept:
+            text = f"{member} are those of the loop and of its iteration"
+            self._log.add(code, line, text, event, member, _shown_kept(kept), event[member])
+
+    # Ends
+
+    def end(self, line: int, event: JsonObject) -> None:
+        """SequenceEnd or TileEnd."""
+        span = self._closing(line, event)
+        if self.cairo and self.failure_line is not None:
+            text = f"open spans end with a Failure each after the one at line {self.failure_line}"
+            self._log.add("after-failure", line, text, event)
+        if span is None:
+            return
+        if self.cairo:
+            self._empty(line, event, span)
+        parent = self._open[-1] if self._open else None
+        self._output(line, event, span, parent)
+        cycles = self._cycles(line, event, span) if self.cairo else None
+        self._add_cycles(parent, cycles)
+
+    def failure(self, line: int, event: JsonObject, artifact: tuple[str, str] | None) -> None:
+        """SequenceFailure or TileFailure; `artifact` is the program's, in a Cairo run."""
+        span = self._closing(line, event)
+        if self.cairo:
+            self._error_of_run(line, event)
+            if span is not None:
+                self._empty(line, event, span)
+        if self.failure_line is None:
+            self.failure_line = line
+        if span is None:
+            return
+        self._as_started(line, event, span, len(self._open), artifact)
+        # Each span inside was entered by a call; how far this one came is not known.
+        calls = 0 if span.loop else span.children
+        self._add_cycles(
+            self._open[-1] if self._open else None, None if span.cycles is None else span.cycles + calls
+        )
+
+    def _closing(self, line: int, event: JsonObject) -> _Span | None:
+        """Take the span that an End or Failure closes off the open ones; None when it closes none."""
+        add, claimed = self._log.add, event["span_id"]
+        if not self._open:
+            add("end-without-start", line, "no span is open", event)
+            return None
+        tile, name = event["type"] in _TILE_ENDS, event[_name(event)]
+        span = self._open[-1]
+        if not self._is(span, claimed):
+            place = self._depths.get(claimed)
+            if place is not None:
+                self._not_ended(line, event, place + 1)
+                span = self._open[-1]
+            elif (span.tile, span.name) == (tile, name):
+                text = f"the innermost open span, of line {span.line}, has another span_id"
+                add("end-span-wrong", line, text, event, "span_id", span.ids[0], claimed)
+            else:
+                add(
+                    "end-without-start",
+                    line,
+                    "no open span has this span_id",
+                    event,
+                    "span_id",
+                    claimed=claimed,
+                )
+                return None
+        if span.tile is not None:
+            self._as_named(line, event, span, tile, name)
+        self._pop()
+        return span
+
+    def _as_named(self, line: int, event: JsonObject, span: _Span, tile: bool, name: str) -> None:
+        if tile != span.tile:
+            kinds = ("a tile", "a sequence")
+            text = f"the Start of line {span.line} began {kinds[not span.tile]}, this ends {kinds[not tile]}"
+            self._log.add("end-kind-wrong", line, text, event, "type")
+        if name != span.name:
+            text = f"the Start of line {span.line} has another name"
+            self._log.add("name-differs", line, text, event, _name(event), span.name, name)
+
+    def _empty(self, line: int, event: JsonObject, span: _Span) -> None:
+        if span.tile is False and span.children == 0:
+            self._log.add("sequence-empty", line, "an invocation without a recorded call is a tile", event)
+
+    def _output(self, line: int, event: JsonObject, span: _Span, parent: _Span | None) -> None:
+        output = event.get("output_bytes")
+        name = span.name if span.tile is not None else None
+        if output is not None and self.cairo:
+            self._functions.felts(line, event, name, "output_bytes")
+        last = self._last_output(span)
+        if self.cairo and name is not None and span.iteration is None and not span.loop:
+            self._functions.same(line, event, name, "loop", False)
+        if self.cairo and span.loop and last is not None and output is not None:
+            self._same_as_loop(line, event, "output_bytes", "loop-output-differs", last)
+        if span.iteration is not None and parent is not None:
+            parent.last = _Ended(line, event, None if output is None else _kept(output))
+        elif output is None and span.tile is not None:
+            self._no_output(line, event)
+
+    def _last_output(self, loop: _Span) -> bytes | None:
+        """The output of the last iteration, which must have one; None where no iteration has just ended."""
+        ended, loop.last = loop.last, None
+        if ended is not None and ended.output is None:
+            self._no_output(ended.line, ended.event)
+        return None if ended is None else ended.output
+
+    def _no_output(self, line: int, event: JsonObject) -> None:
+        text = "output_bytes are absent only at an iteration that is not the last"
+        self._log.add("output-missing", line, text, event, "output_bytes")
+
+    # Cycles
+
+    def _cycles(self, line: int, event: JsonObject, span: _Span) -> int | None:
+        claimed: int | None = event.get("cycles")
+        if claimed is None:
+            self._log.add("cycles-missing", line, "a Cairo span ends with its cycles", event, "cycles")
+            return None
+        if span.tile is None or span.cycles is None:
+            return claimed
+        if span.loop:
+            expected = span.cycles + span.children - 1
+            text = f"the cycles of {span.children} iterations and a return for each but the last"
+            right = claimed == expected
+        else:
+            expected = span.cycles + span.children + 1
+            text = f"at least the cycles of the {span.children} spans inside, their calls, and a return"
+            right = claimed >= expected
+        if not right:
+            self._log.add("cycles-wrong", line, text, event, "cycles", expected, claimed)
+        return claimed
+
+    def _add_cycles(self, parent: _Span | None, cycles: int | None) -> None:
+        if parent is None:
+            self.least_steps += 0 if cycles is None else cycles + 1
+        elif cycles is None or parent.cycles is None:
+            parent.cycles = None
+        else:
+            parent.cycles += cycles
+
+    # Failures
+
+    def _error_of_run(self, line: int, event: JsonObject) -> None:
+        add, error = self._log.add, event["error"]
+        if "code" not in error:
+            add("error-code-missing", line, "the error of a Cairo run has a code", event, "error.code")
+        if "artifact" not in event:
+            add("artifact-missing", line, "a Failure of a Cairo run has an artifact", event, "artifact")
+        if self._error is None:
+            self._error = error
+            return
+        if error != self._error:
+            text = f"all Failures carry the error of line {self.failure_line}"
+            add("error-differs", line, text, event, "error", self._error, error)
+        if "detail" in event:
+            text = f"detail stands in the innermost Failure only, at line {self.failure_line}"
+            add("detail-misplaced", line, text, event, "detail")
+
+    def _as_started(
+        self, line: int, event: JsonObject, span: _Span, depth: int, artifact: tuple[str, str] | None
+    ) -> None:
+        """A Failure repeats its Start; a wrong Start is a violation of its own, so what is derived counts too."""
+        differs: list[tuple[str, Any, Any]] = []
+        if event["depth"] != depth:
+            differs.append(("depth", depth, event["depth"]))
+        if span.tile is not None:
+            path = event.get("path")
+            if (path is not None or span.paths) and path not in span.paths:
+                differs.append(("path", span.paths[0] if span.paths else ABSENT, _absent(path)))
+            iteration = event.get("iteration")
+            if iteration != span.iteration:
+                differs.append(("iteration", _absent(span.iteration), _absent(iteration)))
+            if "artifact" in event and _artifact(event) not in (span.artifact, artifact):
+                expected = dict(zip(("backend", "method_id"), span.artifact, strict=True))
+                differs.append(("artifact", expected, event["artifact"]))
+            if _kept(event["input_bytes"]) != span.input:
+                differs.append(("input_bytes", _shown_kept(span.input), event["input_bytes"]))
+        for member, expected, claimed in differs:
+            text = f"{member} is that of the Start at line {span.line}"
+            self._log.add("failure-differs", line, text, event, member, expected, claimed)
+
+    # The stack
+
+    def _is(self, span: _Span, claimed: str) -> bool:
+        if not span.ids:  # its Start was not seen: this is the first time that its id is named
+            span.ids = (claimed,)
+        return claimed in span.ids
+
+    def _push(self, span: _Span) -> None:
+        for name in span.ids:
+            self._depths.setdefault(name, len(self._open))
+        self._open.append(span)
+
+    def _pop(self) -> None:
+        span = self._open.pop()
+        for name in span.ids:
+            if self._depths.get(name) == len(self._open):
+                del self._depths[name]
+
+    def _not_ended(self, line: int, event: JsonObject, depth: int) -> None:
+        inner = self._open[-1]
+        count = len(self._open) - depth
+        text = f"{count} inner spans have not ended, the innermost of them that of line {inner.line}"
+        self._log.add("end-missing", line, text, event, "span_id", inner.ids[0] if inner.ids else ABSENT)
+        while len(self._open) > depth:
+            self._pop()
+
+
+def span_id(run_id: str, seq: int) -> str:
+    """The span_id of the span whose Start has this seq (section 4, Members)."""
+    return hashlib.sha256(f"proofrail/span/v1\n{run_id}:{seq}".encode()).hexdigest()[:16]
+
+
+_TILE_ENDS: Final = frozenset({"TileEnd", "TileFailure"})
+
+
+def _name(event: JsonObject) -> str:
+    return "tile_id" if event["type"].startswith("Tile") else "name"
+
+
+def _artifact(event: JsonObject) -> tuple[str, str] | None:
+    artifact = event.get("artifact")
+    return None if artifact is None else (artifact["backend"], artifact["method_id"])
+
+
+def _absent(value: Any) -> Any:
+    return ABSENT if value is None else value
+
+
+def _next(parent: _Span) -> int:
+    return parent.numbers.expected if parent.numbers is not None else 0
+
+
+def _without_last(path: Any) -> tuple[str, ...]:
+    if not isinstance(path, str):
+        return ()
+    return (path[: path.rindex("[")],) if path.endswith("]") else (path.rpartition("/")[0],)
+
+
+def _kept(text: str) -> bytes:
+    """Bytes to compare with later: themselves when few, so that they can be shown, else their digest."""
+    data = text.encode()
+    return data if len(data) <= _KEPT else b"H" + hashlib.sha256(data).digest()
+
+
+def _shown_kept(kept: bytes) -> str:
+    return f"H: {kept[1:].hex()}" if kept.startswith(b"H") else kept.decode()
