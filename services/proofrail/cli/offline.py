@@ -9,12 +9,13 @@ from typing import Final
 import typer
 
 from proofrail.cli.audit import audit
+from proofrail.cli.check import check
 from proofrail.cli.commit import commit
 from proofrail.cli.prove import prove
 from proofrail.cli.trace import trace
 from proofrail.cli.verify import verify
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (trace, commit, audit, prove, verify)
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (trace, commit, audit, check, prove, verify)
 
 
 def register(app: typer.Typer) -> None:
