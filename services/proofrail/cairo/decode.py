@@ -86,6 +86,11 @@ class ProgramNames:
         found = [signature for name in names if (signature := self.function(name)) is not None]
         return sorted(found, key=lambda signature: (signature.entry, signature.full_name))
 
+    def hints(self, pc: int) -> tuple[str, ...]:
+        """The code of the hints that run before the instruction at a pc of the trace."""
+        found = self.program.get("hints", {}).get(str(pc - self.PROGRAM_BASE), ())
+        return tuple(hint["code"] for hint in found)
+
     def leaves(self, cairo_type: str, name: str) -> tuple[Leaf, ...]:
         """The felts of a type as the compiler writes it: `felt`, `T*`, a struct's full name,
         `(a: felt, b: T)`."""
@@ -135,7 +140,7 @@ class ProgramNames:
         raise UnusableInputError("program-unusable", f"the type {name} is defined by itself")
 
 
-def named_felts(data: bytes, leaves: Sequence[Leaf] | None) -> list[Named]:
+def named_felts(data: bytes, leaves: Sequence[Leaf]) -> list[Named]:
     """input_bytes or output_bytes of a Cairo span: 32 bytes big-endian a felt.
 
     Felts without a name (no program at hand, or more felts than it says) are called by their number. Raises
@@ -143,10 +148,10 @@ def named_felts(data: bytes, leaves: Sequence[Leaf] | None) -> list[Named]:
     """
     if len(data) % FELT_BYTES:
         raise ValueError(f"{len(data)} bytes are no whole felts")
-    known = leaves or ()
     values = [int.from_bytes(data[at : at + FELT_BYTES], "big") for at in range(0, len(data), FELT_BYTES)]
     return [
-        Named(known[i] if i < len(known) else Leaf(f"[{i}]", "felt"), value) for i, value in enumerate(values)
+        Named(leaves[i] if i < len(leaves) else Leaf(f"[{i}]", "felt"), value)
+        for i, value in enumerate(values)
     ]
 
 

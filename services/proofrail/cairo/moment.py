@@ -21,6 +21,9 @@ from proofrail.wire.errors import MalformedError
 _WORDS_A_STEP: Final = 3
 _WORDS_A_CELL: Final = 5
 _COMPILERS_OWN: Final = "__temp"
+_AROUND: Final = 4
+_CALLERS: Final = frozenset({-2, -1})
+"""Relative to fp: the caller's fp and the return address."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,10 @@ class Moment:
     operands: tuple[Operand, ...]
     frames: tuple[Frame, ...]
     variables: tuple[Variable, ...]
+    hints: tuple[str, ...]
+    """The hints that run before the instruction."""
+    cells: tuple[tuple[str, int], ...]
+    """Cells around fp and ap, where nothing has a name."""
 
 
 class Moments:
@@ -118,6 +125,7 @@ class Moments:
         instruction = _decoded(word)
         immediate = self.read(now.pc + 1) if instruction is not None and instruction.has_immediate else None
         frames = tuple(self._frames(now))
+        variables = tuple(self._variables(step, now, frames[0].function))
         return Moment(
             step=step,
             registers=now,
@@ -127,7 +135,9 @@ class Moments:
             immediate=immediate,
             operands=() if instruction is None else tuple(self._operands(instruction, now)),
             frames=frames,
-            variables=tuple(self._variables(step, now, frames[0].function)),
+            variables=variables,
+            hints=self._names.hints(now.pc),
+            cells=() if variables else tuple(self._cells_around(now)),
         )
 
     def read(self, address: int) -> int | None:
@@ -198,6 +208,16 @@ class Moments:
     def _signature_around(self, pc: int) -> Signature | None:
         at = bisect_right(self._entries, pc)
         return self._names.functions[at - 1] if at else None
+
+    def _cells_around(self, now: Registers) -> Iterator[tuple[str, int]]:
+        for name, base, offsets in (
+            ("fp", now.fp, range(-_AROUND - 2, _AROUND)),
+            ("ap", now.ap, range(-_AROUND, 0)),
+        ):
+            for offset in offsets:
+                value = self.read(base + offset)
+                if value is not None and (name == "ap" or offset not in _CALLERS):
+                    yield f"[{name} {'-' if offset < 0 else '+'} {abs(offset)}]", value
 
     def _variables(self, step: int, now: Registers, function: str | None) -> Iterator[Variable]:
         signature = self._names.function(function) if function else None

@@ -12,10 +12,11 @@ from proofrail.cli.audit import audit
 from proofrail.cli.check import check
 from proofrail.cli.commit import commit
 from proofrail.cli.prove import prove
+from proofrail.cli.show import show
 from proofrail.cli.trace import trace
 from proofrail.cli.verify import verify
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (trace, commit, audit, check, prove, verify)
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (trace, commit, audit, check, prove, verify, show)
 
 
 def register(app: typer.Typer) -> None:
