@@ -172,7 +172,10 @@ def test_a_failed_run_is_written_sealed_and_audited(run: Path, tmp_path: Path) -
     )
     assert "step-limit" == summary["error"]["code"]
     assert not (run / "trace.bin").exists()
-    assert 0 == audit(run).exit_code
+    assert ["limit"] == [
+        part["part"] for part in report_of(audit(run))["unchecked"] if "limit" in part["part"]
+    ]
+    assert [0, 1] == [audit(run, "--max-steps", limit).exit_code for limit in (50, 51)]
     edit(run / "commitments.ndjson", -1, lambda seal: seal.update(n_steps=51))
     assert (1, "n_steps") == (
         (found := audit(run)).exit_code,

@@ -1,10 +1,15 @@
 """Failures in loops, recursion, libraries and hints, at every step: recorded, sealed, and audited to the item."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from cairo_runs import PublishedRun, events_of, plain_events, published, traced, without_volatile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from proofrail.wire.canonical import canonical
 
 INPUTS = {"cell": -1, "code": ["0x208b7fff7fff7fff"]}
 FAULTS = {
@@ -156,15 +161,16 @@ def _claimed_failure(at: int, code: str) -> Edit:
     return edit
 
 
-@pytest.mark.parametrize("code", ["assert-failed", "step-limit"])
-def test_a_failure_that_did_not_happen_is_found_at_its_item(code: str) -> None:
+def test_a_failure_that_did_not_happen_is_found_at_its_item() -> None:
     """A completed run, published and signed as failed, differs at the first Failure."""
     run = traced("faults", {"how": 0, **INPUTS})
     honest = events_of(run)
     at = next(i for i, event in enumerate(honest) if event.get("path") == "main/rows[1]/count[2]")
-    found = _found(published(run, _claimed_failure(at, code)))
+    found = _found(published(run, _claimed_failure(at, "assert-failed")))
     assert ("type", at + 1) == (found["kind"], found["item"])
     assert ("TileEnd", "TileFailure") == (found["expected"], found["claimed"])
+    # Stopped by a limit, it cannot have got as far as it claims in the steps it claims.
+    assert "MISMATCH" == _verdict(published(run, _claimed_failure(at, "step-limit")))
 
 
 def test_a_failed_run_published_as_completed_is_found_at_its_item() -> None:
@@ -209,3 +215,44 @@ def test_another_code_or_place_is_found_at_its_item(member: str, value: str, poi
     assert ("member", "error", first, pointer) == tuple(
         found[name] for name in ("kind", "member", "item", "pointer")
     )
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(3, 300), st.data())
+def test_what_is_altered_in_a_limited_run_is_found_at_its_item(limit: int, data: st.DataObject) -> None:
+    """Without a policy the auditor takes the limit from the claim, and mislocates nothing for that."""
+    run = traced("faults", {"how": 0, **INPUTS}, max_steps=limit)
+    spans = [i for i, event in enumerate(events_of(run)) if "span_id" in event]
+    item = data.draw(st.sampled_from(spans))
+
+    def edit(events: list[dict[str, Any]]) -> None:
+        events[item]["span_id"] = "0" * 16
+
+    found = _found(published(run, edit))
+    assert ("span_id", item) == (found["kind"], found["item"])
+
+
+def test_a_report_on_a_limited_run_says_what_rests_on_the_tracers_word() -> None:
+    """Any run can be stopped early and claimed to have met a limit: without a policy the report says so, with
+    one the limit is checked."""
+    run = published(traced("faults", {"how": 0, **INPUTS}, max_steps=100))
+    report = run.audit().report
+    assert "MATCH" == report.verdict
+    assert ["limit"] == [part.part for part in report.unchecked if "step limit" in part.message]
+    held = run.audit(max_steps=100).report
+    assert ("MATCH", []) == (held.verdict, [part for part in held.unchecked if part.part == "limit"])
+    found = _found(run, max_steps=101)
+    assert (len(run.events) - 1, "n_steps", 101, 100) == tuple(
+        found[name] for name in ("item", "member", "expected", "claimed")
+    )
+
+
+def test_a_root_altered_in_a_limited_run_is_found_in_the_seal() -> None:
+    """The limit is known from the rest of the claim: the altered member is what differs, not the items."""
+    for name in ("root", "chain"):
+        run = published(traced("faults", {"how": 0, **INPUTS}, max_steps=100))
+        seal = json.loads(run.commitments[-1])
+        run.commitments[-1] = canonical({**seal, name: "0" * 64})
+        for with_events in (True, False):
+            found = _found(run, with_events=with_events)
+            assert ("seal", name) == (found["where"], found["kind"])

@@ -13,6 +13,7 @@ from proofrail.audit.subject import Claim, Recomputed
 from proofrail.cairo import risk_program
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
+from proofrail.cairo.vm import STEP_LIMIT
 from proofrail.wire.canonical import JsonObject, canonical, parse_object
 from proofrail.wire.errors import InvalidProposalError, UnusableInputError
 from proofrail.wire.proposals import parse_proposal
@@ -64,8 +65,9 @@ class CairoSubject:
         """Execute again.
 
         Where the policy sets the step limit, that is the limit. Otherwise the limit under which a failed
-        run was made is not known: it is one for which the run is as claimed, if there is any, else the steps
-        claimed or NATURAL_STEPS, whichever is more.
+        run was made is not known, and the tracer is believed where the limit alone decides: it is one for
+        which the run is as claimed, if there is any; else the steps claimed, where the events say that the
+        limit ended the run; else the steps claimed or NATURAL_STEPS, whichever is more.
         """
         if max_steps is not None:
             return self._run(settings, inputs, max_steps)
@@ -75,14 +77,18 @@ class CairoSubject:
         most = max(NATURAL_STEPS, steps if isinstance(steps, int) else 0)
         if sealed.get("outcome") != "failed":
             natural = self._run(settings, inputs, most)
-            if natural.seal["root"] == claim.root:
+            if _is_claimed(natural, claim):
                 return natural
+        nearest: Recomputed | None = None
         for failed_at in dict.fromkeys(claim.failed_steps()):
             # A VM error comes at the step after the last completed one; the limit stops right at it.
             for limit in (failed_at + 1, failed_at):
                 made = self._run(settings, inputs, limit)
-                if made.seal["root"] == claim.root:
+                if _is_claimed(made, claim):
                     return made
+                nearest = made
+        if nearest is not None and nearest.limited and claim.limited():
+            return nearest
         return natural or self._run(settings, inputs, most)
 
     def _run(self, settings: Settings, inputs: Sequence[JsonObject], max_steps: int) -> Recomputed:
@@ -107,6 +113,7 @@ class CairoSubject:
             trace=made.execution.trace,
             memory=made.execution.memory,
             segments=_segments(made),
+            limited=_limited(made),
         )
 
 
@@ -145,6 +152,15 @@ def is_risk_engine(program: CairoProgram) -> bool:
         return program.method_id == risk_program.load().method_id
     except UnusableInputError:  # an installation without the risk engine still runs other programs
         return False
+
+
+def _is_claimed(made: Recomputed, claim: Claim) -> bool:
+    return not claim.commits.isdisjoint((made.seal["root"], made.seal["chain"]))
+
+
+def _limited(made: RunTrace) -> bool:
+    failure = made.execution.failure
+    return failure is not None and failure.code == STEP_LIMIT
 
 
 def _lines(made: RunTrace) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from proofrail.audit.recommit import Recommitted, recommit
 from proofrail.audit.settings import Settings
 from proofrail.audit.subject import Recomputed
 from proofrail.audit.values import ABSENT
+from proofrail.cairo.vm import STEP_LIMIT
 from proofrail.wire.canonical import JsonObject, parse_object
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.topics import MAX_LINE
@@ -96,6 +97,18 @@ def last_event(events: Events) -> JsonObject:
         return parse_object(last[0]) if last else {}
     except MalformedError:
         return {}
+
+
+def claims_step_limit(events: Events | None) -> bool:
+    """Whether the last Failure among the claimed events names the step limit. False where it cannot be read."""
+    if events is None:
+        return False
+    try:
+        ends = [parse_object(line) for line in deque(events(), maxlen=2)]
+    except MalformedError:
+        return False
+    errors = [event["error"] for event in ends if isinstance(event.get("error"), dict)]
+    return bool(errors) and errors[-1].get("code") == STEP_LIMIT
 
 
 def _skipped(lines: Iterator[bytes], count: int) -> Iterator[bytes]:

@@ -139,11 +139,13 @@ class FoundError(Exception):
 class Notes:
     """What an audit has done so far.
 
-    `reasons` are the parts it could not decide on, and why, without that being a mismatch.
+    `reasons` are the parts it could not decide on, and why, without that being a mismatch; `left` what it was
+    not asked to decide, and why that is worth knowing.
     """
 
     checked: list[str] = field(default_factory=list)
     reasons: list[tuple[str, Finding]] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
 
     def done(self, part: str) -> None:
         if part not in self.checked:
@@ -151,6 +153,9 @@ class Notes:
 
     def unsure(self, part: str, finding: Finding) -> None:
         self.reasons.append((part, finding))
+
+    def leave(self, part: str, why: str) -> None:
+        self.left.append((part, why))
 
 
 def from_difference(

@@ -55,6 +55,7 @@ def make_report(
         )
         for part, reason in notes.reasons
     ]
+    unchecked += [Unchecked(part=part, code="not-at-hand", message=why) for part, why in notes.left]
     named = {part for part, _ in notes.reasons}
     for part in parts:
         if part in notes.checked or part in named or (part in _SILENT and verdict == MATCH):

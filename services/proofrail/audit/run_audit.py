@@ -12,13 +12,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from proofrail.audit import header
 from proofrail.audit.arithmetic import check_arithmetic
 from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
 from proofrail.audit.claims import ClaimedLine, Claims, read_claims
-from proofrail.audit.events import Events, EventsResult, check_events, first_event, last_event, path_at
+from proofrail.audit.events import (
+    Events,
+    EventsResult,
+    check_events,
+    claims_step_limit,
+    first_event,
+    last_event,
+    path_at,
+)
 from proofrail.audit.findings import Finding, FoundError, Notes, Verdict, Where
 from proofrail.audit.items import UNKNOWN_KEPT
 from proofrail.audit.raw import Buffer
@@ -34,6 +42,11 @@ from proofrail.commitment.runid import inputs_sha256
 from proofrail.wire.canonical import JsonObject, canonical
 from proofrail.wire.errors import ProofrailError
 from proofrail.wire.messages import AuditReport
+
+_LIMIT_UNKNOWN: Final = (
+    "the step limit ended the run, and no limit was given to hold it to: that the run got so far is certain, "
+    "that the tracer had to stop there is its word alone"
+)
 
 Published = Callable[[str], bool | None]
 """Whether a proposal with this digest was published; None: it cannot be known yet, or any more."""
@@ -171,6 +184,8 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
     notes.done("inputs")
     recomputed = case.recomputed = _execute(case, seal, subject, settings, terms.policy)
     notes.done("execution")
+    if recomputed.limited and terms.policy.max_steps is None:
+        notes.leave("limit", _LIMIT_UNKNOWN)
     header.check_run_ids(recomputed.run_id, case.claims, terms.run_id)
     raw = RawFiles(subject, recomputed, terms.trace, terms.memory)
     result = EventsResult()
@@ -189,7 +204,14 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
 def _execute(
     case: _Case, seal: ClaimedLine, subject: Subject, settings: Settings, policy: RunPolicy
 ) -> Recomputed:
-    claim = Claim(seal.members.get("root"), partial(_ends, seal, case.events))
+    blocks = case.claims.blocks
+    commits = [seal.members.get("root"), seal.members.get("chain")]
+    commits += [block.members.get("chain") for block in blocks[-1:]]
+    claim = Claim(
+        frozenset(value for value in commits if isinstance(value, str)),
+        partial(_ends, seal, case.events),
+        partial(claims_step_limit, case.events),
+    )
     try:
         return subject.recompute(settings, case.inputs, claim, policy.max_steps)
     except ProofrailError as error:

@@ -17,7 +17,7 @@ class Recomputed:
 
     `seal` lacks only the checkpoint. `lines` opens the trace events anew, as NDJSON lines in order. `trace`
     and `memory` are trace.bin and memory.bin (empty for a failed run), `segments` the memory segments as
-    (name, first address, end).
+    (name, first address, end). `limited` says that the step limit ended the run, not the program.
     """
 
     run_id: str
@@ -29,6 +29,7 @@ class Recomputed:
     trace: Buffer = b""
     memory: Buffer = b""
     segments: Sequence[tuple[str, int, int]] = field(default=())
+    limited: bool = False
 
     @property
     def items(self) -> int:
@@ -40,12 +41,14 @@ class Recomputed:
 class Claim:
     """What is claimed about how a run ended: decides the step limit it is executed again with.
 
-    `root` is the seal's; `ends` gives what is said of the end, the seal first, then the last event, each
-    with the members `outcome` and `n_steps` as published: nothing is known of their types.
+    `commits` are the claimed root and chains over all items. `ends` gives what is said of the end, the seal
+    first, then the last event, each with the members `outcome` and `n_steps` as published: nothing is known
+    of their types. `limited` asks whether the events name the step limit as the reason.
     """
 
-    root: object
+    commits: frozenset[str]
     ends: Callable[[], Iterator[Mapping[str, object]]]
+    limited: Callable[[], bool]
 
     def failed_steps(self) -> Iterator[int]:
         """The step counts with which the run is claimed to have failed."""

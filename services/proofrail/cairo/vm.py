@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from proofrail import _native
 from proofrail.cairo.errors import translated
 from proofrail.cairo.program import CairoProgram
+
+STEP_LIMIT: Final = "step-limit"
+"""The code of the one failure that is not of the program's own making."""
 
 
 @dataclass(frozen=True)

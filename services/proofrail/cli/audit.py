@@ -15,6 +15,7 @@ import typer
 from proofrail.audit.cairo_subject import subject_of
 from proofrail.audit.events import Events
 from proofrail.audit.run_audit import audit_run
+from proofrail.audit.settings import RunPolicy
 from proofrail.audit.subject import Subject
 from proofrail.cairo.program import CairoProgram
 from proofrail.cli.keys import read_vkeys
@@ -60,12 +61,21 @@ def audit(
             metavar="FILE", help="The claimed memory.bin: locates a single cell.", show_default=False
         ),
     ] = None,
+    max_steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="The step limit the run had to be made with.", show_default="the one it claims"
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON line.")] = False,
 ) -> None:
     """Audit a run: execute it again from its inputs, and compare everything.
 
     The report on stdout says MATCH, MISMATCH with the first thing that differs, or INDETERMINATE with the
     parts that could not be checked. It is readable on a terminal, one JSON line when piped or with --json.
+
+    A run that the step limit ended matches when it got as far as it says; whether the tracer had to stop there
+    is checked with --max-steps alone, and the report says so.
 
     \b
     Exit status:
@@ -96,6 +106,7 @@ def audit(
                     events=source,
                     subject=subject,
                     keys=keys,
+                    policy=RunPolicy(max_steps=max_steps),
                     trace=trace_bytes,
                     memory=memory_bytes,
                 )
