@@ -1,6 +1,7 @@
 """The native Committer, held to the Python reference."""
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +55,33 @@ def _reference(
     return [canonical(line) for line in [*out, *([last] if last else []), seal]]
 
 
+def _respelled(value: Any, choose: Callable[[list[str]], str]) -> str:
+    """One of all spellings: any white space, any order of members, any escape where one may stand."""
+    gap = lambda: choose(["", "", " ", "\t", "\r ", "  "])  # noqa: E731
+    if isinstance(value, dict):
+        members = [
+            f"{gap()}{_respelled(name, choose)}{gap()}:{gap()}{_respelled(inner, choose)}{gap()}"
+            for name, inner in sorted(value.items(), key=lambda _: choose(list("abcdefgh")))
+        ]
+        return "{" + (",".join(members) or gap()) + "}"
+    if isinstance(value, list):
+        return "[" + (",".join(gap() + _respelled(inner, choose) + gap() for inner in value) or gap()) + "]"
+    if not isinstance(value, str):
+        return choose(["-0", "0"]) if value == 0 and value is not False else json.dumps(value)
+    return '"' + "".join(_letter(letter, choose) for letter in value) + '"'
+
+
+def _letter(letter: str, choose: Callable[[list[str]], str]) -> str:
+    units = letter.encode("utf-16-be").hex()
+    spellings = [json.dumps(letter)[1:-1]]
+    spellings.append("".join(f"\\u{units[start : start + 4].upper()}" for start in range(0, len(units), 4)))
+    if letter == "/":
+        spellings.append("\\/")
+    if letter >= " " and letter not in '"\\':
+        spellings += [letter, letter]
+    return choose(spellings)
+
+
 def _spelled(event: dict[str, Any], how: int) -> bytes:
     """One of several spellings of the same object."""
     if how == 0:
@@ -101,6 +129,28 @@ def test_blocks_and_seal_equal_the_reference(
     data = b"\n".join(_spelled(event, how) for event, how in spelled) + b"\n" * (ended and bool(spelled))
     events = [event for event, _ in spelled]
     assert _reference(events, run_id, bits, block_items) == _native(data, run_id, bits, block_items, cuts)
+
+
+@settings(max_examples=300, deadline=None)
+@given(EVENTS, st.data())
+def test_every_spelling_has_the_same_item(event: dict[str, Any], data: st.DataObject) -> None:
+    """White space, escapes, order of members and minus zero leave no trace in what is committed to."""
+    random = data.draw(st.randoms(use_true_random=False))
+    line = _respelled(event, random.choice).encode()
+    assert event == parse_object(line)
+    assert _reference([event]) == _native(line)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.text('ab"\\é\x7f\x00', max_size=10), min_size=2, max_size=24), st.data())
+def test_names_in_any_order_and_number(names: list[str], data: st.DataObject) -> None:
+    """Names that share their first bytes, and names that stand twice, at the top and inside."""
+    random = data.draw(st.randoms(use_true_random=False))
+    members = ",".join(_respelled({name: 1}, random.choice)[1:-1] for name in names)
+    for line in (f"{{{members}}}", f'{{"a":[{{{members}}}],"label":{{{members}}}}}'):
+        assert _reference_code(line.encode()) == _code(line.encode())
+        if len(set(names)) == len(names):
+            assert _reference([parse_object(line.encode())]) == _native(line.encode())
 
 
 @settings(max_examples=50, deadline=None)

@@ -9,6 +9,7 @@ use crate::canonical::push_item;
 use crate::commitment::{Commitment, MAX_LINE};
 use crate::digest::sha256;
 use crate::error::{Fault, guarded};
+use crate::spelling::Spelling;
 
 #[pyclass(module = "proofrail._native")]
 pub struct Committer {
@@ -21,6 +22,7 @@ struct State {
     rest: Vec<u8>,
     lines: u64,
     item: Vec<u8>,
+    spelling: Spelling,
     over: bool,
 }
 
@@ -30,7 +32,14 @@ impl Committer {
     #[pyo3(signature = (run_id, bits=16, block_items=256))]
     fn new(run_id: &str, bits: u32, block_items: u64) -> PyResult<Self> {
         let commitment = Commitment::new(run_id, bits, block_items)?;
-        let state = State { commitment, rest: Vec::new(), lines: 0, item: Vec::new(), over: false };
+        let state = State {
+            commitment,
+            rest: Vec::new(),
+            lines: 0,
+            item: Vec::new(),
+            spelling: Spelling::default(),
+            over: false,
+        };
         Ok(Self { state })
     }
 
@@ -84,7 +93,7 @@ impl State {
         }
         self.item.clear();
         self.item.push(0);
-        push_item(line, &mut self.item).map_err(|fault| self.at_line(fault))?;
+        push_item(line, &mut self.spelling, &mut self.item).map_err(|fault| self.at_line(fault))?;
         self.lines += 1;
         Ok(self.commitment.append(sha256(&self.item)))
     }

@@ -6,6 +6,7 @@ use crate::canonical::{push_item, push_number, push_string};
 use crate::commitment::MAX_LINE;
 use crate::digest::{push_hex, sha256};
 use crate::error::Fault;
+use crate::spelling::Spelling;
 
 /// The greatest depth whose spans have a path.
 pub const MAX_PATH_DEPTH: usize = 64;
@@ -32,7 +33,7 @@ impl Lines {
     pub fn push_item(&self, mark: &Mark, out: &mut Vec<u8>) -> Result<(), Fault> {
         let (start, end) = (mark.start as usize, mark.end as usize);
         if mark.foreign {
-            return push_item(&self.bytes[start..end], out);
+            return push_item(&self.bytes[start..end], &mut Spelling::default(), out);
         }
         let mut from = start;
         for (cut_from, cut_to) in mark.cuts {
@@ -148,7 +149,7 @@ impl Writer {
 
     /// A line written by others: TraceStart.
     pub fn foreign(&mut self, line: &[u8]) -> Result<(), Fault> {
-        push_item(line, &mut Vec::new())?;
+        push_item(line, &mut Spelling::default(), &mut Vec::new())?;
         self.begin();
         self.raw(line);
         self.add(true)

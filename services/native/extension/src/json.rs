@@ -52,6 +52,13 @@ pub fn parse_object(line: &[u8]) -> Result<Vec<Member<'_>>, Fault> {
     Ok(members)
 }
 
+/// The string whose opening quote is at `at`, and where what follows it starts; `None` if it is malformed.
+pub fn decode_string(text: &str, at: usize) -> Option<(Cow<'_, str>, usize)> {
+    let mut parser = Parser { text, bytes: text.as_bytes(), at, depth: 0, objects: 0, surrogate: false };
+    let decoded = parser.string().ok()?;
+    (!parser.surrogate).then_some((decoded, parser.at))
+}
+
 struct Parser<'a> {
     text: &'a str,
     bytes: &'a [u8],
@@ -334,22 +341,33 @@ fn refuse_duplicates(sorted: &[Member<'_>]) -> Result<(), Fault> {
     Err(Fault::new("malformed-duplicate-member", format!("the member {shown:?} stands twice in one object")))
 }
 
-/// How many bytes from `at` are plain in a JSON string: no quote, no backslash, no control character.
+/// How many bytes from the first on are plain in a JSON string: no quote, no backslash, no control character.
 pub fn plain_bytes(bytes: &[u8]) -> usize {
+    plain::<false>(bytes)
+}
+
+/// Likewise, and all of them ASCII.
+pub fn plain_ascii(bytes: &[u8]) -> usize {
+    plain::<true>(bytes)
+}
+
+fn plain<const ASCII: bool>(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let mut at = 0;
-    for word in bytes.chunks_exact(8) {
-        let word =
-            u64::from_le_bytes([word[0], word[1], word[2], word[3], word[4], word[5], word[6], word[7]]);
+    let (words, rest) = bytes.as_chunks();
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
         let zero_in = |x: u64| x.wrapping_sub(ONES) & !x & HIGH;
         let control = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-        if control | zero_in(word ^ (ONES * 0x22)) | zero_in(word ^ (ONES * 0x5c)) != 0 {
-            break;
+        let other = if ASCII { word & HIGH } else { 0 };
+        // Above a byte that is found the borrow may find others wrongly; the lowest is always right.
+        let found = control | zero_in(word ^ (ONES * 0x22)) | zero_in(word ^ (ONES * 0x5c)) | other;
+        if found != 0 {
+            return 8 * i + (found.trailing_zeros() / 8) as usize;
         }
-        at += 8;
     }
-    at + bytes[at..].iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)).count()
+    let special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f) || (ASCII && !byte.is_ascii());
+    8 * words.len() + rest.iter().position(special).unwrap_or(rest.len())
 }
 
 fn float() -> Fault {
@@ -409,6 +427,20 @@ mod tests {
             for right in names {
                 let expected = left.encode_utf16().cmp(right.encode_utf16());
                 assert_eq!(expected, utf16_order(left, right), "{left:?} {right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn special_bytes_are_found_at_every_place() {
+        for byte in 0..=255u8 {
+            for place in 0..19 {
+                let mut bytes = [b'a'; 19];
+                bytes[place] = byte;
+                let special = matches!(byte, b'"' | b'\\' | 0..=0x1f);
+                assert_eq!(if special { place } else { 19 }, plain_bytes(&bytes), "{byte:02x}");
+                let special = special || !byte.is_ascii();
+                assert_eq!(if special { place } else { 19 }, plain_ascii(&bytes), "{byte:02x}");
             }
         }
     }

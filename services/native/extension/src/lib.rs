@@ -24,6 +24,7 @@ mod program;
 mod roots;
 mod run;
 mod spans;
+mod spelling;
 mod stream;
 mod types;
 mod verify;
