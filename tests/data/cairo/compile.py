@@ -1,4 +1,4 @@
-"""Recompiles the programs of this folder: `python tests/data/cairo/compile.py CAIRO_COMPILE`.
+"""Recompiles the programs of this folder, or those named: `python compile.py CAIRO_COMPILE [SOURCE…]`.
 
 Of the debug information only the source lines are kept, with paths that are the same on every machine.
 """
@@ -24,10 +24,11 @@ def portable(node: Any) -> Any:
     return node
 
 
-def main(compiler: str) -> None:
-    for source in sorted(FOLDER.glob("*.cairo")):
+def main(compiler: str, *named: str) -> None:
+    for source in [Path(name).resolve() for name in named] or sorted(FOLDER.glob("*.cairo")):
         target = source.with_suffix(".json")
-        subprocess.run([compiler, "--proof_mode", source.name, "--output", target], cwd=FOLDER, check=True)
+        command = [compiler, "--proof_mode", source.name, "--output", target]
+        subprocess.run(command, cwd=source.parent, check=True)
         program = json.loads(target.read_bytes())
         lines = program["debug_info"]["instruction_locations"]
         for location in lines.values():
@@ -37,4 +38,4 @@ def main(compiler: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,0 +1,173 @@
+"""The golden traces of version 1: executed, committed to, audited and checked again, for ever."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden_traces import (
+    SIGNER,
+    TRACES,
+    GoldenTrace,
+    committed,
+    event_lines,
+    golden_traces,
+    seal_facts,
+    without_volatile,
+    write,
+)
+from jsonschema import Draft202012Validator
+
+from proofrail.audit.cairo_subject import subject_of
+from proofrail.audit.invariants.check import check_events_alone
+from proofrail.audit.run_audit import RunAudit, audit_run
+from proofrail.commitment.checkpoint import verify_checkpoint
+from proofrail.wire.canonical import canonical, parse_object
+from proofrail.wire.messages import parse_message, to_line
+
+UNIT = str(Path(__file__).parents[1] / "unit")
+NAMES = ["completed", "failed", "looped", "nested"]
+ALL = pytest.mark.parametrize("golden", golden_traces(), ids=lambda golden: golden.name)
+CAIRO = pytest.mark.parametrize(
+    "golden", [golden for golden in golden_traces() if golden.is_cairo], ids=lambda golden: golden.name
+)
+SCHEMAS = TRACES.parents[1]
+
+
+def test_every_kind_of_trace_has_its_golden_one() -> None:
+    """None gets lost, and none is so large that nobody looks at it."""
+    assert NAMES == [golden.name for golden in golden_traces()]
+    for golden in golden_traces():
+        assert sum(path.stat().st_size for path in golden.folder.iterdir()) < 100_000
+        assert (golden.folder / "events.ndjson").stat().st_size < 60_000
+
+
+@ALL
+def test_lines_are_canonical_and_of_their_schema(golden: GoldenTrace) -> None:
+    """Every event and commitment line passes its schema, its model keeps it byte for byte."""
+    for line in [*golden.events, *golden.commitments]:
+        message = parse_object(line)
+        schema = json.loads((SCHEMAS / f"{message['type']}.schema.json").read_text())
+        Draft202012Validator(schema).validate(message)
+        assert line == canonical(message) == to_line(parse_message(line))
+
+
+@ALL
+def test_the_commitment_is_byte_for_byte_the_same(golden: GoldenTrace) -> None:
+    """Blocks and seal over the events, signed with the same key, are the lines that stand there."""
+    seal = golden.seal
+    lines = committed(golden.events, seal["run_id"], seal["bits"], seal["block_items"], seal_facts(seal))
+    assert golden.commitments[-len(lines) :] == lines
+    assert {"Input"} >= {parse_object(line)["type"] for line in golden.commitments[: -len(lines)]}
+    assert SIGNER.vkey == golden.vkey
+    checkpoint = verify_checkpoint(seal["checkpoint"], [golden.vkey])
+    assert (f"proofrail/{seal['run_id']}", seal["items"], seal["root"]) == (
+        checkpoint.origin,
+        checkpoint.size,
+        checkpoint.root.hex(),
+    )
+
+
+@ALL
+def test_the_second_implementation_commits_to_it_alike(
+    golden: GoldenTrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """plain_commitment.py, made from the text alone, gives the same blocks and the same seal."""
+    monkeypatch.syspath_prepend(UNIT)
+    import plain_commitment
+
+    seal = golden.seal
+    events = [json.loads(line) for line in golden.events]
+    blocks, core = plain_commitment.commit(events, seal["run_id"], seal["bits"], seal["block_items"])
+    published = [json.loads(line) for line in golden.commitments]
+    assert [line for line in published if line["type"] == "CommitmentBlock"] == blocks
+    assert core == {name: seal[name] for name in core}
+
+
+@ALL
+def test_its_invariants_hold(golden: GoldenTrace) -> None:
+    """Order, nesting, identity, loops and cycles, from the events alone."""
+    violations, summary = check_events_alone(lambda: iter(golden.events))
+    assert [] == [violation.to_object() for violation in violations]
+    assert summary.clean
+
+
+@CAIRO
+def test_the_run_is_made_again(golden: GoldenTrace) -> None:
+    """The program on its inputs gives the same items, the same commitment and the same seal."""
+    run = golden.executed_as_recorded()
+    events = event_lines(run)
+    assert [without_volatile(line) for line in golden.events] == [without_volatile(line) for line in events]
+    spec = run.spec
+    lines = committed(events, run.run_id, spec.bits, spec.block_items, seal_facts(run.seal))
+    assert golden.commitments == [*run.input_lines, *lines]
+
+
+@CAIRO
+def test_the_second_implementation_records_it_alike(
+    golden: GoldenTrace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """plain_spans.py, made from the text alone, gives the same events."""
+    monkeypatch.syspath_prepend(UNIT)
+    import plain_spans
+
+    execution = golden.executed_as_recorded().execution
+    failure = execution.failure
+    expected = plain_spans.expected_events(
+        golden.program.compiled,
+        bytes(execution.trace),
+        bytes(execution.memory),
+        golden.start,
+        execution.output,
+        error={"code": failure.code, "message": failure.message} if failure else None,
+    )
+    assert expected == [without_volatile(line) for line in golden.events]
+
+
+def _audit(golden: GoldenTrace, events: list[bytes] | None, **more: Any) -> RunAudit:
+    return audit_run(
+        commitments=golden.commitments,
+        events=None if events is None else lambda: iter(events),
+        subject=subject_of(golden.program),
+        keys=[golden.vkey],
+        **more,
+    )
+
+
+@CAIRO
+def test_the_audit_says_match(golden: GoldenTrace) -> None:
+    """With the events and from the commitments alone."""
+    assert ["MATCH", "MATCH"] == [_audit(golden, each).verdict for each in (golden.events, None)]
+
+
+@CAIRO
+def test_an_altered_golden_trace_does_not_match(golden: GoldenTrace) -> None:
+    """The audit of these traces is no formality: each event altered in its seq is found."""
+    for item in range(len(golden.events)):
+        event = parse_object(golden.events[item])
+        events = list(golden.events)
+        events[item] = canonical(event | {"seq": event["seq"] + 1})
+        assert item == _audit(golden, events).report.to_object()["first_mismatch"]["item"]
+
+
+def test_what_the_golden_traces_show() -> None:
+    """Each has what it is named for."""
+    of = {golden.name: [json.loads(line) for line in golden.events] for golden in golden_traces()}
+    assert "completed" == of["completed"][-1]["outcome"]
+    failures = [event for event in of["failed"] if "error" in event]
+    assert [3, 2, 1, 0] == [event["depth"] - 1 for event in failures][:4]
+    assert "main/walk[9]/examine/check" == failures[0]["path"]
+    assert "failed" == of["failed"][-1]["outcome"]
+    loops = {re.sub(r"\d+", "0", event["path"]) for event in of["looped"] if "iteration" in event}
+    assert {"main/outer[0]", "main/outer[0]/inner[0]", "main/inner[0]", "main/ackermann[0]"} <= loops
+    depths = [event["depth"] for event in of["nested"] if "depth" in event]
+    assert max(depths) > 64
+    assert any(event["depth"] > 64 and "path" not in event for event in of["nested"] if "depth" in event)
+
+
+def test_a_golden_trace_is_never_overwritten(tmp_path: Path) -> None:
+    """The script that writes them refuses those that stand."""
+    write(tmp_path, [b"{}"], [b"{}"])
+    with pytest.raises(FileExistsError):
+        write(tmp_path, [b"{}"], [b"{}"])
