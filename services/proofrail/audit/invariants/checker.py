@@ -42,7 +42,6 @@ class Checker:
         self._seq = Counting()
         self._run_id: Constant | None = None
         self._backend: str | None = None
-        self._artifact: tuple[str, str] | None = None
         self._phase = 0
         self._end: JsonObject | None = None
         self._begun = self._said_open = self._said_after = False
@@ -118,20 +117,14 @@ class Checker:
         elif kind in ("SequenceEnd", "TileEnd"):
             self._spans.end(self._line, event)
         elif kind in ("SequenceFailure", "TileFailure"):
-            self._spans.failure(self._line, event, self._artifact)
+            self._spans.failure(self._line, event)
         elif kind == "StepBlock":
             self._ending.steps.take(self._line, event)
         elif kind == "MemoryBlock":
             self._ending.cells.take(self._line, event)
         else:
             self._end = event
-            self._ending.end(
-                self._line,
-                event,
-                cairo=self._spans.cairo,
-                failure_line=self._spans.failure_line,
-                least_steps=self._spans.least_steps,
-            )
+            self._ending.end(self._line, event, self._backend, self._spans)
 
     def _first(self, event: JsonObject, kind: str) -> None:
         first, self._begun = not self._begun, True
@@ -164,7 +157,7 @@ class Checker:
         if self._backend != "cairo":
             return
         self._spans.cairo = True
-        self._artifact = (program["backend"], program["method_id"])
+        self._spans.artifact = Constant((program["backend"], program["method_id"]))
         expected = run_id(
             artifact_sha256=program["artifact_sha256"],
             method_id=program["method_id"],
@@ -192,7 +185,7 @@ class Checker:
             self._log.add("seq-wrong", self._line, text, event, "seq", expected, claimed_seq)
         ids = (claimed_id,) if claimed_id == self._run_id.value else (claimed_id, self._run_id.value)
         seqs = (claimed_seq,) if expected is None else (claimed_seq, expected)
-        return Origin(ids, seqs, self._artifact)
+        return Origin(ids, seqs)
 
     def _order(self, event: JsonObject, kind: str) -> None:
         phase = _PHASES.get(kind, _SPANS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from proofrail.audit.invariants.expecting import Counting
+from proofrail.audit.invariants.spans import Spans
 from proofrail.audit.invariants.violations import Violations
 from proofrail.wire.canonical import JsonObject, sha256_hex
 from proofrail.wire.events import CELLS_PER_BLOCK, STEPS_PER_BLOCK
@@ -51,15 +52,17 @@ class Ending:
         self.steps = RawBlocks(STEPS_PER_BLOCK, "first_step", "steps", log)
         self.cells = RawBlocks(CELLS_PER_BLOCK, "first_cell", "cells", log)
 
-    def end(
-        self, line: int, event: JsonObject, *, cairo: bool, failure_line: int | None, least_steps: int
-    ) -> None:
-        """TraceEnd; `least_steps` is what the spans alone must have taken."""
-        add = self._log.add
+    def end(self, line: int, event: JsonObject, backend: str | None, spans: Spans) -> None:
+        """TraceEnd of a run whose spans are these."""
+        add, cairo = self._log.add, spans.cairo
         failed, n_steps = event["outcome"] == "failed", event["n_steps"]
-        if cairo and not failed and failure_line is not None:
-            text = f"a span fails at line {failure_line}, so the run has failed"
+        if cairo and not failed and spans.failure_line is not None:
+            text = f"a span fails at line {spans.failure_line}, so the run has failed"
             add("outcome-wrong", line, text, event, "outcome", "failed", "completed")
+        elif backend == "native" and spans.failed not in (None, failed):
+            text = "a run fails exactly when its outermost span does"
+            expected = "failed" if spans.failed else "completed"
+            add("outcome-wrong", line, text, event, "outcome", expected, event["outcome"])
         self._output(line, event, failed)
         block_line = min((b.line for b in (self.steps, self.cells) if b.line is not None), default=None)
         if failed:
@@ -71,9 +74,9 @@ class Ending:
             add("steps-wrong", line, text, event, "n_steps", self.steps.total, n_steps)
         if cairo and not failed and self.cells.line is None:
             add("cells-missing", line, "no MemoryBlock stands before the end of a completed run", event)
-        if cairo and n_steps < least_steps:
-            text = f"the outermost spans alone take {least_steps} steps"
-            add("n-steps-too-few", line, text, event, "n_steps", least_steps, n_steps)
+        if cairo and n_steps < spans.least_steps:
+            text = f"the outermost spans alone take {spans.least_steps} steps"
+            add("n-steps-too-few", line, text, event, "n_steps", spans.least_steps, n_steps)
 
     def _output(self, line: int, event: JsonObject, failed: bool) -> None:
         count, digest = event["output_count"], event["output_sha256"]

@@ -11,26 +11,28 @@ _NONE: Final = object()
 class Counting:
     """Numbers that go on by one."""
 
-    __slots__ = ("_other", "expected")
+    __slots__ = ("_lost", "_other", "expected")
 
     def __init__(self) -> None:
         self.expected = 0
         self._other: int | None = None
+        self._lost = False
 
     def wrong(self, claimed: int) -> int | None:
         """Take the next number: None when it is right, else the one that was expected.
 
         After a wrong number the next may follow it or the one expected in its place.
         """
-        if claimed == self.expected:
-            self.expected, self._other = claimed + 1, None
-            return None
-        if claimed == self._other:
-            self.expected, self._other = claimed + 1, None
+        if self._lost or claimed in (self.expected, self._other):
+            self.expected, self._other, self._lost = claimed + 1, None, False
             return None
         expected = self.expected
         self.expected, self._other = expected + 1, claimed + 1
         return expected
+
+    def lose(self) -> None:
+        """Something is missing: whatever comes next is right."""
+        self._lost = True
 
     def skip(self) -> None:
         """Take a number that cannot be read."""

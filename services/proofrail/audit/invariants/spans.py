@@ -10,8 +10,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from proofrail.audit.invariants.expecting import Counting
+from proofrail.audit.invariants.expecting import Constant, Counting
 from proofrail.audit.invariants.functions import Functions
+from proofrail.audit.invariants.open_span import Ended, OpenSpan, kept, shown_kept
 from proofrail.audit.invariants.violations import Violations
 from proofrail.audit.values import ABSENT
 from proofrail.wire.canonical import JsonObject
@@ -20,63 +21,13 @@ from proofrail.wire.events import MAX_PATH_DEPTH
 UNSEEN_PARENTS: Final = 8
 """Starts in a row that may be missing from the stream before their place is given up."""
 
-_KEPT: Final = 256
-
 
 @dataclass(slots=True)
 class Origin:
-    """What a Start's members are derived from: the run_ids and seqs it may have (see `expecting`), and, in a Cairo
-    run, the program's artifact."""
+    """What a Start's span_id is derived from: the run_ids and seqs it may have (see `expecting`)."""
 
     run_ids: tuple[str, ...]
     seqs: tuple[int, ...]
-    artifact: tuple[str, str] | None
-
-
-class _Span:
-    """An open span; `start` members that later events must repeat."""
-
-    __slots__ = (
-        "artifact",
-        "children",
-        "cycles",
-        "ids",
-        "input",
-        "iteration",
-        "last",
-        "line",
-        "loop",
-        "name",
-        "numbers",
-        "paths",
-        "tile",
-    )
-
-    def __init__(self, line: int, ids: tuple[str, ...], paths: tuple[str, ...]) -> None:
-        self.line = line
-        self.ids = ids
-        self.paths = paths
-        self.tile: bool | None = None
-        """None: its Start was not seen, so nothing else is known of it."""
-        self.name = ""
-        self.iteration: int | None = None
-        self.input = b""
-        self.artifact: Any = None
-        self.children = 0
-        self.cycles: int | None = 0
-        """Of the spans inside, so far; None when one of them did not say."""
-        self.loop: bool | None = None
-        self.numbers: Counting | None = None
-        self.last: _Ended | None = None
-
-
-@dataclass(slots=True)
-class _Ended:
-    """The iteration that ended last within its loop."""
-
-    line: int
-    event: JsonObject
-    output: bytes | None
 
 
 class Spans:
@@ -84,13 +35,18 @@ class Spans:
 
     def __init__(self, log: Violations) -> None:
         self._log = log
-        self._open: list[_Span] = []
+        self._open: list[OpenSpan] = []
         self._depths: dict[str, int] = {}
         self.cairo = False
+        self.artifact: Constant | None = None
+        """The program's backend and method_id, in a Cairo run that says them."""
+        self._said_cairo = False
         self._functions = Functions(log)
         self._error: JsonObject | None = None
         self.failure_line: int | None = None
         """Of the first Failure."""
+        self.failed: bool | None = None
+        """Whether the outermost span that ended last has failed."""
         self.count = 0
         self.iterations = 0
         self.max_depth: int | None = None
@@ -119,22 +75,20 @@ class Spans:
         parent = self._open[-1] if self._open else None
         if parent is not None and parent.tile:
             add("tile-has-child", line, f"the span around it, of line {parent.line}, is a tile", event)
+            parent.tile = False
         ids = self._ids(line, event, origin)
         if event["depth"] != depth:
             add("depth-wrong", line, f"{depth} spans are open", event, "depth", depth, event["depth"])
-        span = _Span(line, ids, ())
-        span.tile, span.name, span.input = tile, name, _kept(event["input_bytes"])
+        span = OpenSpan(line, ids, ())
+        span.tile, span.name, span.input = tile, name, kept(event["input_bytes"])
         span.iteration = event.get("iteration")
         span.artifact = _artifact(event)
         numbers = self._iteration(line, event, name, parent)
         span.paths = self._paths(line, event, name, parent, numbers)
-        if origin.artifact is not None and span.artifact != origin.artifact:
-            text = "a span of a Cairo run has the program's backend and method_id"
-            expected = dict(zip(("backend", "method_id"), origin.artifact, strict=True))
-            add("artifact-differs", line, text, event, "artifact", expected, event["artifact"])
+        self._program(line, event, span.artifact)
         if self.cairo:
             self._functions.felts(line, event, name, "input_bytes")
-            if parent is not None and parent.loop and parent.children == 0 and span.iteration is not None:
+            if parent is not None and parent.loop and parent.children == 0 and not parent.torn:
                 self._same_as_loop(line, event, "input_bytes", "loop-input-differs", parent.input)
         if parent is not None:
             parent.children += 1
@@ -162,9 +116,11 @@ class Spans:
         elif place is None and here < depth <= here + UNSEEN_PARENTS:
             text = "the Start of the span around it is not in the stream"
             self._log.add("parent-missing", line, text, event, "parent_span_id", claimed=claimed)
+            if parent is not None:
+                parent.tear()
             for _ in range(depth - here - 1):
-                self._push(_Span(line, (), ()))
-            unseen = _Span(line, (str(claimed),), _without_last(event.get("path")))
+                self._push(OpenSpan(line, (), ()))
+            unseen = OpenSpan(line, (str(claimed),), _without_last(event.get("path")))
             self._push(unseen)
         else:
             expected = parent.ids[0] if parent is not None and parent.ids else ABSENT
@@ -181,8 +137,19 @@ class Spans:
         self._log.add("span-id-wrong", line, text, event, "span_id", right[0], claimed)
         return (claimed, right[0])
 
+    def _program(self, line: int, event: JsonObject, artifact: tuple[str, str] | None) -> None:
+        add = self._log.add
+        if self.artifact is not None and self.artifact.wrong(artifact):
+            text = "a span of a Cairo run has the program's backend and method_id"
+            expected = _artifact_object(self.artifact.value)
+            add("artifact-differs", line, text, event, "artifact", expected, event["artifact"])
+        elif not self.cairo and artifact is not None and artifact[0] == "cairo" and not self._said_cairo:
+            self._said_cairo = True
+            text = "a span of backend cairo stands in a run whose program is none of Cairo"
+            add("artifact-differs", line, text, event, "artifact", claimed=event["artifact"])
+
     def _iteration(
-        self, line: int, event: JsonObject, name: str, parent: _Span | None
+        self, line: int, event: JsonObject, name: str, parent: OpenSpan | None
     ) -> tuple[int | None, ...]:
         """Check iteration; the numbers that the path may have, none where it cannot be told."""
         claimed, add = event.get("iteration"), self._log.add
@@ -209,13 +176,16 @@ class Spans:
                 text = f"the span around it, of line {parent.line}, is no loop"
                 add("iteration-misplaced", line, text, event, "iteration", ABSENT, claimed)
                 return (claimed, None)
-            if name != parent.name:
+            if name not in (parent.name, parent.renamed):
+                parent.renamed = name
                 text = f"the loop, of line {parent.line}, has another name"
                 add("iteration-name-differs", line, text, event, _name(event), parent.name, name)
             if parent.children == 0:
                 self._functions.same(line, event, parent.name, "loop", True)
         if parent.numbers is None:
             parent.numbers = Counting()
+            if parent.torn:
+                parent.numbers.lose()
         elif not self.cairo and claimed == 0:  # elsewhere, loops may follow one another within one span
             self._last_output(parent)
             parent.numbers = Counting()
@@ -227,7 +197,7 @@ class Spans:
         add("iteration-wrong", line, text, event, "iteration", expected, claimed)
         return (claimed, expected)
 
-    def _output_before_last(self, loop: _Span) -> None:
+    def _output_before_last(self, loop: OpenSpan) -> None:
         ended, loop.last = loop.last, None
         if self.cairo and ended is not None and ended.output is not None:
             text = "output_bytes are absent at an iteration that is not the last"
@@ -238,7 +208,7 @@ class Spans:
         line: int,
         event: JsonObject,
         name: str,
-        parent: _Span | None,
+        parent: OpenSpan | None,
         numbers: tuple[int | None, ...],
     ) -> tuple[str, ...]:
         claimed = event.get("path")
@@ -257,7 +227,7 @@ class Spans:
         self._log.add("path-wrong", line, text, event, "path", right[0], shown)
         return (right[0],) if claimed is None else (claimed, right[0])
 
-    def _paths_of(self, name: str, parent: _Span | None, number: int | None) -> list[str]:
+    def _paths_of(self, name: str, parent: OpenSpan | None, number: int | None) -> list[str]:
         if parent is None:
             return [name if number is None else f"{name}[{number}]"]
         if number is None:
@@ -267,16 +237,17 @@ class Spans:
             paths += [f"{path}/{name}[{number}]" for path in parent.paths]
         return paths
 
-    def _same_as_loop(self, line: int, event: JsonObject, member: str, code: str, kept: bytes) -> None:
-        if _kept(event[member]) != kept:
+    def _same_as_loop(self, line: int, event: JsonObject, member: str, code: str, digest: bytes) -> None:
+        if kept(event[member]) != digest:
             text = f"{member} are those of the loop and of its iteration"
-            self._log.add(code, line, text, event, member, _shown_kept(kept), event[member])
+            self._log.add(code, line, text, event, member, shown_kept(digest), event[member])
 
     # Ends
 
     def end(self, line: int, event: JsonObject) -> None:
         """SequenceEnd or TileEnd."""
         span = self._closing(line, event)
+        self._note_outermost(False)
         if self.cairo and self.failure_line is not None:
             text = f"open spans end with a Failure each after the one at line {self.failure_line}"
             self._log.add("after-failure", line, text, event)
@@ -289,9 +260,10 @@ class Spans:
         cycles = self._cycles(line, event, span) if self.cairo else None
         self._add_cycles(parent, cycles)
 
-    def failure(self, line: int, event: JsonObject, artifact: tuple[str, str] | None) -> None:
-        """SequenceFailure or TileFailure; `artifact` is the program's, in a Cairo run."""
+    def failure(self, line: int, event: JsonObject) -> None:
+        """SequenceFailure or TileFailure."""
         span = self._closing(line, event)
+        self._note_outermost(True)
         if self.cairo:
             self._error_of_run(line, event)
             if span is not None:
@@ -300,14 +272,18 @@ class Spans:
             self.failure_line = line
         if span is None:
             return
-        self._as_started(line, event, span, len(self._open), artifact)
+        self._as_started(line, event, span, len(self._open))
         # Each span inside was entered by a call; how far this one came is not known.
         calls = 0 if span.loop else span.children
         self._add_cycles(
             self._open[-1] if self._open else None, None if span.cycles is None else span.cycles + calls
         )
 
-    def _closing(self, line: int, event: JsonObject) -> _Span | None:
+    def _note_outermost(self, failed: bool) -> None:
+        if not self._open:
+            self.failed = failed
+
+    def _closing(self, line: int, event: JsonObject) -> OpenSpan | None:
         """Take the span that an End or Failure closes off the open ones; None when it closes none."""
         add, claimed = self._log.add, event["span_id"]
         if not self._open:
@@ -338,7 +314,7 @@ class Spans:
         self._pop()
         return span
 
-    def _as_named(self, line: int, event: JsonObject, span: _Span, tile: bool, name: str) -> None:
+    def _as_named(self, line: int, event: JsonObject, span: OpenSpan, tile: bool, name: str) -> None:
         if tile != span.tile:
             kinds = ("a tile", "a sequence")
             text = f"the Start of line {span.line} began {kinds[not span.tile]}, this ends {kinds[not tile]}"
@@ -347,11 +323,11 @@ class Spans:
             text = f"the Start of line {span.line} has another name"
             self._log.add("name-differs", line, text, event, _name(event), span.name, name)
 
-    def _empty(self, line: int, event: JsonObject, span: _Span) -> None:
-        if span.tile is False and span.children == 0:
+    def _empty(self, line: int, event: JsonObject, span: OpenSpan) -> None:
+        if span.tile is False and span.children == 0 and not span.torn:
             self._log.add("sequence-empty", line, "an invocation without a recorded call is a tile", event)
 
-    def _output(self, line: int, event: JsonObject, span: _Span, parent: _Span | None) -> None:
+    def _output(self, line: int, event: JsonObject, span: OpenSpan, parent: OpenSpan | None) -> None:
         output = event.get("output_bytes")
         name = span.name if span.tile is not None else None
         if output is not None and self.cairo:
@@ -362,11 +338,11 @@ class Spans:
         if self.cairo and span.loop and last is not None and output is not None:
             self._same_as_loop(line, event, "output_bytes", "loop-output-differs", last)
         if span.iteration is not None and parent is not None:
-            parent.last = _Ended(line, event, None if output is None else _kept(output))
+            parent.last = Ended(line, event, None if output is None else kept(output))
         elif output is None and span.tile is not None:
             self._no_output(line, event)
 
-    def _last_output(self, loop: _Span) -> bytes | None:
+    def _last_output(self, loop: OpenSpan) -> bytes | None:
         """The output of the last iteration, which must have one; None where no iteration has just ended."""
         ended, loop.last = loop.last, None
         if ended is not None and ended.output is None:
@@ -379,7 +355,7 @@ class Spans:
 
     # Cycles
 
-    def _cycles(self, line: int, event: JsonObject, span: _Span) -> int | None:
+    def _cycles(self, line: int, event: JsonObject, span: OpenSpan) -> int | None:
         claimed: int | None = event.get("cycles")
         if claimed is None:
             self._log.add("cycles-missing", line, "a Cairo span ends with its cycles", event, "cycles")
@@ -398,7 +374,7 @@ class Spans:
             self._log.add("cycles-wrong", line, text, event, "cycles", expected, claimed)
         return claimed
 
-    def _add_cycles(self, parent: _Span | None, cycles: int | None) -> None:
+    def _add_cycles(self, parent: OpenSpan | None, cycles: int | None) -> None:
         if parent is None:
             self.least_steps += 0 if cycles is None else cycles + 1
         elif cycles is None or parent.cycles is None:
@@ -424,9 +400,7 @@ class Spans:
             text = f"detail stands in the innermost Failure only, at line {self.failure_line}"
             add("detail-misplaced", line, text, event, "detail")
 
-    def _as_started(
-        self, line: int, event: JsonObject, span: _Span, depth: int, artifact: tuple[str, str] | None
-    ) -> None:
+    def _as_started(self, line: int, event: JsonObject, span: OpenSpan, depth: int) -> None:
         """A Failure repeats its Start; a wrong Start is a violation of its own, so what is derived counts too."""
         differs: list[tuple[str, Any, Any]] = []
         if event["depth"] != depth:
@@ -438,23 +412,23 @@ class Spans:
             iteration = event.get("iteration")
             if iteration != span.iteration:
                 differs.append(("iteration", _absent(span.iteration), _absent(iteration)))
-            if "artifact" in event and _artifact(event) not in (span.artifact, artifact):
-                expected = dict(zip(("backend", "method_id"), span.artifact, strict=True))
-                differs.append(("artifact", expected, event["artifact"]))
-            if _kept(event["input_bytes"]) != span.input:
-                differs.append(("input_bytes", _shown_kept(span.input), event["input_bytes"]))
+            program = None if self.artifact is None else self.artifact.value
+            if "artifact" in event and _artifact(event) not in (span.artifact, program):
+                differs.append(("artifact", _artifact_object(span.artifact), event["artifact"]))
+            if kept(event["input_bytes"]) != span.input:
+                differs.append(("input_bytes", shown_kept(span.input), event["input_bytes"]))
         for member, expected, claimed in differs:
             text = f"{member} is that of the Start at line {span.line}"
             self._log.add("failure-differs", line, text, event, member, expected, claimed)
 
     # The stack
 
-    def _is(self, span: _Span, claimed: str) -> bool:
+    def _is(self, span: OpenSpan, claimed: str) -> bool:
         if not span.ids:  # its Start was not seen: this is the first time that its id is named
             span.ids = (claimed,)
         return claimed in span.ids
 
-    def _push(self, span: _Span) -> None:
+    def _push(self, span: OpenSpan) -> None:
         for name in span.ids:
             self._depths.setdefault(name, len(self._open))
         self._open.append(span)
@@ -472,6 +446,8 @@ class Spans:
         self._log.add("end-missing", line, text, event, "span_id", inner.ids[0] if inner.ids else ABSENT)
         while len(self._open) > depth:
             self._pop()
+        if self._open:
+            self._open[-1].tear()
 
 
 def span_id(run_id: str, seq: int) -> str:
@@ -491,11 +467,15 @@ def _artifact(event: JsonObject) -> tuple[str, str] | None:
     return None if artifact is None else (artifact["backend"], artifact["method_id"])
 
 
+def _artifact_object(artifact: tuple[str, str]) -> JsonObject:
+    return {"backend": artifact[0], "method_id": artifact[1]}
+
+
 def _absent(value: Any) -> Any:
     return ABSENT if value is None else value
 
 
-def _next(parent: _Span) -> int:
+def _next(parent: OpenSpan) -> int:
     return parent.numbers.expected if parent.numbers is not None else 0
 
 
@@ -503,13 +483,3 @@ def _without_last(path: Any) -> tuple[str, ...]:
     if not isinstance(path, str):
         return ()
     return (path[: path.rindex("[")],) if path.endswith("]") else (path.rpartition("/")[0],)
-
-
-def _kept(text: str) -> bytes:
-    """Bytes to compare with later: themselves when few, so that they can be shown, else their digest."""
-    data = text.encode()
-    return data if len(data) <= _KEPT else b"H" + hashlib.sha256(data).digest()
-
-
-def _shown_kept(kept: bytes) -> str:
-    return f"H: {kept[1:].hex()}" if kept.startswith(b"H") else kept.decode()

@@ -63,7 +63,8 @@ CODES: Final[dict[str, str]] = {
     "error-code-missing": "A Failure of a Cairo run has an error without code.",
     "detail-misplaced": "detail stands in another Failure than the innermost.",
     "after-failure": "After a Failure in a Cairo run a span begins, or one ends as if nothing had failed.",
-    "outcome-wrong": "The outcome of a Cairo run is completed although spans have failed.",
+    "outcome-wrong": "The outcome is completed although a span of a Cairo run has failed, or is not what became of the "
+    "outermost span of a native run.",
     # Blocks and the end
     "block-wrong": "block does not count from 0 by one.",
     "block-first-wrong": "first_step or first_cell is not 4096 times block.",
