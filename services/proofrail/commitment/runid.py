@@ -1,5 +1,5 @@
 """A run's identity: the hash of its inputs, and of all that determines what the run does (design section
-5)."""
+5); and that of its spans."""
 
 from __future__ import annotations
 
@@ -37,3 +37,8 @@ def run_id(
         "commitment": {"bits": bits, "block_items": block_items},
     }
     return sha256_hex(b"proofrail/run/v1\n" + canonical(identity))[:32]
+
+
+def span_id(run_id: str, seq: int) -> str:
+    """The id of the span whose Start is event `seq` of the run, 16 hex characters."""
+    return sha256_hex(f"proofrail/span/v1\n{run_id}:{seq}".encode())[:16]

@@ -122,11 +122,23 @@ class SequenceStart(_SpanStart):
     name: Name
 
 
+class TileInput(Part):
+    """An argument as its source names it."""
+
+    name: str
+    ty: str
+    """The type as the compiler printed it: opaque."""
+
+
 class TileStart(_SpanStart):
-    """An invocation that calls none begins."""
+    """An invocation that calls none begins. The last two members come with imported traces."""
 
     type: Literal["TileStart"] = "TileStart"
     tile_id: Name
+    desc: Annotated[str | None, Absent] = None
+    """What the tile is for, as its source says."""
+    inputs: Annotated[list[TileInput] | None, Absent] = None
+    """The arguments that input_bytes encode, in source order."""
 
 
 class _SpanEnd(TraceEvent):
@@ -147,14 +159,16 @@ class SequenceEnd(_SpanEnd):
 
 
 class TileEnd(_SpanEnd):
-    """An invocation that calls none ends. The last three members come with traces of proving virtual
-    machines."""
+    """An invocation that calls none ends. `proof_cycles`, `receipt` and `verified` come with traces of proving
+    virtual machines."""
 
     type: Literal["TileEnd"] = "TileEnd"
     tile_id: Name
     proof_cycles: Annotated[Count | None, Absent] = None
     receipt: Annotated[HexBytes | None, Absent] = None
     verified: Annotated[bool | None, Absent] = None
+    output_type: Annotated[str | None, Absent] = None
+    """What output_bytes encode, as the compiler printed it; in imported traces, where the tile returns something."""
 
 
 class _SpanFailure(TraceEvent):
