@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from proofrail.commitment.items import leaf_hash
 from proofrail.commitment.tree import (
     EMPTY_ROOT,
+    Tree,
     TreeHasher,
     consistency_proof,
-    inclusion_proof,
     merkle_root,
     node_hash,
     verify_consistency,
@@ -65,8 +65,11 @@ def test_the_growing_tree_has_the_roots_of_the_definition(entries: list[bytes]) 
 def test_every_leaf_is_shown_to_be_in_the_tree(size: int) -> None:
     """Each inclusion proof holds, is logarithmic, and for no other leaf, place, size or root."""
     leaves, root = LEAVES[:size], merkle_root(LEAVES[:size])
+    tree = Tree(leaves)
+    assert (size, root) == (tree.size, tree.root())
     for index, leaf in enumerate(leaves):
-        proof = inclusion_proof(leaves, index)
+        assert leaf == tree.leaf(index)
+        proof = tree.inclusion_proof(index)
         assert len(proof) <= (size - 1).bit_length()
         assert verify_inclusion(leaf, index, size, proof, root)
         assert not verify_inclusion(node_hash(leaf, leaf), index, size, proof, root)
@@ -98,7 +101,7 @@ def test_impossible_positions_are_refused() -> None:
     """There is no leaf outside the tree and no prefix longer than it."""
     for index in (-1, 3):
         with pytest.raises(IndexError):
-            inclusion_proof(LEAVES[:3], index)
+            Tree(LEAVES[:3]).inclusion_proof(index)
         assert not verify_inclusion(LEAVES[0], index, 3, [], LEAVES[0])
     for size in (0, 4):
         with pytest.raises(ValueError, match="no prefix"):

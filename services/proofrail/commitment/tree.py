@@ -57,17 +57,53 @@ def merkle_root(leaves: Iterable[bytes]) -> bytes:
     return tree.root()
 
 
-def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The audit path of leaf `index` (RFC 6962 section 2.1.1). Raises IndexError when there is no such
-    leaf."""
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"leaf {index} of a tree of {len(leaves)}")
-    if len(leaves) == 1:
-        return []
-    k = _split(len(leaves))
-    if index < k:
-        return [*inclusion_proof(leaves[:k], index), merkle_root(leaves[k:])]
-    return [*inclusion_proof(leaves[k:], index - k), merkle_root(leaves[:k])]
+class Tree:
+    """A tree that is kept whole, for proofs about many of its leaves: twice the memory of its leaf hashes."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        self._levels: list[Sequence[bytes]] = [leaves]
+        """Level h holds the roots of the perfect subtrees of 2^h leaves."""
+        while len(below := self._levels[-1]) > 1:
+            pairs = zip(below[::2], below[1::2], strict=False)
+            self._levels.append([node_hash(left, right) for left, right in pairs])
+
+    @property
+    def size(self) -> int:
+        """The number of leaves."""
+        return len(self._levels[0])
+
+    def root(self) -> bytes:
+        """The root over all leaves."""
+        return self._root(0, self.size) if self.size else EMPTY_ROOT
+
+    def leaf(self, index: int) -> bytes:
+        """The leaf hash at `index`."""
+        return self._levels[0][index]
+
+    def inclusion_proof(self, index: int) -> list[bytes]:
+        """The audit path of leaf `index` (RFC 6962 section 2.1.1). Raises IndexError when there is no such
+        leaf."""
+        if not 0 <= index < self.size:
+            raise IndexError(f"leaf {index} of a tree of {self.size}")
+        path: list[bytes] = []
+        start, size = 0, self.size
+        while size > 1:
+            k = _split(size)
+            if index - start < k:
+                path.append(self._root(start + k, size - k))
+                size = k
+            else:
+                path.append(self._root(start, k))
+                start, size = start + k, size - k
+        return path[::-1]
+
+    def _root(self, start: int, size: int) -> bytes:
+        # RFC 6962 splits a tree at powers of two, so that a subtree starts at a multiple of its split.
+        if size & (size - 1) == 0:
+            height = size.bit_length() - 1
+            return self._levels[height][start >> height]
+        k = _split(size)
+        return node_hash(self._root(start, k), self._root(start + k, size - k))
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
