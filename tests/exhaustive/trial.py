@@ -1,0 +1,141 @@
+"""One case: what the audit reports, beside what the oracle says it has to report."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from proofrail.audit.run_audit import audit_run
+from tests.exhaustive import oracle
+from tests.exhaustive.cases import Case
+from tests.exhaustive.runs import VKEY
+
+_PLACES = ("item", "block", "member", "step", "cell")
+_VOLATILE_VALUE = re.compile(rb'"(?:timestamp|duration_ns|detail|label)":("(?:[^"\\]|\\.)*"|\d+)')
+
+
+def tried(case: Case) -> str:
+    """The class of a case whose report is right. Raises AssertionError for one whose report is not."""
+    run = case.run
+    expected = oracle.judge(
+        run.truth,
+        case.commitments,
+        case.events,
+        trace=case.trace,
+        memory=case.memory,
+        note=case.note,
+        is_input=run.is_input if run.proposed is not None else None,
+    )
+    lines = None if case.events is None else oracle.lines_of(case.events)
+    report = audit_run(
+        commitments=oracle.lines_of(case.commitments),
+        events=None if lines is None else lambda: iter(lines),
+        subject=run.subject,
+        keys=(VKEY,),
+        policy=run.policy,
+        published=None if run.proposed is None else _published(run),
+        trace=case.trace,
+        memory=case.memory,
+    ).report.to_object()
+    wrong = _wrong(case, expected, report)
+    assert not wrong, f"{case.family}: {case.what}: {wrong}\n  oracle {expected}\n  report {report}"
+    return _class(case, expected)
+
+
+def _published(run: Any) -> Any:
+    digests = {hashlib.sha256(value).hexdigest() for value in run.proposed}
+    return digests.__contains__
+
+
+def _wrong(case: Case, expected: oracle.Verdict, report: dict[str, Any]) -> str | None:
+    if expected.verdict != report["verdict"]:
+        return f"the verdict is {report['verdict']}"
+    if expected.verdict == "MATCH":
+        return _harmless(case)
+    if expected.verdict == "INDETERMINATE":
+        found = report["unchecked"][0]
+    else:
+        found = report["first_mismatch"]
+        for name in _PLACES:
+            if name in found and expected.found.get(name, oracle.ABSENT) is oracle.ABSENT:
+                return f"{name} is {found[name]!r}, and must not be there"
+    for name, value in expected.found.items():
+        if value is oracle.ABSENT:
+            if name in found:
+                return f"{name} is {found[name]!r}, and must not be there"
+        elif not _is(value, found.get(name, oracle.ABSENT), found):
+            return f"{name} is {found.get(name)!r}, not {value!r}"
+    return _misplaced(case, found)
+
+
+def _is(value: Any, said: Any, found: dict[str, Any]) -> bool:
+    if said is oracle.ABSENT:
+        return False
+    if found.get("truncated"):
+        whole = value if isinstance(value, str) else oracle.canonical(value).decode()
+        start = found["excerpt_from"]
+        if isinstance(said, str) and whole[start : start + 1024] == said:
+            return True
+    return oracle.canonical(value) == oracle.canonical(said)
+
+
+def _misplaced(case: Case, found: dict[str, Any]) -> str | None:
+    """By the place at which the change was made, whatever the oracle says."""
+    if case.changed is None:
+        return None
+    file, place = case.changed
+    name = {"events": "item", "commitments": "line", "trace": "step", "memory": "cell"}[file]
+    if file == "commitments":
+        # A lacking line has no number, and what a run says of itself as a whole comes first.
+        whole = ("inputs_sha256", "inputs_count", *(["program"] if case.family.startswith("spliced") else []))
+        if name not in found or found.get("member") in whole:
+            return None
+        place += 1
+    return None if found.get(name) == place else f"{name} is {found.get(name)}; it was changed at {place}"
+
+
+def _harmless(case: Case) -> str | None:
+    """Why nothing was to be found: the lines mean the same, or differ in volatile values alone."""
+    if case.trace not in (None, case.run.truth.trace) or case.memory not in (None, case.run.truth.memory):
+        return "the raw files differ, and it is a MATCH"
+    if _meaning(case.commitments) != _meaning(case.run.commitments):
+        return "the commitments say something else, and it is a MATCH"
+    if case.events is None or _meaning(case.events) == _meaning(case.run.events):
+        return None
+    if case.bit is None or not _in_volatile_value(case.run.events, case.bit // 8):
+        return "the events say something else, and it is a MATCH"
+    return None
+
+
+def _meaning(file: bytes) -> list[bytes]:
+    return [oracle.canonical(oracle.read(line)) for line in oracle.lines_of(file)]
+
+
+def _in_volatile_value(file: bytes, byte: int) -> bool:
+    start = file.rfind(b"\n", 0, byte) + 1
+    line = file[start : file.index(b"\n", byte)]
+    return any(match.start(1) <= byte - start < match.end(1) for match in _VOLATILE_VALUE.finditer(line))
+
+
+def _class(case: Case, expected: oracle.Verdict) -> str:
+    if expected.verdict == "MISMATCH":
+        return "malformed" if expected.found["kind"] == "malformed" else "mismatch"
+    if expected.verdict == "INDETERMINATE":
+        return str(expected.found["code"])
+    same = case.events is None or _meaning(case.events) == _meaning(case.run.events)
+    return "same meaning" if same else "volatile value"
+
+
+def first_failures(cases: Any, most: int = 20) -> list[str]:
+    """What is wrong with the first cases that fail."""
+    failures: list[str] = []
+    for case in cases:
+        try:
+            tried(case)
+        except AssertionError as error:
+            failures.append(str(error))
+            if len(failures) == most:
+                break
+    return failures
+
