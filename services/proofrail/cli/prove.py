@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from proofrail.artifacts.files import write_atomically
 from proofrail.cli.output import Exit, command, emit_line, emit_table, fail, note, wants_json
 from proofrail.cli.runfiles import CheckedRun, read_run
-from proofrail.cli.runfolder import PROOF, PROOF_MESSAGE, write_atomically
+from proofrail.cli.runfolder import PROOF, PROOF_MESSAGE
 from proofrail.proving.backend import Progress, ProofResult
 from proofrail.proving.parameters import choose
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy

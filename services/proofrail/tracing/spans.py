@@ -1,0 +1,242 @@
+"""Open spans, and where the calls of a program stand among them.
+
+A *position* is what a call begins its span under: the tracer itself, an open span, or a branch of one. It is kept in
+a context variable, so that threads and tasks have one each. Every position belongs to the thread and task that runs
+it and takes one child at a time: that is what keeps ends nested and depth the number of open spans, whatever runs
+at the same time.
+
+What happens to a span goes as a `Moment` into the position's sink: the tracer's stream, or, within a branch, a list
+that joins the stream when the branches end. Only the stream gives out `seq` and span_ids.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from proofrail.tracing.errors import TracingError
+from proofrail.tracing.functions import TracedFunction
+from proofrail.wire.events import MAX_PATH_DEPTH
+
+if TYPE_CHECKING:
+    from proofrail.tracing.tracer import Tracer
+
+Owner = tuple[int, object]
+Sink = Callable[["Moment"], None]
+
+
+@dataclass(frozen=True)
+class SpanError:
+    """What a Failure says: `code` and `message` are committed to, `detail` is the exception's own text."""
+
+    code: str
+    message: str
+    detail: str | None
+
+
+class Moment(NamedTuple):
+    """Something that happened to a span: `what` is start, end or failure."""
+
+    what: str
+    span: Span
+    at: int
+    """Nanoseconds since the epoch."""
+    output: str | None = None
+    """Of an end: output_bytes; None for an iteration that is not the last."""
+    error: SpanError | None = None
+
+
+def current_owner() -> Owner:
+    """The thread and the task that run now."""
+    loop = asyncio._get_running_loop()
+    return threading.get_ident(), None if loop is None else asyncio.current_task(loop)
+
+
+class Position:
+    """Where spans begin. `span` is the parent they get: None for the outermost."""
+
+    __slots__ = ("child", "owner", "seen", "sink", "span", "tracer")
+
+    def __init__(self, tracer: Tracer, span: Span | None, sink: Sink, owner: Owner | None) -> None:
+        self.tracer = tracer
+        self.span = span
+        self.sink = sink
+        self.owner = owner
+        """None: whoever comes first."""
+        self.child: object | None = None
+        """What is open right below: a span, or a block of branches."""
+        self.seen: BaseException | None = None
+        """The exception that left the last child, already told in full."""
+
+    def check(self) -> None:
+        """A span, loop or block of branches can begin here and now.
+
+        Raises TracingError: `tile-calls`, `span-foreign`, `span-overlap`, `span-ended`.
+        """
+        span = self.span
+        if span is not None:
+            if span.ended:
+                raise self.tracer.misused(
+                    "span-ended",
+                    f"a call comes from work that {span.shown} started and did not wait for",
+                    "Wait for threads and tasks before the sequence returns",
+                )
+            if span.is_tile:
+                raise self.tracer.misused(
+                    "tile-calls",
+                    f"the tile {span.shown} calls another traced function, or opens a loop",
+                    f"Decorate {span.name} with @sequence",
+                )
+        if self.owner is None:
+            self.owner = current_owner()
+        elif self.owner != current_owner():
+            raise self.tracer.misused(
+                "span-foreign",
+                f"a thread or task other than that of {self._shown} calls a traced function below it",
+                "Run it as a branch: `with branches() as branch:` and `branch(function)` in place of the function",
+            )
+        if self.child is not None:
+            raise self.tracer.misused(
+                "span-overlap",
+                f"a call below {self._shown} begins while another one there is open",
+                "Await one after the other, or run them as branches: `with branches() as branch:`",
+            )
+
+    @property
+    def _shown(self) -> str:
+        return "the outermost call" if self.span is None else self.span.shown
+
+
+class Span(Position):
+    """One invocation, loop or iteration; a position for the spans inside it.
+
+    A tile is announced when it begins. Anything else is announced with its first child, or when it ends: only then is
+    it known whether it called anything, which is what makes it a sequence.
+    """
+
+    __slots__ = (
+        "announced",
+        "artifact",
+        "depth",
+        "ended",
+        "input",
+        "is_tile",
+        "iteration",
+        "kind",
+        "name",
+        "path",
+        "span_id",
+        "started",
+        "within",
+    )
+
+    def __init__(
+        self,
+        within: Position,
+        name: str,
+        artifact: dict[str, str],
+        input_hex: str,
+        *,
+        tile: bool,
+        iteration: int | None = None,
+    ) -> None:
+        super().__init__(within.tracer, self, within.sink, within.owner)
+        self.within = within
+        self.name = name
+        self.artifact = artifact
+        self.input = input_hex
+        self.is_tile = tile
+        self.iteration = iteration
+        self.ended = False
+        self.announced = False
+        self.kind = "Tile"
+        self.span_id = ""
+        parent = within.span
+        self.depth: int = 0 if parent is None else parent.depth + 1
+        self.path = self._joined(parent)
+        within.child = self
+        within.seen = None
+        self.started = self.tracer.now()
+        if tile:
+            self._announce()
+
+    def end(self, output_hex: str | None) -> None:
+        """The span ends without failure. Raises TracingError `span-overlap` when something in it is open."""
+        if not self._closes():
+            return
+        self.sink(Moment("end", self, self.tracer.now(), output_hex))
+        self.within.child = None
+
+    def fail(self, error: BaseException) -> None:
+        """`error` leaves the span."""
+        if not self.tracer.explains(error) or not self._closes():
+            self.ended = True
+            return
+        self.within.seen = error
+        said = self.tracer.span_error(error, told_before=self.seen is error)
+        self.sink(Moment("failure", self, self.tracer.now(), error=said))
+        self.within.child = None
+
+    def becomes_sequence(self) -> None:
+        """A span begins inside."""
+        if not self.announced:
+            self.kind = "Sequence"
+            self._announce()
+
+    @property
+    def shown(self) -> str:
+        return self.path or self.name
+
+    def _announce(self) -> None:
+        parent = self.within.span
+        if parent is not None and self.within is parent:
+            parent.becomes_sequence()
+        self.announced = True
+        self.sink(Moment("start", self, self.started))
+
+    def _closes(self) -> bool:
+        if self.ended or not self.tracer.tracing:
+            return False
+        if self.child is not None:
+            raise self.tracer.misused(
+                "span-overlap",
+                f"{self.shown} ends while a call, a loop or a branch inside it is open",
+                "Await what it calls, and leave loops and branches by their `with` block",
+            )
+        if not self.announced:
+            self._announce()
+        self.ended = True
+        return True
+
+    def _joined(self, parent: Span | None) -> str | None:
+        if self.depth > MAX_PATH_DEPTH:
+            return None
+        if parent is None:
+            return self.name
+        if self.iteration is not None:
+            return f"{parent.path}[{self.iteration}]"
+        return f"{parent.path}/{self.name}"
+
+
+def note_failure(span: Span, error: BaseException) -> None:
+    """`error` leaves the span. Where that cannot be recorded, the trace is spoilt and `error` passes all the same."""
+    try:
+        span.fail(error)
+    except TracingError as fault:
+        error.add_note(f"The trace was not sealed: {fault}")
+
+
+position: Final[ContextVar[Position | None]] = ContextVar("proofrail_position", default=None)
+"""Where the running code stands; None outside of every tracer."""
+
+
+def begin(function: TracedFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
+    """Begin the span of a call, where one is to be traced. Raises TracingError."""
+    here = position.get()
+    if here is None or not here.tracer.tracing:
+        return None
+    return here.tracer.begin_call(here, function, args, kwargs)
