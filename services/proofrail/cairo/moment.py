@@ -137,7 +137,7 @@ class Moments:
             frames=frames,
             variables=variables,
             hints=self._names.hints(now.pc),
-            cells=() if variables else tuple(self._cells_around(now)),
+            cells=() if variables or frames[0].function is None else tuple(self._cells_around(now)),
         )
 
     def read(self, address: int) -> int | None:

@@ -8,21 +8,36 @@ from typing import Final
 
 import typer
 
+from proofrail.cli import raster
 from proofrail.cli.audit import audit
 from proofrail.cli.check import check
 from proofrail.cli.commit import commit
+from proofrail.cli.explain import explain
 from proofrail.cli.prove import prove
 from proofrail.cli.show import show
 from proofrail.cli.trace import trace
 from proofrail.cli.verify import verify
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (trace, commit, audit, check, prove, verify, show)
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (
+    trace,
+    commit,
+    audit,
+    check,
+    prove,
+    verify,
+    show,
+    explain,
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for function in _COMMANDS:
         app.command(help=_help(function))(function)
+    foreign = typer.Typer(no_args_is_help=True)
+    for name, function in raster.COMMANDS.items():
+        foreign.command(name, help=_help(function))(function)
+    app.add_typer(foreign, name="raster", help=raster.HELP)
 
 
 def _help(function: Callable[..., None]) -> str:

@@ -112,7 +112,7 @@ def facts_table(rows: Iterable[tuple[str, str | Text]]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, Text(value) if isinstance(value, str) else value)
+        table.add_row(Text(name), Text(value) if isinstance(value, str) else value)
     return table
 
 

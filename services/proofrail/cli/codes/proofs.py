@@ -1,0 +1,295 @@
+"""Codes of proofs, of their policy, and of the prover programs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proofrail.cli.codes.entry import TRACE, Area, Entry
+
+_OTHER = "It was made for another run, program or input, or the file was altered."
+_FORGED = "No honest prover makes such a proof."
+_REFUSE = "Do not rely on it; ask for the proof of this run."
+_SMALLER = "Allow more, or fewer allocations in a run."
+_RETRIED = "It is tried again by itself; look at the host if it stays."
+
+_STONE = "services/proofrail/proving/stone"
+_UNPROVABLE = "Stone takes only certain sizes, layouts and hashes; the run or the settings have others."
+
+_PARAMETERS: Final = tuple(
+    Entry(
+        code,
+        means,
+        _UNPROVABLE,
+        "Choose others; the message names those in use.",
+        "services/proofrail/proving/stone",
+    )
+    for code, means in (
+        ("parameters-fri", "No list of FRI steps fits these sizes."),
+        ("parameters-hash", "The hash is none that is in use."),
+        ("parameters-layout", "The layout is none that Stone proves."),
+        ("parameters-malformed", "The parameters that a proof names cannot be read."),
+        ("parameters-steps", "The number of steps is no power of two, or out of range for the layout."),
+    )
+)
+
+PROOFS: Final = Area.of(
+    "proofs",
+    "Proofs that are refused",
+    "schemas/trace-v1.md section 8, Proof; services/proofrail/proving/verifier.py",
+    (
+        Entry(
+            "proof-malformed",
+            "The bytes are no stwo proof in its one encoding.",
+            "Cut, padded or altered.",
+            _REFUSE,
+        ),
+        Entry(
+            "proof-structure", "The proof has parts of sizes that do not fit each other.", _FORGED, _REFUSE
+        ),
+        Entry("proof-refused", "The proof does not verify.", "It is false, or was altered.", _REFUSE),
+        Entry(
+            "proof-too-large", "The proof is larger than any of ours.", "It is no proof, or padded.", _REFUSE
+        ),
+        Entry("proof-salt", "The transcript does not start as agreed.", _FORGED, _REFUSE),
+        Entry("proof-tables", "The proof rests on fixed tables that are not in use.", _FORGED, _REFUSE),
+        Entry("proof-program", "The proof is about other program words.", _OTHER, _REFUSE),
+        Entry("proof-output", "The proof states another output.", _OTHER, _REFUSE),
+        Entry("proof-builtins", "The proof gives the program other builtins.", _OTHER, _REFUSE),
+        Entry(
+            "proof-states",
+            "The proof's run begins or ends in another state than a whole run.",
+            _FORGED,
+            _REFUSE,
+        ),
+        Entry(
+            "proof-segments", "The memory segments in the proof cannot be those of a run.", _FORGED, _REFUSE
+        ),
+        Entry("proof-statement", "The proof states something else than what was asked for.", _OTHER, _REFUSE),
+        Entry(
+            "proof-claim",
+            "The Proof message beside the proof claims something that does not hold.",
+            "The message was altered, or belongs to another proof.",
+            _REFUSE,
+        ),
+        Entry(
+            "proof-message-unusable",
+            "The file is no Proof message.",
+            "Another file was given.",
+            "Give proof.json as `proofrail prove` wrote it.",
+        ),
+        Entry(
+            "statement-empty",
+            "The file states nothing.",
+            "It is {}.",
+            "Name at least program_hash and output.",
+        ),
+        Entry(
+            "statement-unknown-member",
+            "The file states something that a proof cannot.",
+            "A member is misspelled.",
+            "Name some of those in the message.",
+        ),
+        Entry(
+            "verifier-missing",
+            "This installation has no stwo verifier.",
+            "The native part was built without it.",
+            "Build it again: pip install .",
+        ),
+        Entry(
+            "policy-mock",
+            "The proof is a mock.",
+            "It proves nothing, by its own word.",
+            _REFUSE,
+            "design section 7",
+        ),
+        Entry(
+            "policy-backend",
+            "Its backend is not accepted.",
+            "The policy names others.",
+            "Prove it with one of those.",
+        ),
+        Entry(
+            "policy-security",
+            "The proof has fewer bits of security than asked for.",
+            "Its parameters are weaker than the policy.",
+            "Prove it again with stronger parameters.",
+        ),
+        Entry(
+            "policy-layout",
+            "Its layout is not accepted.",
+            "The policy names others.",
+            "Prove it in one of those.",
+        ),
+        Entry("policy-program", "Its program is not accepted.", "The policy names others by hash.", _REFUSE),
+        Entry(
+            "policy-parameters",
+            "Its parameters are none that are in use.",
+            "They were chosen by hand, or by another version.",
+            "Prove it again with parameters that are.",
+        ),
+        *_PARAMETERS,
+    ),
+)
+
+_PROGRAM = "services/native/prover"
+
+PROVER: Final = Area.of(
+    "prover",
+    "Failures of proving; ProofFailure and dead letters carry them",
+    f"{TRACE} section 8, ProofFailure; services/proofrail/proving/outcome.py",
+    (
+        Entry(
+            "seal-mismatch",
+            "The run is not what its seal says.",
+            "The prover executes every run again before it proves it.",
+            "Audit the run; ask its tracer.",
+        ),
+        Entry(
+            "seal-unverifiable",
+            "The run could not be checked against its seal.",
+            "A part of it is missing.",
+            "Audit it.",
+        ),
+        Entry(
+            "program-not-proof-mode",
+            "The program was not compiled with --proof_mode.",
+            "A proof's run lies between __start__ and __end__.",
+            "Compile it with cairo-compile --proof_mode.",
+            _PROGRAM,
+        ),
+        Entry(
+            "program-without-output",
+            "The program has no output builtin first.",
+            "A proof without output would say nothing about the inputs.",
+            "Let %builtins begin with output.",
+            _PROGRAM,
+        ),
+        Entry(
+            "program-not-runnable",
+            "The VM cannot start the program.",
+            "See the message.",
+            "Compile it again.",
+            _PROGRAM,
+        ),
+        Entry(
+            "builtin-not-provable",
+            "The program uses a builtin that stwo does not prove.",
+            "ecdsa, ec_op and keccak have no tables there.",
+            "Use another backend, or do without the builtin.",
+            _PROGRAM,
+        ),
+        Entry(
+            "input-unreadable",
+            "The program's input cannot be read.",
+            "It is no JSON.",
+            "Give JSON.",
+            _PROGRAM,
+        ),
+        Entry(
+            "file-unreadable",
+            "A file for the prover cannot be read.",
+            "See the message.",
+            "Check the path.",
+            _PROGRAM,
+        ),
+        Entry(
+            "run-too-large",
+            "The run has more steps than one proof takes.",
+            "The batch is too large.",
+            _SMALLER,
+            _PROGRAM,
+        ),
+        Entry(
+            "run-not-adaptable",
+            "The run cannot be laid out for stwo.",
+            "See the message.",
+            "Report it.",
+            _PROGRAM,
+        ),
+        Entry(
+            "vm-failed",
+            "The run failed in the prover's VM.",
+            "It fails in ours too.",
+            "Trace it to see.",
+            _PROGRAM,
+        ),
+        Entry(
+            "proving-failed",
+            "stwo refused to prove the run.",
+            "Constraints do not hold.",
+            "Report it.",
+            _PROGRAM,
+        ),
+        Entry("encoding-failed", "The proof cannot be written.", "A defect.", "Report it.", _PROGRAM),
+        Entry(
+            "prover-panic",
+            "The prover program ended in the middle of its work.",
+            "A defect.",
+            "Report it.",
+            _PROGRAM,
+        ),
+        Entry(
+            "prover-aborted",
+            "The prover gave up on a check of its own.",
+            "Deterministic: the same run would fail again.",
+            "The message has its last words.",
+        ),
+        Entry(
+            "prover-timeout",
+            "The prover was not done in time and was ended.",
+            "A large run, or a busy host.",
+            _SMALLER,
+        ),
+        Entry("prover-out-of-memory", "The prover reached its memory limit.", "A large run.", _SMALLER),
+        Entry(
+            "prover-killed", "The prover was ended by a signal.", "By hand, or for lack of memory.", _RETRIED
+        ),
+        Entry(
+            "prover-wrong-host",
+            "The prover was built for another CPU.",
+            "It uses an instruction that this one lacks.",
+            "Build it on this host: python -m proofrail.proving.build",
+        ),
+        Entry("prover-broken", "The prover ended without reason or result.", "See the message.", _RETRIED),
+        Entry(
+            "prover-missing",
+            "The prover program was not found.",
+            "It is built apart from the package.",
+            "`make prover`, or name it in PROOFRAIL_STWO_PROVER.",
+        ),
+        Entry(
+            "prover-does-not-run",
+            "The prover program could not be started.",
+            "See the message.",
+            "Build it again.",
+        ),
+        Entry(
+            "output-path",
+            "The prover was given no file name for the proof.",
+            "A defect of the caller.",
+            "Report it.",
+            _PROGRAM,
+        ),
+        Entry(
+            "output-not-written",
+            "The proof could not be written.",
+            "The disk is full, or may not be written.",
+            _RETRIED,
+            _PROGRAM,
+        ),
+        Entry(
+            "parent-gone",
+            "The prover's parent had ended before it began.",
+            "The service was killed.",
+            _RETRIED,
+            _PROGRAM,
+        ),
+        Entry(
+            "limit-refused",
+            "The system refused a limit on memory or time.",
+            "See the message.",
+            "Check the host.",
+            _PROGRAM,
+        ),
+    ),
+)

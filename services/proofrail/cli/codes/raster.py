@@ -1,0 +1,54 @@
+"""Codes of streams of the Raster tool."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proofrail.cli.codes.entry import TRACE, Area, Entry
+
+_WHOLE = "Give the stream whole and as the tool wrote it; the error names line and byte."
+
+RASTER: Final = Area.of(
+    "raster",
+    "Streams and commitments of the Raster tool",
+    "services/proofrail/commitment/raster",
+    (
+        Entry(
+            "raster-item-broken",
+            "An item cannot be read.",
+            "The stream was edited, or output is mixed into it.",
+            _WHOLE,
+        ),
+        Entry(
+            "raster-item-too-long",
+            "An item is larger than any is read.",
+            "The stream has no item's end.",
+            _WHOLE,
+        ),
+        Entry(
+            "raster-stream-cut",
+            "The stream ends inside an item.",
+            "The tool was ended, or a copy was cut.",
+            _WHOLE,
+        ),
+        Entry(
+            "raster-stream-encoding",
+            "The stream is UTF-16.",
+            "A shell such as PowerShell wrote it so.",
+            "Redirect it as bytes; the tool writes UTF-8.",
+        ),
+        Entry(
+            "raster-item-too-large",
+            "An item is too large for a trace event.",
+            "A line has at most 65,536 bytes, so that a call holds about 32,000.",
+            "Trace smaller calls.",
+            f"{TRACE} section 1",
+        ),
+        Entry(
+            "raster-item-unnamed",
+            "An item has no function name.",
+            "A tile must have one.",
+            "Correct whoever wrote the stream.",
+        ),
+    ),
+)

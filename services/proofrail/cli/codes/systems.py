@@ -1,0 +1,346 @@
+"""Codes of files and settings, of Kafka, of the artifact store and of the services."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from proofrail.cli.codes.entry import TRACE, Area, Entry
+
+_BROKER = "Check that the broker runs and that PROOFRAIL_KAFKA_BOOTSTRAP names it; services try again by themselves."
+_ANEW = "Nothing: the supervisor starts the process anew, and it continues where it was."
+
+FILES: Final = Area.of(
+    "files",
+    "Files and arguments that a command cannot work with",
+    "proofrail COMMAND --help",
+    (
+        Entry("file-not-found", "A file or a run does not exist.", "The path is wrong.", "Check the path."),
+        Entry(
+            "file-not-permitted", "A file may not be opened.", "Its permissions.", "Check its permissions."
+        ),
+        Entry(
+            "file-is-a-folder",
+            "A folder stands where a file is needed.",
+            "The path is too short.",
+            "Name a file in it.",
+        ),
+        Entry(
+            "file-unusable",
+            "The system could not read or write a file.",
+            "See the message.",
+            "Check path and disk.",
+        ),
+        Entry(
+            "no-run-folder",
+            "The folder is none that `proofrail trace` wrote.",
+            "A file of the run is missing; commitments.ndjson is written last, so a run cut short has none.",
+            "Trace it again, or name the right folder.",
+        ),
+        Entry(
+            "commitments-unusable",
+            "No line of the commitments is a JSON object.",
+            "Another file was given.",
+            "Give the run's commitments.ndjson.",
+        ),
+        Entry(
+            "commitments-are-events",
+            "The commitments are trace events.",
+            "The two files were swapped.",
+            "Give events.ndjson as EVENTS, commitments.ndjson with --commitments.",
+        ),
+        Entry(
+            "events-are-commitments",
+            "The events are commitments.",
+            "The two files were swapped.",
+            "Give events.ndjson as EVENTS, commitments.ndjson with --commitments.",
+        ),
+        Entry(
+            "events-unusable",
+            "There are no trace events in it.",
+            "Another file, or an empty one.",
+            "Give events.ndjson.",
+        ),
+        Entry(
+            "events-of-no-trace",
+            "The lines are objects, and none is a trace event.",
+            "Commitments or reports were given.",
+            "Give a run's events.ndjson.",
+        ),
+        Entry(
+            "events-not-nested",
+            "An event ends a span, and none is open.",
+            "Events are missing or out of order.",
+            "`proofrail check EVENTS` names everything that is wrong with the stream.",
+        ),
+        Entry(
+            "rerun-impossible",
+            "The run cannot be executed again, which this needs.",
+            "Its program or inputs are not at hand, or it is of a backend without steps.",
+            "Give the folder that `proofrail trace` wrote, or --program FILE.",
+        ),
+        Entry(
+            "step-out-of-range",
+            "The run has no such step.",
+            "Steps count from 0.",
+            "`--at last` is the last real one.",
+        ),
+        Entry(
+            "step-not-a-number",
+            "A step is no number.",
+            "It was misspelled.",
+            "Give a number from 0, or `last`.",
+        ),
+        Entry(
+            "run-not-found",
+            "No run on the topics begins so.",
+            "It has expired, or runs elsewhere.",
+            "Check --home.",
+        ),
+        Entry("run-ambiguous", "Several runs begin so.", "Too few characters.", "Give more of the run_id."),
+        Entry(
+            "code-unknown", "There is no such code.", "It is misspelled.", "`proofrail explain` lists all."
+        ),
+        Entry(
+            "run-mismatch",
+            "The folder's run is not that of its inputs.",
+            "A file in it was altered.",
+            "`proofrail audit` says what differs.",
+        ),
+        Entry(
+            "run-undecided", "The folder's run cannot be checked.", "A part is missing.", "See the message."
+        ),
+        Entry(
+            "key-malformed",
+            "A public key cannot be read.",
+            "It is cut, or a private key.",
+            "Take the .vkey file as it was written.",
+            f"{TRACE} section 6, Checkpoint",
+        ),
+        Entry(
+            "key-file",
+            "A private key cannot be used.",
+            "Others can read it, or it may not be read or written.",
+            "`chmod 600` it; if others may have read it, delete it: a new one is made.",
+        ),
+        Entry(
+            "checkpoint-malformed",
+            "A text is no checkpoint.",
+            "It was altered.",
+            "Take it whole.",
+            f"{TRACE} section 6",
+        ),
+        Entry(
+            "checkpoint-unknown-key",
+            "A checkpoint is signed by no accepted key.",
+            "Another tracer sealed the run.",
+            "Give that tracer's key, if it is one you trust.",
+            f"{TRACE} section 6, Checkpoint",
+        ),
+        Entry(
+            "checkpoint-signature",
+            "A signature does not fit the checkpoint's text.",
+            "Either was altered.",
+            "Do not rely on it.",
+            f"{TRACE} section 6, Checkpoint",
+        ),
+        Entry(
+            "settings",
+            "The settings are not complete or not valid.",
+            "See the message.",
+            "Set them in the environment.",
+        ),
+        Entry(
+            "no-proposals", "There is nothing to publish.", "The file is empty.", "Give one proposal a line."
+        ),
+    ),
+)
+
+STORE: Final = Area.of(
+    "store",
+    "The artifact store",
+    "design section 7",
+    (
+        Entry(
+            "artifact-reference",
+            "A reference is no digest or URI of the store.",
+            "It was altered.",
+            "Take it whole.",
+        ),
+        Entry(
+            "artifact-altered", "A blob is not what its digest says.", "It was altered or cut.", "Restore it."
+        ),
+        Entry(
+            "artifact-missing",
+            "The store has no such blob.",
+            "Not yet arrived, or deleted.",
+            "Wait, or restore it.",
+        ),
+        Entry(
+            "artifact-store-unavailable",
+            "The store cannot be used.",
+            "Its URL, space or permissions.",
+            "Check PROOFRAIL_STORE_URL and the disk; services try again by themselves.",
+        ),
+    ),
+)
+
+KAFKA: Final = Area.of(
+    "kafka",
+    "Kafka, the embedded broker and the services",
+    "services/proofrail/messaging",
+    (
+        Entry(
+            "broker-unavailable",
+            "The broker did not answer, or a transaction was given up.",
+            "It is away.",
+            _BROKER,
+        ),
+        Entry(
+            "not-published",
+            "Not all records were acknowledged.",
+            "The broker is away, or a topic is missing.",
+            _BROKER,
+        ),
+        Entry(
+            "view-behind", "A topic could not be read to its end in time.", "A transaction is open.", _BROKER
+        ),
+        Entry("view-stopped", "A view is used that does not run.", "A defect of the caller.", "Report it."),
+        Entry(
+            "pipeline-stopped",
+            "A pipeline is used that does not run.",
+            "A defect of the caller.",
+            "Report it.",
+        ),
+        Entry(
+            "record-refused",
+            "The broker refused a record.",
+            "Its limits are lower than ours.",
+            "Compare the topic's.",
+        ),
+        Entry(
+            "record-too-large",
+            "A record is above 512 KiB.",
+            "The limit keeps every record below what brokers take.",
+            "Split it into several records with the same key.",
+            f"{TRACE} section 1",
+        ),
+        Entry(
+            "producer-fenced",
+            "Another producer has this transactional id.",
+            "Two instances have one name, or a transaction took too long.",
+            "Give each instance a PROOFRAIL_INSTANCE of its own.",
+        ),
+        Entry("partition-lost", "A partition went to another instance.", "The group rebalanced.", _ANEW),
+        Entry(
+            "outcome-unknown",
+            "Nothing tells whether a commit happened.",
+            "The broker went away in it.",
+            _ANEW,
+        ),
+        Entry(
+            "consumer-stuck",
+            "No fetch was answered although the broker is there.",
+            "The client hangs.",
+            _ANEW,
+        ),
+        Entry(
+            "topic-pending",
+            "A topic is not ready yet.",
+            "It was just created.",
+            "It is tried again by itself.",
+        ),
+        Entry(
+            "topic-refused",
+            "The broker refused to create a topic.",
+            "Replication factor or permissions.",
+            "Create it by hand; `proofrail topics` reports where it differs.",
+        ),
+        Entry(
+            "kafka-tls", "The TLS files cannot be loaded.", "See the message.", "Check PROOFRAIL_KAFKA_TLS_…"
+        ),
+        Entry(
+            "kafka-data-dir",
+            "Kafka takes no folder with a comma.",
+            "Its settings are lists.",
+            "Choose another folder.",
+        ),
+        Entry(
+            "kafka-jars-missing",
+            "Kafka's jars cannot be fetched.",
+            "No repository answers.",
+            "See the message's ways out.",
+        ),
+        Entry(
+            "kafka-jar-altered",
+            "A jar of Kafka is not the pinned one.",
+            "It was altered on its way.",
+            "Fetch it again.",
+        ),
+        Entry(
+            "kafka-jars-folder",
+            "The folder of jars is not usable.",
+            "See the message.",
+            "Point it at Kafka 4's libs.",
+        ),
+        Entry(
+            "java-missing",
+            "There is no Java for the embedded broker.",
+            "None was found.",
+            "Install one, or name a broker.",
+        ),
+        Entry(
+            "java-unusable",
+            "The Java that was named does not run, or is too old.",
+            "See the message.",
+            "Name another.",
+        ),
+        Entry(
+            "broker-exited",
+            "The embedded broker ended while starting.",
+            "See its last words.",
+            "Read its log.",
+        ),
+        Entry("no-free-port", "No port is free for the broker.", "Too much listens.", "End some of it."),
+        Entry(
+            "broker-running", "A broker works on this data already.", "It was left.", "Use it, or stop it."
+        ),
+        Entry("broker-slow", "The broker did not answer in time.", "See its log.", "Start it again."),
+        Entry(
+            "broker-format",
+            "Kafka could not format its folder.",
+            "Another program made it.",
+            "Empty it first.",
+        ),
+        Entry(
+            "broker-not-started",
+            "The embedded broker is not running.",
+            "A defect of the caller.",
+            "Start it first.",
+        ),
+        Entry(
+            "health-port",
+            "The health port cannot be listened on.",
+            "It is taken.",
+            "Choose PROOFRAIL_HEALTH_PORT=0.",
+        ),
+        Entry(
+            "already-running",
+            "A system runs in this home folder.",
+            "It was left.",
+            "`proofrail down`, or --home.",
+        ),
+        Entry(
+            "no-running-system",
+            "No system runs in this home folder.",
+            "It has ended.",
+            "`proofrail up`, or --home.",
+        ),
+        Entry(
+            "system-not-started",
+            "The system ended or hung while starting.",
+            "See the message.",
+            "Read its log.",
+        ),
+        Entry("services-not-ready", "A service did not become ready.", "See its log.", "Start it again."),
+    ),
+)
