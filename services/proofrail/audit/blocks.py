@@ -111,18 +111,51 @@ def _last(expected: JsonObject, claimed: JsonObject, names: Sequence[str]) -> Di
 
 
 def _first_value(expected: JsonObject, packed: Any) -> tuple[int | None, dict[str, Any]]:
+    """The first item whose packed value differs, with the two values where both can be read.
+
+    A digit that is no lower-case hex makes the values it holds a part of unreadable, and so does its lack.
+    """
+    if not isinstance(packed, str):
+        return None, {"because": "it is no text"}
     bits, items, first = expected["bits"], expected["items"], expected["first_item"]
-    ours = bytes.fromhex(expected["packed"])
+    ours: str = expected["packed"]
+    at = _first_bit(ours, packed)
+    if at is None:
+        return None, {"because": f"it goes on after the block's {items} values"}
+    position = at // bits
+    if position >= items:
+        return None, {"because": "a padding bit is set"}
     try:
-        claimed = unpack(bytes.fromhex(packed), bits, items)
-    except (TypeError, ValueError) as error:
-        return None, {"because": str(error)}
-    width = (bits + 3) // 4
-    for position, (our_value, their_value) in enumerate(zip(unpack(ours, bits, items), claimed, strict=True)):
-        if our_value != their_value:
-            values = {"value_expected": f"{our_value:0{width}x}", "value_claimed": f"{their_value:0{width}x}"}
-            return first + position, values
-    return None, {"because": "the hex is not lower case"}
+        theirs = unpack(bytes.fromhex(packed), bits, items)[position] if packed == packed.lower() else None
+    except ValueError:
+        theirs = None
+    if theirs is None:
+        return first + position, {"because": "it is not lower-case hex of the block's values"}
+    mine, width = unpack(bytes.fromhex(ours), bits, items)[position], (bits + 3) // 4
+    values = {"value_expected": f"{mine:0{width}x}", "value_claimed": f"{theirs:0{width}x}"}
+    return first + position, values
+
+
+def _first_bit(ours: str, theirs: str) -> int | None:
+    """The first bit of the bit string in which two hex texts differ; None where all of ours is in theirs."""
+    for byte in range(0, len(ours), 2):
+        if ours[byte : byte + 2] == theirs[byte : byte + 2]:
+            continue
+        differing = [
+            4 * (byte + half) + bit
+            for half in (0, 1)  # the second digit holds the lower four bits
+            for bit in _bits(ours[byte + 1 - half], theirs[byte + 1 - half : byte + 2 - half])
+        ]
+        return min(differing)
+    return None
+
+
+def _bits(ours: str, theirs: str) -> list[int]:
+    if ours == theirs:
+        return []
+    if theirs == "" or theirs not in "0123456789abcdef":
+        return [0]
+    return [bit for bit in range(4) if (int(ours, 16) ^ int(theirs, 16)) >> bit & 1]
 
 
 def _missing(expected: JsonObject, total: int, published: int) -> Finding:

@@ -37,27 +37,77 @@ def check_lines(claims: Claims) -> None:
         )
     for line in claims.misplaced:
         kind = line.members.get("type")
-        if isinstance(kind, str) and kind in _WHERE:
+        if not isinstance(kind, str) or kind not in _WHERE:
             raise FoundError(
                 Finding(
-                    "length",
+                    "type",
                     "commitments",
-                    f"a {kind} stands at line {line.number}, where the run's commitments have none",
+                    f"line {line.number} of the commitments is of no type that belongs there",
                     line=line.number,
-                    claimed=kind,
+                    member="type",
+                    expected=_meant(line.members),
+                    claimed=line.members.get("type", ABSENT),
                 )
             )
-        raise FoundError(
-            Finding(
-                "type",
-                "commitments",
-                f"line {line.number} of the commitments is of no type that belongs there",
-                line=line.number,
-                member="type",
-                expected=_meant(line.members),
-                claimed=line.members.get("type", ABSENT),
-            )
-        )
+    if claims.misplaced:
+        raise FoundError(_out_of_order(claims))
+
+
+def _out_of_order(claims: Claims) -> Finding:
+    """Where the order of Input lines, blocks and seal is broken first.
+
+    How many of each there are is what the seal says, so that a line put in is told from one that was moved
+    away; without such a word, the line that comes too late is named.
+    """
+    line, wanted = claims.misplaced[0], None
+    expected = _expected_lines(claims)
+    if expected:
+        for position, claimed in enumerate(claims.in_order()):
+            wanted, name, number = expected[position] if position < len(expected) else (None, "", None)
+            if claimed.members["type"] != wanted:
+                line = claimed
+                break
+            if name and not same(number, claimed.members.get(name, ABSENT)):
+                return _misnumbered(claimed, name, number)
+    kind = line.members["type"]
+    if wanted is None:
+        message = f"line {line.number} is a surplus {kind}: the run's commitments have none there"
+        return Finding("length", "commitments", message, line=line.number, claimed=kind)
+    return Finding(
+        "type",
+        "commitments",
+        f"line {line.number} is a {kind}, where the run's commitments have a {wanted}",
+        line=line.number,
+        member="type",
+        expected=wanted,
+        claimed=kind,
+    )
+
+
+def _expected_lines(claims: Claims) -> list[tuple[str, str, int | None]]:
+    """Type, numbering member and number of each line that the seal says there are."""
+    seal = claims.seal
+    if seal is None:
+        return []
+    counts = [_count(seal.members.get(name)) for name in ("inputs_count", "blocks")]
+    inputs, blocks = (min(count or 0, claims.lines) for count in counts)
+    return [
+        *(("Input", "index", index) for index in range(inputs)),
+        *(("CommitmentBlock", "block", number) for number in range(blocks)),
+        ("CommitmentSeal", "", None),
+    ]
+
+
+def _misnumbered(line: ClaimedLine, name: str, number: int | None) -> Finding:
+    kind = line.members["type"]
+    claimed = line.members.get(name, ABSENT)
+    return from_difference(
+        Difference("inputs" if name == "index" else "member", name, f"/{name}", number, claimed),
+        _WHERE[kind],
+        f"the {kind} at line {line.number}",
+        block=number if name == "block" else None,
+        line=line.number,
+    )
 
 
 def check_versions(claims: Claims, start: JsonObject) -> None:
@@ -108,14 +158,7 @@ def check_input_lines(claims: Claims, inputs: Sequence[JsonObject], subject: Sub
     """The Input lines count from 0, and are what the program takes."""
     for index, line in enumerate(claims.inputs):
         if not same(index, line.members.get("index", ABSENT)):
-            raise FoundError(
-                from_difference(
-                    Difference("inputs", "index", "/index", index, line.members.get("index", ABSENT)),
-                    "input",
-                    f"the Input at line {line.number}",
-                    line=line.number,
-                )
-            )
+            raise FoundError(_misnumbered(line, "index", index))
     for line, value in zip(claims.inputs, inputs, strict=True):
         try:
             subject.check_input(value)
@@ -134,16 +177,17 @@ def check_input_lines(claims: Claims, inputs: Sequence[JsonObject], subject: Sub
 
 
 def check_inputs(
-    inputs: Sequence[JsonObject], digest: str, settings: Settings, seal: ClaimedLine, start: JsonObject
+    claims: Claims, digest: str, settings: Settings, seal: ClaimedLine, start: JsonObject
 ) -> None:
     """The inputs are those that the run_id, the seal and TraceStart name."""
-    _both("inputs_count", len(inputs), seal, start)
+    _both("inputs_count", len(claims.inputs), seal, start)
     if settings.anchored and settings.inputs_sha256 != digest:
         raise FoundError(
             Finding(
                 "inputs",
                 "input",
                 "the Input lines are not those the run was made from: its run_id was made with another hash",
+                line=claims.inputs[0].number if len(claims.inputs) == 1 else None,
                 member="inputs_sha256",
                 expected=digest,
                 claimed=settings.inputs_sha256,

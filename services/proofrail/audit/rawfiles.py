@@ -34,7 +34,12 @@ _RAW_TYPES: Final = ("StepBlock", "MemoryBlock")
 
 @dataclass
 class RawFiles:
-    """Claimed trace.bin and memory.bin beside the recomputed ones. Either may be missing."""
+    """Claimed trace.bin and memory.bin beside the recomputed ones. Either may be missing.
+
+    Cells may stand in another order, as the reference runner writes them. Of the order in the file and that of
+    the addresses the one counts in which the two memories agree longer: sorting puts a cell with another
+    address at another place, and would name a neighbour in its stead.
+    """
 
     subject: Subject
     recomputed: Recomputed
@@ -42,11 +47,14 @@ class RawFiles:
     memory: Buffer | None
 
     def __post_init__(self) -> None:
-        if (
-            self.memory is not None
-            and first_difference(self.recomputed.memory, self.memory, CELL_BYTES) is not None
-        ):
-            self.memory = sorted_cells(self.memory)
+        if self.memory is None:
+            return
+        unsorted = first_difference(self.recomputed.memory, self.memory, CELL_BYTES)
+        if unsorted is not None:
+            in_order = sorted_cells(self.memory)
+            at = first_difference(self.recomputed.memory, in_order, CELL_BYTES)
+            if at is None or at > unsorted:
+                self.memory = in_order
 
     def check(self, notes: Notes) -> None:
         """Compare the whole files. Raises FoundError, kind `step` or `cell`."""

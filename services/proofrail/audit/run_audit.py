@@ -180,7 +180,7 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
     header.check_input_lines(case.claims, case.inputs, subject)
     if terms.published is not None:
         header.check_published(case.claims, case.inputs, terms.published, notes)
-    header.check_inputs(case.inputs, digest, settings, seal, case.start)
+    header.check_inputs(case.claims, digest, settings, seal, case.start)
     notes.done("inputs")
     recomputed = case.recomputed = _execute(case, seal, subject, settings, terms.policy)
     notes.done("execution")

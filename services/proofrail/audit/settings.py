@@ -7,6 +7,7 @@ another, only one of them gives the run_id that all lines carry.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -87,13 +88,16 @@ def resolve(
 ) -> Settings:
     """Settings from a seal, a TraceStart and further claimed lines (any of them empty).
 
-    The candidate values are those claimed, then the defaults; the first combination that gives a claimed
-    run_id wins, else the seal's claims stand as they are (and the run_id will be found to differ).
+    The candidate values are those claimed, then the defaults; the combination wins whose run_id most lines
+    carry, so that a line put in from another run does not speak for all (of two with as many lines, that of the
+    Input lines). If none gives a claimed run_id, the seal's claims stand as they are, and the run_id will be
+    found to differ.
     """
     commitment = start.get("commitment")
     nested = commitment if isinstance(commitment, Mapping) else {}
     blocks = lines[:_MOST_LINES]
-    run_ids = {value for line in (seal, start, *lines) if isinstance(value := line.get("run_id"), str)}
+    carried = Counter(value for line in (seal, start, *lines) if isinstance(value := line.get("run_id"), str))
+    most = (max(carried.values(), default=0), True)
     candidates = (
         Settings(layout, span, bit, items, True, digest)
         for layout in _choices(policy.layout, _texts(seal, start, "layout", LAYOUTS), ("small", *LAYOUTS))
@@ -108,9 +112,11 @@ def resolve(
             ),
             (256,),
         )
-        for digest in _choices(None, _digests(seal, start), (inputs_sha256,))
+        for digest in dict.fromkeys([inputs_sha256, *_digests(seal, start)])
     )
     first: Settings | None = None
+    best: Settings | None = None
+    votes = (0, False)
     for settings in candidates:
         first = first or settings
         found = compute_run_id(
@@ -122,8 +128,12 @@ def resolve(
             bits=settings.bits,
             block_items=settings.block_items,
         )
-        if found in run_ids:
-            return settings
+        if carried[found] and (weight := (carried[found], settings.inputs_sha256 == inputs_sha256)) > votes:
+            best, votes = settings, weight
+            if votes == most:
+                break
+    if best is not None:
+        return best
     assert first is not None  # noqa: S101 - every setting has a default
     return replace(first, anchored=False, inputs_sha256=inputs_sha256)
 
