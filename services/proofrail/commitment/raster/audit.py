@@ -62,6 +62,11 @@ class AuditResult:
     window: list[Item] = field(default_factory=list)
 
     @property
+    def computed_size(self) -> int:
+        """Bytes of the commitment file that the trace has."""
+        return file_size(self.items, self.bits)
+
+    @property
     def possible_items(self) -> tuple[int, int] | None:
         """Least and greatest number of items for which the file can stand; None when no trace has such a file."""
         if len(self.commitment) % WORD:
@@ -90,7 +95,7 @@ class AuditResult:
             "encoding": canonical(str(self.encoding)),
             "bits_per_item": canonical(self.bits),
             "commitment_bytes": canonical(len(self.commitment)),
-            "computed_bytes": canonical(file_size(self.items, self.bits)),
+            "computed_bytes": canonical(self.computed_size),
         }
         possible = self.possible_items
         if possible is not None:
@@ -175,10 +180,10 @@ class _Comparison:
         if self._known_items is not None and count < self._known_items:
             self._differ(count, "length", "the trace ends before this item", ahead, None)
         elif size > wanted:
-            why = f"the trace ends before this item; the file has {size - wanted} bytes more than it should"
+            why = f"the trace ends before this item; the file has {_bytes(size - wanted)} more than it should"
             self._differ(count, "length", why, ahead, None)
         elif size < wanted:
-            why = f"every item's value is there, but {wanted - size} bytes of padding after them are not"
+            why = f"every item's value is there, but the padding after them lacks {_bytes(wanted - size)}"
             self._differ(count, "length", why, None, None)
         elif (first := self._first_set_bit(count * self._bits)) is not None:
             index = first // self._bits
@@ -208,3 +213,7 @@ class _Comparison:
 
 def _json_object(members: dict[str, bytes]) -> bytes:
     return b"{%s}" % b",".join(b'"%s":%s' % (name.encode(), members[name]) for name in sorted(members))
+
+
+def _bytes(count: int) -> str:
+    return "1 byte" if count == 1 else f"{count} bytes"

@@ -7,7 +7,7 @@ becomes a tile of depth 0, a TileStart and a TileEnd, with everything the item s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal
 
@@ -19,7 +19,7 @@ from proofrail.wire.topics import MAX_LINE
 
 LAYOUT: Final = "raster"
 UNKNOWN_IMAGE: Final = "unknown"
-"""The method_id of a risc0 tile whose image id nobody gave."""
+"""The method_id with backend risc0 where nobody gave an image id: nothing that could be taken for one."""
 
 _SPANS: Final = "own"
 _LONGEST_NAME: Final = 64
@@ -39,7 +39,7 @@ class ImportedRun:
     bits: int
     block_items: int
     method_id: str | None = None
-    tile_method_ids: Mapping[str, str] | None = None
+    tile_method_ids: Mapping[str, str] = field(default_factory=dict)
     artifact_sha256: str | None = None
 
     @property
@@ -55,7 +55,7 @@ class ImportedRun:
         return {
             "program": {
                 "backend": self.backend,
-                "method_id": self.method_id or artifact,
+                "method_id": self.method_id or (UNKNOWN_IMAGE if self.backend == "risc0" else artifact),
                 "artifact_sha256": artifact,
             },
             "layout": LAYOUT,
@@ -106,7 +106,9 @@ class ImportedRun:
 
     @property
     def _input(self) -> JsonObject:
-        return {"items": self.items, "stream_sha256": self.stream_sha256}
+        # All that tells one import from another goes into the run_id, and it is this object that does.
+        given = {"method_ids": dict(self.tile_method_ids)} if self.tile_method_ids else {}
+        return {"backend": self.backend, "items": self.items, "stream_sha256": self.stream_sha256, **given}
 
     def _events(self, items: Iterable[Item], start: JsonObject) -> Iterator[tuple[str, JsonObject]]:
         yield "TraceStart", self.facts | start
@@ -132,7 +134,7 @@ class ImportedRun:
         }
 
     def _method_id(self, tile: str) -> str:
-        given = (self.tile_method_ids or {}).get(tile, self.method_id)
+        given = self.tile_method_ids.get(tile, self.method_id)
         if given is not None:
             return given
         if self.backend == "risc0":

@@ -84,12 +84,12 @@ class Skipped:
 
 
 class StreamReader:
-    """Iterates once over the items of a binary file or pipe. `line` and `offset` tell where the last one stands."""
+    """Iterates once over the items of a binary file or pipe. Raises StreamError."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.skipped = Skipped()
-        self.line = 0
-        self.offset = 0
+        self.items = 0
+        """Items so far."""
         self._file = file
         self._digest = hashlib.sha256()
         self._data = b""
@@ -173,7 +173,7 @@ class StreamReader:
             item = parse_item(obj)
         except ValueError as error:
             self._refuse("raster-item-broken", f"an item is not as the tool writes it: {error}")
-        self.line, self.offset = self._line, self._base + self._position
+        self.items += 1
         self._position = end
         self._piece_end = -1
         return item
