@@ -67,6 +67,11 @@ class Checker:
         self._line += 1
         self._unreadable(error)
 
+    @property
+    def first(self) -> Violation | None:
+        """The violation that was found first; one that shows only later may stand at an earlier line."""
+        return self._log.kept[0] if self._log.kept else None
+
     def finish(self) -> tuple[list[Violation], Summary]:
         """The stream is over: its violations by line, the first `limit` found of them, and what was seen."""
         if self._end is None:

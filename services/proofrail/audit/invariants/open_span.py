@@ -35,6 +35,7 @@ class OpenSpan:
         "last",
         "line",
         "loop",
+        "mixed",
         "name",
         "numbers",
         "paths",
@@ -61,6 +62,8 @@ class OpenSpan:
         self.last: Ended | None = None
         self.renamed: str | None = None
         """Another name that its iterations have had."""
+        self.mixed = False
+        """A tile that has spans inside."""
         self.torn = False
         """Something inside it is missing from the stream: what adds up over the spans inside is not known."""
 

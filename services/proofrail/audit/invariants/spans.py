@@ -73,9 +73,9 @@ class Spans:
         self._find_parent(line, event)
         depth = len(self._open)
         parent = self._open[-1] if self._open else None
-        if parent is not None and parent.tile:
+        if parent is not None and parent.tile and not parent.mixed:
             add("tile-has-child", line, f"the span around it, of line {parent.line}, is a tile", event)
-            parent.tile = False
+            parent.mixed = True
         ids = self._ids(line, event, origin)
         if event["depth"] != depth:
             add("depth-wrong", line, f"{depth} spans are open", event, "depth", depth, event["depth"])
@@ -83,7 +83,7 @@ class Spans:
         span.tile, span.name, span.input = tile, name, kept(event["input_bytes"])
         span.iteration = event.get("iteration")
         span.artifact = _artifact(event)
-        numbers = self._iteration(line, event, name, parent)
+        numbers = self._iteration(line, event, span, parent)
         span.paths = self._paths(line, event, name, parent, numbers)
         self._program(line, event, span.artifact)
         if self.cairo:
@@ -149,33 +149,37 @@ class Spans:
             add("artifact-differs", line, text, event, "artifact", claimed=event["artifact"])
 
     def _iteration(
-        self, line: int, event: JsonObject, name: str, parent: OpenSpan | None
+        self, line: int, event: JsonObject, span: OpenSpan, parent: OpenSpan | None
     ) -> tuple[int | None, ...]:
         """Check iteration; the numbers that the path may have, none where it cannot be told."""
-        claimed, add = event.get("iteration"), self._log.add
+        claimed, add, name = event.get("iteration"), self._log.add, span.name
         if claimed is None:
             if parent is None or parent.tile is None:
                 return (None,)
-            self._last_output(parent)
-            was_loop, parent.loop = parent.loop, False
-            if self.cairo and was_loop:
-                text = f"the span around it, of line {parent.line}, is a loop: all spans in it are iterations"
-                add("iteration-missing", line, text, event, "iteration", _next(parent), ABSENT)
-                if parent.numbers is not None:
-                    parent.numbers.skip()
-                return ()
-            return (None,)
+            if not (self.cairo and parent.loop):
+                self._last_output(parent)
+                parent.loop = False
+                return (None,)
+            # Most likely it is one that does not say so.
+            text = f"the span around it, of line {parent.line}, is a loop: all spans in it are iterations"
+            span.iteration = 0 if parent.numbers is None else parent.numbers.expected
+            add("iteration-missing", line, text, event, "iteration", span.iteration, ABSENT)
+            parent.tear()
+            return ()
         if parent is None:
             add("iteration-misplaced", line, "no loop is open", event, "iteration", ABSENT, claimed)
             return (claimed, None)
         if parent.tile is None:
             return (claimed,)
         if self.cairo:
-            was_loop, parent.loop = parent.loop, True
-            if was_loop is False or parent.iteration is not None:
+            stranger = parent.loop is None and name != parent.name
+            if parent.loop is False or parent.iteration is not None or stranger:
                 text = f"the span around it, of line {parent.line}, is no loop"
                 add("iteration-misplaced", line, text, event, "iteration", ABSENT, claimed)
+                parent.loop = parent.iteration is None and name == parent.name
+                parent.tear()
                 return (claimed, None)
+            parent.loop = True
             if name not in (parent.name, parent.renamed):
                 parent.renamed = name
                 text = f"the loop, of line {parent.line}, has another name"
@@ -300,14 +304,9 @@ class Spans:
                 text = f"the innermost open span, of line {span.line}, has another span_id"
                 add("end-span-wrong", line, text, event, "span_id", span.ids[0], claimed)
             else:
-                add(
-                    "end-without-start",
-                    line,
-                    "no open span has this span_id",
-                    event,
-                    "span_id",
-                    claimed=claimed,
-                )
+                text = "no open span has this span_id"
+                add("end-without-start", line, text, event, "span_id", claimed=claimed)
+                span.tear()
                 return None
         if span.tile is not None:
             self._as_named(line, event, span, tile, name)
@@ -315,7 +314,7 @@ class Spans:
         return span
 
     def _as_named(self, line: int, event: JsonObject, span: OpenSpan, tile: bool, name: str) -> None:
-        if tile != span.tile:
+        if tile != span.tile and not span.mixed:
             kinds = ("a tile", "a sequence")
             text = f"the Start of line {span.line} began {kinds[not span.tile]}, this ends {kinds[not tile]}"
             self._log.add("end-kind-wrong", line, text, event, "type")
@@ -386,7 +385,7 @@ class Spans:
 
     def _error_of_run(self, line: int, event: JsonObject) -> None:
         add, error = self._log.add, event["error"]
-        if "code" not in error:
+        if "code" not in error and self._error is None:
             add("error-code-missing", line, "the error of a Cairo run has a code", event, "error.code")
         if "artifact" not in event:
             add("artifact-missing", line, "a Failure of a Cairo run has an artifact", event, "artifact")
@@ -475,11 +474,9 @@ def _absent(value: Any) -> Any:
     return ABSENT if value is None else value
 
 
-def _next(parent: OpenSpan) -> int:
-    return parent.numbers.expected if parent.numbers is not None else 0
-
-
 def _without_last(path: Any) -> tuple[str, ...]:
+    """The path of the span around, as far as it can be told."""
     if not isinstance(path, str):
         return ()
-    return (path[: path.rindex("[")],) if path.endswith("]") else (path.rpartition("/")[0],)
+    around = path[: path.rindex("[")] if path.endswith("]") and "[" in path else path.rpartition("/")[0]
+    return (around,) if around else ()

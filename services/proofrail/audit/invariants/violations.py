@@ -101,6 +101,7 @@ class Violations:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.kept: list[Violation] = []
+        """In the order in which they were found."""
         self.by_code: Counter[str] = Counter()
 
     @property
