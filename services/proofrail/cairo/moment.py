@@ -148,6 +148,20 @@ class Moments:
         low = at * _WORDS_A_CELL + 1
         return sum(word << 64 * i for i, word in enumerate(self._cells[low : low + _WORDS_A_CELL - 1]))
 
+    def first_use(self, address: int) -> int | None:
+        """The first step whose instruction refers to a cell; None where no step does (a builtin's, a hint's)."""
+        known: dict[int, Instruction | None] = {}
+        for step in range(len(self)):
+            pc = self._pc[step]
+            if pc not in known:
+                known[pc] = _decoded(self.read(pc))
+            instruction = known[pc]
+            if instruction is not None:
+                now = self.registers(step)
+                if any(operand.address == address for operand in self._operands(instruction, now)):
+                    return step
+        return None
+
     def _after(self, now: Registers) -> Registers:
         instruction = _decoded(self.read(now.pc))
         if instruction is None:

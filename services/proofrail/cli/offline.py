@@ -12,6 +12,7 @@ from proofrail.cli import raster
 from proofrail.cli.audit import audit
 from proofrail.cli.check import check
 from proofrail.cli.commit import commit
+from proofrail.cli.diff import diff
 from proofrail.cli.explain import explain
 from proofrail.cli.prove import prove
 from proofrail.cli.show import show
@@ -26,6 +27,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     prove,
     verify,
     show,
+    diff,
     explain,
 )
 

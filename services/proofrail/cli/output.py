@@ -85,6 +85,8 @@ def report_error(error: ProofrailError) -> None:
         stderr.print(f"  where: {escape(where)}")
     if error.next_step:
         stderr.print(f"  next: {escape(error.next_step)}")
+    if stderr.is_terminal:
+        stderr.print(f"  more: proofrail explain {escape(error.code)}", style="dim")
 
 
 def fail(error: ProofrailError, status: Exit) -> NoReturn:

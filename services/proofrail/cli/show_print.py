@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -15,12 +15,15 @@ from proofrail.cairo.program import SourceLocation
 from proofrail.cairo.source import SourceFiles
 from proofrail.cli.show_source import RunSource
 from proofrail.cli.show_tree import Folded, Span, Summary
-from proofrail.cli.show_values import SHOWN_VALUES, bytes_text, felts_of, felts_text, signature_of
-from proofrail.wire.canonical import canonical
-from proofrail.wire.errors import ProofrailError
-
-_SHOWN_INPUTS: Final = 160
-_SHOWN_NAMES: Final = 6
+from proofrail.cli.show_values import (
+    SHOWN_VALUES,
+    bytes_text,
+    count_text,
+    felts_of,
+    felts_text,
+    inputs_text,
+    signature_of,
+)
 
 
 def console() -> Console:
@@ -53,11 +56,11 @@ def header(run: RunSource, summary: Summary) -> list[tuple[str, str]]:
         ("program", f"{program.get('backend', '?')} {program.get('method_id', '?')}"),
         ("layout", f"{start.get('layout', '?')}, spans {start.get('spans', '?')}"),
         ("inputs", inputs_text(run)),
-        ("outcome", f"{outcome}, {_number(end.get('n_steps'))} steps, {summary.spans:,} spans"),
-        ("output", f"{_number(end.get('output_count'))} felts, sha256 {end.get('output_sha256', '?')}"),
+        ("outcome", f"{outcome}, {count_text(end.get('n_steps'))} steps, {summary.spans:,} spans"),
+        ("output", f"{count_text(end.get('output_count'))} felts, sha256 {end.get('output_sha256', '?')}"),
     ]
     if seal is not None:
-        parts = f"{_number(seal.get('items'))} items, root {seal.get('root', '?')}"
+        parts = f"{count_text(seal.get('items'))} items, root {seal.get('root', '?')}"
         rows.append(("commitment", parts))
         rows.append(("checkpoint", "signed; not verified here" if "checkpoint" in seal else "none"))
     else:
@@ -65,22 +68,6 @@ def header(run: RunSource, summary: Summary) -> list[tuple[str, str]]:
     if isinstance(start.get("label"), str):
         rows.append(("label", start["label"]))
     return rows
-
-
-def inputs_text(run: RunSource) -> str:
-    """The inputs in short: the allocations of a batch, else the beginning of the values."""
-    count = _number(run.start.get("inputs_count"))
-    inputs = run.inputs
-    if inputs is None:
-        return f"{count}, not at hand; sha256 {run.start.get('inputs_sha256', '?')}"
-    ids = [value["allocation_id"] for value in inputs if isinstance(value.get("allocation_id"), str)]
-    if ids and len(ids) == len(inputs):
-        return f"{count}: {', '.join(ids[:_SHOWN_NAMES])}{' …' if len(ids) > _SHOWN_NAMES else ''}"
-    try:
-        text = ", ".join(canonical(value).decode() for value in inputs)
-    except ProofrailError:
-        text = str(inputs)
-    return f"{count}: {text[:_SHOWN_INPUTS]}{' …' if len(text) > _SHOWN_INPUTS else ''}"
 
 
 def print_failure(out: Console, run: RunSource, failed: Span | None, sources: SourceFiles) -> None:
@@ -176,7 +163,3 @@ def _about(span: Span, run: RunSource) -> str:
 def _brief(value: object) -> str:
     text = str(value)
     return text if len(text) <= 20 else f"{text[:16]}…"
-
-
-def _number(value: object) -> str:
-    return f"{value:,}" if type(value) is int else "?"

@@ -92,7 +92,7 @@ def print_step(again: Rerun, moment: Moment, sources: SourceFiles) -> None:
     out.print(facts_table(rows))
     if moment.cells:
         out.print(Text("\nvalues in reach have no names", style="bold"))
-        out.print(facts_table((name, _number(value)) for name, value in moment.cells))
+        out.print(facts_table((name, felt_text(None, value)) for name, value in moment.cells))
     if moment.variables:
         out.print(Text("\nvalues in reach", style="bold"))
         if any(variable.pointee for variable in moment.variables):
@@ -127,15 +127,9 @@ def _instruction_text(moment: Moment) -> Text:
         return Text("none at this pc" if moment.word is None else f"{felt_hex(moment.word)} is none")
     text = Text(moment.instruction.text(moment.immediate), style="bold")
     for operand in moment.operands:
-        value = "not known" if operand.value is None else _number(operand.value)
+        value = "not known" if operand.value is None else felt_text(None, operand.value)
         text.append(f"\n{operand.name} = [{operand.address}] = {value}", style="not bold")
     return text
-
-
-def _number(felt: int) -> str:
-    from proofrail.cairo.decode import Leaf
-
-    return felt_text(Leaf("", "felt"), felt)
 
 
 def _variable_rows(variable: Variable) -> list[tuple[str, Text]]:

@@ -10,7 +10,8 @@ from rich.text import Text
 from proofrail.cairo.decode import Leaf, Named, Signature, named_felts, short_string, signed
 from proofrail.cli.show_source import RunSource
 from proofrail.cli.show_tree import Span
-from proofrail.wire.canonical import felt_hex
+from proofrail.wire.canonical import canonical, felt_hex
+from proofrail.wire.errors import ProofrailError
 
 SHOWN_VALUES: Final = 12
 """Felts of one value that are shown in a tree."""
@@ -18,6 +19,8 @@ SHOWN_VALUES: Final = 12
 _DECIMAL: Final = 10**15
 _EXACT_AND_TEXT: Final = 2**53
 _SHOWN_BYTES: Final = 48
+_SHOWN_INPUTS: Final = 160
+_SHOWN_NAMES: Final = 6
 
 
 def signature_of(span: Span, run: RunSource) -> Signature | None:
@@ -29,14 +32,24 @@ def felts_of(span: Span, run: RunSource) -> tuple[list[Named], list[Named] | Non
     """Arguments and return values of a Cairo span; None where its bytes are no felts, or of another backend."""
     if run.backend != "cairo":
         return None
-    signature = signature_of(span, run)
-    arguments, returns = (signature.arguments, signature.returns) if signature else ((), ())
+    given = bytes_felts(span.input_bytes, "input_bytes", span.name, run)
+    if given is None or span.output_bytes is None:
+        return None if given is None else (given, None)
+    output = bytes_felts(span.output_bytes, "output_bytes", span.name, run)
+    return None if output is None else (given, output)
+
+
+def bytes_felts(value: object, member: str, span: str, run: RunSource) -> list[Named] | None:
+    """The felts of a span's `input_bytes` or `output_bytes`, its name given; None where they are none."""
+    if run.backend != "cairo" or not isinstance(value, str):
+        return None
+    signature = None if run.names is None else run.names.function_of_span(span, run.spans)
+    leaves = (
+        () if signature is None else signature.arguments if member == "input_bytes" else signature.returns
+    )
     try:
-        given = named_felts(bytes.fromhex(span.input_bytes), arguments)
-        if span.output_bytes is None:
-            return given, None
-        return given, named_felts(bytes.fromhex(span.output_bytes), returns)
-    except (ValueError, TypeError):
+        return named_felts(bytes.fromhex(value), leaves)
+    except ValueError:
         return None
 
 
@@ -60,11 +73,11 @@ def felts_text(felts: Sequence[Named], most: int | None = SHOWN_VALUES, *, short
     return text
 
 
-def felt_text(leaf: Leaf, value: int | None, *, short: bool = False) -> str:
+def felt_text(leaf: Leaf | None, value: int | None, *, short: bool = False) -> str:
     """A felt for reading: addresses as →272, words in quotes, numbers near zero in decimal, others in hex."""
     if value is None:
         return "?"
-    if leaf.is_address:
+    if leaf is not None and leaf.is_address:
         return f"→{value}"
     spelled = short_string(value)
     if spelled is not None:
@@ -96,3 +109,24 @@ def _felt_json(leaf: Leaf, value: int | None) -> dict[str, Any]:
         if spelled is not None:
             found["text"] = spelled
     return found
+
+
+def inputs_text(run: RunSource) -> str:
+    """The inputs in short: the allocations of a batch, else the beginning of the values."""
+    count = count_text(run.start.get("inputs_count"))
+    inputs = run.inputs
+    if inputs is None:
+        return f"{count}, not at hand; sha256 {run.start.get('inputs_sha256', '?')}"
+    ids = [value["allocation_id"] for value in inputs if isinstance(value.get("allocation_id"), str)]
+    if ids and len(ids) == len(inputs):
+        return f"{count}: {', '.join(ids[:_SHOWN_NAMES])}{' …' if len(ids) > _SHOWN_NAMES else ''}"
+    try:
+        text = ", ".join(canonical(value).decode() for value in inputs)
+    except ProofrailError:
+        text = str(inputs)
+    return f"{count}: {text[:_SHOWN_INPUTS]}{' …' if len(text) > _SHOWN_INPUTS else ''}"
+
+
+def count_text(value: object) -> str:
+    """A number with its thousands told apart; ? for anything else."""
+    return f"{value:,}" if type(value) is int else "?"
