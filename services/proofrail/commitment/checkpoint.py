@@ -110,9 +110,21 @@ def parse_vkey(vkey: str) -> tuple[str, Ed25519PublicKey]:
 
 def sign_checkpoint(run_id: str, size: int, root: bytes, signer: Signer) -> str:
     """The checkpoint of a run: `root`, 32 bytes, over `size` items, signed."""
+    return signer.sign(checkpoint_text(run_id, size, root))
+
+
+def checkpoint_text(run_id: str, size: int, root: bytes) -> str:
+    """What is signed in the checkpoint of a run."""
     if size < 0 or len(root) != 32:
         raise ValueError("a checkpoint states a size of at least 0 and a root of 32 bytes")
-    return signer.sign(f"{ORIGIN_PREFIX}{run_id}\n{size}\n{base64.b64encode(root).decode()}\n")
+    return f"{ORIGIN_PREFIX}{run_id}\n{size}\n{base64.b64encode(root).decode()}\n"
+
+
+def read_checkpoint(note: str) -> Checkpoint:
+    """What a note says, whoever signed it: nothing is verified. Raises CheckpointError
+    (`checkpoint-malformed`)."""
+    text, _ = _split_note(note)
+    return _parse_text(text, ())
 
 
 def verify_checkpoint(note: str, vkeys: Iterable[str]) -> Checkpoint:
