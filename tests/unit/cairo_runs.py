@@ -2,7 +2,7 @@
 them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -13,6 +13,7 @@ import plain_spans
 from synthetic_run import PRIVATE, VKEY
 
 from proofrail.audit.cairo_subject import CairoSubject
+from proofrail.audit.invariants.check import check_events_alone
 from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
 from proofrail.cairo.program import CairoProgram
@@ -101,3 +102,14 @@ def published(run: RunTrace, edit: Callable[[list[dict[str, Any]]], None] | None
         [canonical(event) for event in events],
         [*run.input_lines, *(canonical(line) for line in lines)],
     )
+
+
+def violations(run: RunTrace) -> list[dict[str, Any]]:
+    """What `proofrail check` says of the run's events."""
+
+    def lines() -> Iterator[bytes]:
+        for chunk in run.stream():
+            yield from chunk.lines.splitlines()
+
+    found, _ = check_events_alone(lines)
+    return [violation.to_object() for violation in found]

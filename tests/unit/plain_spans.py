@@ -191,7 +191,9 @@ def expected_events(compiled, trace, memory, start, output, error=None, at_end=F
 
     def emit(span, parent, depth, above):
         step = span.name if span.iteration is None else f"[{span.iteration}]"
-        path = above + step if span.iteration is not None else (f"{above}/{step}" if above else step)
+        path = None
+        if depth <= 64:
+            path = above + step if span.iteration is not None else (f"{above}/{step}" if above else step)
         kind, name = ("Tile", "tile_id") if span.tile else ("Sequence", "name")
         count = program.arguments(span.function)
         seq = len(events)
@@ -200,7 +202,7 @@ def expected_events(compiled, trace, memory, start, output, error=None, at_end=F
         facts = {
             name: span.name,
             "span_id": span_id,
-            "path": path if depth <= 64 else None,
+            "path": path,
             "depth": depth,
             "iteration": span.iteration,
             "artifact": artifact,

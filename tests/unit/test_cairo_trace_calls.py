@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from cairo_runs import events_of, plain_events, program, published, traced, without_volatile
+from cairo_runs import events_of, plain_events, program, published, traced, violations, without_volatile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -36,6 +36,7 @@ def test_every_kind_of_call(n: int, leaves: Any, mode: str) -> None:
     run = traced("calls", _values(n, leaves), spans=mode)
     events = events_of(run)
     assert plain_events(run, events) == without_volatile(events)
+    assert [] == violations(run)
     assert "MATCH" == published(run).audit().verdict
 
 
@@ -47,6 +48,7 @@ def test_the_step_limit_at_every_kind_of_call(mode: str) -> None:
         run = traced("calls", _values(), spans=mode, max_steps=limit)
         events = events_of(run)
         assert plain_events(run, events) == without_volatile(events)
+        assert [] == violations(run)
 
 
 def test_what_is_a_call_of_what() -> None:

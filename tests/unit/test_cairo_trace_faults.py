@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cairo_runs import PublishedRun, events_of, plain_events, published, traced, without_volatile
+from cairo_runs import PublishedRun, events_of, plain_events, published, traced, violations, without_volatile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,6 +73,7 @@ def test_a_fault_is_recorded_and_the_audit_finds_it_real(how: int, mode: str) ->
     assert failure is not None
     assert FAULTS[how] == (failure.code, failure.message)
     assert plain_events(run, events) == without_volatile(events)
+    assert [] == violations(run)
     assert ("TraceEnd", "failed") == (events[-1]["type"], events[-1]["outcome"])
     assert ["MATCH", "MATCH"] == [_verdict(published(run), with_events=each) for each in (True, False)]
 
@@ -117,6 +118,7 @@ def test_the_step_limit_anywhere_in_loops_and_recursion(how: int, mode: str) -> 
         events = events_of(run)
         assert ("failed", limit) == (run.outcome, run.n_steps)
         assert plain_events(run, events) == without_volatile(events)
+        assert [] == violations(run)
 
 
 def test_before_the_first_span_there_is_no_failure_event() -> None:
