@@ -27,6 +27,7 @@ from proofrail.audit.events import (
     last_event,
     path_at,
 )
+from proofrail.audit.evidence import Evidence
 from proofrail.audit.findings import Finding, FoundError, Notes, Verdict, Where
 from proofrail.audit.items import UNKNOWN_KEPT
 from proofrail.audit.raw import Buffer
@@ -56,15 +57,14 @@ Published = Callable[[str], bool | None]
 class RunAudit:
     """A report, and what the audit found out on the way to it.
 
-    `evidence` is, for a MISMATCH, NDJSON with which a third party can repeat the finding: the run's Input
-    lines, the signed seal, and the claimed event or block that differs.
+    `evidence` is there with a MISMATCH: what a bundle for a third party is made of.
     """
 
     report: AuditReport
     finding: Finding | None
     inputs: list[JsonObject]
     recomputed: Recomputed | None
-    evidence: bytes | None
+    evidence: Evidence | None
 
     @property
     def verdict(self) -> Verdict:
@@ -136,8 +136,22 @@ def audit_run(
     except FoundError as found:
         finding = found.finding
     report = make_report(run_id or _run_id(case), "run", notes, finding, RUN_PARTS)
-    evidence = None if finding is None else _evidence(case, finding)
+    evidence = None if finding is None else _evidence(report.run_id, finding, case, terms)
     return RunAudit(report, finding, case.inputs, case.recomputed, evidence)
+
+
+def _evidence(name: str, finding: Finding, case: _Case, terms: _Terms) -> Evidence:
+    return Evidence(
+        run_id=name,
+        finding=finding,
+        claims=case.claims,
+        events=case.events,
+        inputs=case.inputs,
+        recomputed=case.recomputed,
+        keys=terms.keys,
+        trace=terms.trace,
+        memory=terms.memory,
+    )
 
 
 def _check(case: _Case, terms: _Terms, notes: Notes) -> None:
@@ -305,23 +319,3 @@ def _run_id(case: _Case) -> str:
         if isinstance(name := line.get("run_id"), str) and 0 < len(name) <= 256
     )
     return claimed.most_common(1)[0][0] if claimed else "unknown"
-
-
-def _evidence(case: _Case, finding: Finding) -> bytes:
-    lines = [line.members for line in (*case.claims.inputs, *case.claims.seals)]
-    if finding.where == "block" and finding.line is not None:
-        lines += [line.members for line in case.claims.blocks if line.number == finding.line]
-    evidence = [canonical(members) for members in lines]
-    if case.events is not None and finding.item is not None:
-        evidence += _claimed_event(case.events, finding.item)
-    return b"".join(line + b"\n" for line in evidence)
-
-
-def _claimed_event(events: Events, item: int) -> list[bytes]:
-    try:
-        for position, line in enumerate(events()):
-            if position == item:
-                return [line]
-    except ProofrailError:
-        pass
-    return []

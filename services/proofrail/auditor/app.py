@@ -39,7 +39,7 @@ def run(settings: AuditorSettings) -> int:
             settings.checkpoint_keys.split(),
             ProofAuditor(program.words, program.builtins, StwoBackend(), policy, store.get),
             store,
-            signer.key,
+            signer,
         )
         await Auditor(settings, examiner, context).work()
 

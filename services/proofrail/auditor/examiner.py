@@ -10,8 +10,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.cairo_subject import RiskSubject
 from proofrail.audit.events import events_in
@@ -21,6 +19,7 @@ from proofrail.audit.settings import RunPolicy
 from proofrail.auditor.cases import Case
 from proofrail.auditor.published import PublishedProposals
 from proofrail.cairo.risk_model import decide
+from proofrail.commitment.checkpoint import Signer
 from proofrail.wire.canonical import canonical, sha256_hex
 from proofrail.wire.messages import (
     Attestation,
@@ -62,14 +61,14 @@ class Examiner:
         checkpoint_keys: Sequence[str],
         proofs: ProofAuditor,
         store: ArtifactStore,
-        key: Ed25519PrivateKey,
+        signer: Signer,
     ) -> None:
         self._subject = subject
         self._policy = policy
         self._checkpoint_keys = list(checkpoint_keys)
         self._proofs = proofs
         self._store = store
-        self._key = key
+        self._signer = signer
 
     def examine_run(self, case: Case, published: PublishedProposals) -> RunAudit:
         """Recompute the run and compare it with everything published of it; evidence goes to the store."""
@@ -87,7 +86,8 @@ class Examiner:
     def _with_evidence(self, audit: RunAudit) -> RunAudit:
         if audit.evidence is None:
             return audit
-        ref = self._store.put(audit.evidence)
+        bundle = audit.evidence.bundle(self._signer, lambda item: self._store.put(item).uri)
+        ref = self._store.put(bundle)
         evidence = Evidence(digest=ref.digest, uri=ref.uri)
         return replace(audit, report=audit.report.model_copy(update={"evidence": evidence}))
 
@@ -108,7 +108,7 @@ class Examiner:
         ).report
 
     def sign(self, message: AuditReport | Attestation) -> Statement:
-        return Statement(message, canonical(sign_message(message.to_object(), self._key)))
+        return Statement(message, canonical(sign_message(message.to_object(), self._signer.key)))
 
     def attest(self, case: Case, run_report: str, proof_report: str, timestamp_ns: int) -> list[Attestation]:
         """An attestation for each allocation of a run whose run and proof were both found to match."""
