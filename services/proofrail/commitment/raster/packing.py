@@ -36,7 +36,11 @@ class RasterCommitter:
         self._tree.append(leaf)
         if self._encoding is Encoding.BINCODE:
             self._tree.append(leaf)
-        return chain_value(self._tree.root(), self._bits)
+        return chain_value(self.root(), self._bits)
+
+    def root(self) -> bytes:
+        """The root over the items so far, of which a value is the low bits."""
+        return self._tree.root()
 
     def frontier(self) -> Frontier:
         """The tree as it is now. Its position is the number of items so far, twice that under bincode."""
