@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NATIVE_SOURCES := $(shell find services/native/extension services/native/hints -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prover demo up test test-fast lint check cairo schemas bench clean
+.PHONY: help setup prover demo up test test-fast test-exhaustive lint check cairo schemas bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -47,6 +47,9 @@ test: prover ## all tests
 
 test-fast: setup ## the tests that need neither Kafka nor the prover
 	@$(PY) -m pytest -m "not kafka and not prover and not docker and not slow" $(ARGS)
+
+test-exhaustive: setup ## every alteration of small runs, and millions of items (about half an hour)
+	@$(PY) -m pytest -m exhaustive tests/exhaustive $(ARGS)
 
 lint: setup ## style, types, import rule
 	$(VENV)/bin/ruff check services tests

@@ -60,7 +60,9 @@ class Family(Sequence[Case]):
         raise NotImplementedError
 
 
-def _altered(family: Family, what: str, run: Run, file: File, content: bytes, with_events: bool, **more: object) -> Case:
+def _altered(
+    family: Family, what: str, run: Run, file: File, content: bytes, with_events: bool, **more: object
+) -> Case:
     before = lines_of(run.events if file == "events" else run.commitments)
     after = lines_of(content)
     pairs = zip(before, after, strict=False)
@@ -198,9 +200,7 @@ class Cuts(Family):
         self.size = len(self.content)
 
     def case(self, index: int) -> Case:
-        return _altered(
-            self, f"at byte {index}", self.run, self.file, self.content[:index], self.with_events
-        )
+        return _altered(self, f"at byte {index}", self.run, self.file, self.content[:index], self.with_events)
 
 
 class Relabelled(Family):

@@ -6,6 +6,7 @@ import hashlib
 import re
 from typing import Any
 
+from proofrail.audit.claimed_events import Events, EventValues
 from proofrail.audit.run_audit import audit_run
 from tests.exhaustive import oracle
 from tests.exhaustive.cases import Case
@@ -15,8 +16,12 @@ _PLACES = ("item", "block", "member", "step", "cell")
 _VOLATILE_VALUE = re.compile(rb'"(?:timestamp|duration_ns|detail|label)":("(?:[^"\\]|\\.)*"|\d+)')
 
 
-def tried(case: Case) -> str:
-    """The class of a case whose report is right. Raises AssertionError for one whose report is not."""
+def tried(case: Case, *, twice: bool = False) -> str:
+    """The class of a case whose report is right. Raises AssertionError for one whose report is not.
+
+    With `twice` the run is audited a second time as the command line does it, nothing remembered, and the events
+    compared while the program is executed: the reports must be equal.
+    """
     run = case.run
     expected = oracle.judge(
         run.truth,
@@ -27,20 +32,30 @@ def tried(case: Case) -> str:
         note=case.note,
         is_input=run.is_input if run.proposed is not None else None,
     )
-    lines = None if case.events is None else oracle.lines_of(case.events)
-    report = audit_run(
+    report = _audit(case, as_commands_do=False)
+    wrong = _wrong(case, expected, report)
+    assert not wrong, f"{case.family}: {case.what}: {wrong}\n  oracle {expected}\n  report {report}"
+    if twice:
+        assert report == _audit(case, as_commands_do=True), f"{case.family}: {case.what}: another report"
+    return _class(case, expected)
+
+
+def _audit(case: Case, *, as_commands_do: bool) -> dict[str, Any]:
+    run = case.run
+    events: Events | None = None
+    if case.events is not None:
+        lines = oracle.lines_of(case.events)
+        events = EventValues([case.events]) if as_commands_do else lambda: iter(lines)
+    return audit_run(
         commitments=oracle.lines_of(case.commitments),
-        events=None if lines is None else lambda: iter(lines),
-        subject=run.subject,
+        events=events,
+        subject=run.subject.forgetful if as_commands_do else run.subject,
         keys=(VKEY,),
         policy=run.policy,
         published=None if run.proposed is None else _published(run),
         trace=case.trace,
         memory=case.memory,
     ).report.to_object()
-    wrong = _wrong(case, expected, report)
-    assert not wrong, f"{case.family}: {case.what}: {wrong}\n  oracle {expected}\n  report {report}"
-    return _class(case, expected)
 
 
 def _published(run: Any) -> Any:
@@ -125,17 +140,3 @@ def _class(case: Case, expected: oracle.Verdict) -> str:
         return str(expected.found["code"])
     same = case.events is None or _meaning(case.events) == _meaning(case.run.events)
     return "same meaning" if same else "volatile value"
-
-
-def first_failures(cases: Any, most: int = 20) -> list[str]:
-    """What is wrong with the first cases that fail."""
-    failures: list[str] = []
-    for case in cases:
-        try:
-            tried(case)
-        except AssertionError as error:
-            failures.append(str(error))
-            if len(failures) == most:
-                break
-    return failures
-
