@@ -56,7 +56,7 @@ class Branches:
         """`function`, to be called once, in whatever thread or task. The order of these calls is the order of the
         branches in the trace."""
         if not self._open:
-            raise self._misused("a branch is made outside of its `with` block")
+            raise _misused("a branch is made outside of its `with` block")
         if self._above is None:
             return function
         branch = _Branch(self._above)
@@ -91,10 +91,12 @@ class Branches:
                 above.sink(moment)
             branch.moments.clear()
 
-    def _misused(self, message: str) -> TracingError:
-        if self._above is None:
-            return TracingError("branch-misused", message, _NEXT_STEP)
-        return self._above.tracer.misused("branch-misused", message, _NEXT_STEP)
+
+def _misused(message: str) -> TracingError:
+    here = position.get()
+    if here is None:
+        return TracingError("branch-misused", message, _NEXT_STEP)
+    return here.tracer.misused("branch-misused", message, _NEXT_STEP)
 
 
 def _start(branch: _Branch) -> Position | None:

@@ -30,7 +30,7 @@ class Loop(Generic[T]):
 
     def __enter__(self) -> Self:
         if self._count or self._source is not None:
-            raise _misused(position.get(), "a loop is entered twice")
+            raise _misused("a loop is entered twice")
         self._source = iter(self._items)
         # The first item is had before the loop begins: what making it calls is no part of any iteration.
         self._next = next(self._source, _END)
@@ -46,7 +46,7 @@ class Loop(Generic[T]):
 
     def __next__(self) -> T:
         if self._source is None:
-            raise _misused(self._above, "a loop is iterated over outside of its `with` block")
+            raise _misused("a loop is iterated over outside of its `with` block")
         if self._count:
             self._next = next(self._source, _END)
         if self._next is _END:
@@ -91,7 +91,8 @@ class Loop(Generic[T]):
         return where.tracer.encoded(encode_arguments, {"item": self._next})
 
 
-def _misused(where: Position | None, message: str) -> TracingError:
+def _misused(message: str) -> TracingError:
+    where = position.get()
     next_step = "Write `with loop(name, items) as steps:` and `for item in steps:` inside"
     if where is None:
         return TracingError("loop-misused", message, next_step)

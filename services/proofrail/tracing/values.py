@@ -211,7 +211,10 @@ class _Reader:
 
     def arguments(self) -> dict[str, Any]:
         self.take(1)
-        return self._named(2, ordered=False)
+        found = self._named(2, ordered=False)
+        if not found:
+            raise self.refused("no arguments are no bytes")
+        return found
 
     def value(self, depth: int) -> Any:
         if depth > MAX_DEPTH:

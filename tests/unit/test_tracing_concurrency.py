@@ -1,0 +1,329 @@
+"""Threads and tasks: spans never mix, and the order of a trace is the program's, not the clock's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+import plain_native
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tracing_runs import Collected, events_of, names
+
+from proofrail.tracing import Tracer, TracingError, branches, loop, sequence, tile
+
+
+@tile
+def leaf(value: int) -> int:
+    return value + 1
+
+
+@tile
+async def leaf_later(value: int, turns: int) -> int:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    return value + 1
+
+
+@sequence
+def work(value: int, rounds: int) -> int:
+    with loop("rounds", range(rounds)) as steps:
+        for _ in steps:
+            value = leaf(value)
+    return value
+
+
+@sequence
+async def work_later(value: int, turns: list[int]) -> int:
+    with loop("turns", turns) as steps:
+        for count in steps:
+            value = await leaf_later(value, count)
+    return value
+
+
+@sequence
+def in_threads(jobs: list[int], depth: int) -> int:
+    with branches() as branch, ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(branch(work), job, job % 5) for job in jobs]
+        if depth:
+            futures.append(pool.submit(branch(in_threads), jobs[:2], depth - 1))
+    return sum(future.result() for future in futures) + leaf(0)
+
+
+@sequence
+async def in_tasks(jobs: list[list[int]]) -> int:
+    with branches() as branch:
+        results = await asyncio.gather(*(branch(work_later)(index, job) for index, job in enumerate(jobs)))
+    return sum(results)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 3), max_size=3), max_size=6), st.randoms(use_true_random=False))
+def test_tasks_give_one_order(jobs: list[list[int]], shuffled: Any) -> None:
+    """However the event loop interleaves them, tasks give the trace that the same calls one after another give."""
+    trace = events_of(lambda: asyncio.run(in_tasks(jobs)))
+    again = events_of(lambda: asyncio.run(in_tasks(jobs)))
+    assert _facts(trace) == _facts(again)
+    shuffled.shuffle(jobs)
+    events_of(lambda: asyncio.run(in_tasks(jobs)))
+
+
+def test_threads_give_one_order() -> None:
+    """Many threads, branches within branches: every rule of the format holds, and every run gives the same items."""
+    jobs = list(range(40))
+    expected = _facts(events_of(lambda: in_threads(jobs, 2)))
+    for _ in range(5):
+        assert expected == _facts(events_of(lambda: in_threads(jobs, 2)))
+
+
+def test_traces_at_the_same_time() -> None:
+    """Tracers in many threads at once, and in many tasks of one loop, each get their own run and nothing else."""
+
+    def run(job: int) -> list[bytes]:
+        return events_of(lambda: in_threads([job, job + 1], 1)).lines
+
+    async def run_tasks(job: int) -> list[bytes]:
+        collected = Collected()
+        with Tracer(collected):
+            await in_tasks([[job % 3, 1], [2]])
+        plain_native.check(collected.lines)
+        return collected.lines
+
+    async def all_tasks() -> list[list[bytes]]:
+        return await asyncio.gather(*map(run_tasks, range(30)))
+
+    with ThreadPoolExecutor(8) as pool:
+        threads = list(pool.map(run, range(24)))
+    assert 24 == len({lines[-1].split(b'"run_id":"')[1][:32] for lines in threads})
+    assert [len(lines) for lines in threads] == [len(run(job)) for job in range(24)]
+    tasks = asyncio.run(all_tasks())
+    assert {len(tasks[0])} == {len(lines) for lines in tasks}
+
+
+def test_outside_of_a_tracer_branches_are_the_functions() -> None:
+    """Untraced, the same program runs the same."""
+    assert in_threads([1, 2, 3], 1) == _result(events_of(lambda: in_threads([1, 2, 3], 1)))
+    assert 1 + 3 == asyncio.run(in_tasks([[1], [0, 0]]))
+
+
+def _result(trace: Collected) -> Any:
+    from proofrail.tracing import decode
+
+    return decode(bytes.fromhex(trace.events[-2]["output_bytes"]))
+
+
+def _facts(trace: Collected) -> list[dict[str, Any]]:
+    return [plain_native.without_volatile(event) for event in trace.events]
+
+
+def test_a_failing_branch_fails_its_sequence() -> None:
+    """The exception of a branch is recorded in the branch and in what it leaves, with one origin; the others stay."""
+
+    @tile
+    def refuse(value: int) -> int:
+        if value == 1:
+            raise ValueError(value)
+        return value
+
+    @sequence
+    def all_of(values: list[int]) -> int:
+        with branches() as branch, ThreadPoolExecutor(4) as pool:
+            futures = [pool.submit(branch(refuse), value) for value in values]
+        return sum(future.result() for future in futures)
+
+    trace = events_of(lambda: all_of([0, 1, 2]), raises=ValueError)
+    assert [
+        "TraceStart",
+        "SequenceStart all_of",
+        "TileStart refuse",
+        "TileEnd refuse",
+        "TileStart refuse",
+        "TileFailure refuse",
+        "TileStart refuse",
+        "TileEnd refuse",
+        "SequenceFailure all_of",
+        "TraceEnd",
+    ] == names(trace.events)
+    assert trace.events[5]["error"] == trace.events[8]["error"]
+
+
+def test_inline_branches() -> None:
+    """A branch may run in the thread that made it; branches that call nothing leave no mark."""
+
+    @sequence
+    def inline() -> int:
+        with branches() as branch:
+            first = branch(leaf)(1)
+            branch(lambda: None)()
+            branch(leaf)
+        return first
+
+    trace = events_of(inline)
+    assert ["TraceStart", "SequenceStart inline", "TileStart leaf", "TileEnd leaf"] == names(trace.events)[:4]
+
+    @sequence
+    def nothing() -> None:
+        with branches() as branch:
+            branch(lambda: None)()
+
+    assert "TileStart nothing" in names(events_of(nothing).events)
+
+
+@sequence
+def undeclared_thread() -> None:
+    context = copy_context()
+    thread = threading.Thread(target=lambda: context.run(_quietly, leaf, 1))
+    thread.start()
+    thread.join()
+
+
+def _quietly(call: Callable[..., Any], *args: Any) -> None:
+    with contextlib.suppress(TracingError):
+        call(*args)
+
+
+@sequence
+async def undeclared_tasks() -> None:
+    await asyncio.gather(leaf_later(1, 1), leaf_later(2, 1), return_exceptions=True)
+
+
+@sequence
+def stepped_by_hand() -> None:
+    one, other = leaf_later(1, 1), leaf_later(2, 1)
+    try:
+        one.send(None)  # type: ignore[attr-defined]
+        other.send(None)  # type: ignore[attr-defined]
+    finally:
+        one.close()  # type: ignore[attr-defined]
+        other.close()  # type: ignore[attr-defined]
+
+
+@sequence
+def runs_on() -> None:
+    release = threading.Event()
+    pool = ThreadPoolExecutor(1)
+    try:
+        with branches() as branch:
+            pool.submit(branch(release.wait), 10)
+            while not pool._threads:
+                pass
+            pool.submit(int).running()
+            while branch._branches[0].state != "running":
+                pass
+    finally:
+        release.set()
+        pool.shutdown()
+
+
+@sequence
+def calls_beside_branches() -> None:
+    with branches() as branch:
+        branch(leaf)(1)
+        leaf(2)
+
+
+@sequence
+def runs_a_branch_twice() -> None:
+    with branches() as branch:
+        once = branch(leaf)
+        once(1)
+        once(2)
+
+
+@sequence
+def makes_a_branch_too_late() -> None:
+    with branches() as branch:
+        pass
+    branch(leaf)
+
+
+@sequence
+def runs_a_branch_too_late() -> None:
+    with branches() as branch:
+        late = branch(leaf)
+    late(1)
+
+
+@sequence
+def forks_in_a_bare_branch() -> None:
+    def fork() -> None:
+        with branches():
+            pass
+
+    with branches() as branch:
+        branch(fork)()
+
+
+@sequence
+async def leaves_a_task() -> asyncio.Task[int]:
+    task = asyncio.get_running_loop().create_task(leaf_later(1, 0))
+    _LEFT.append(task)
+
+
+_LEFT: list[asyncio.Task[int]] = []
+
+
+async def _wait_for_left() -> None:
+    await leaves_a_task()
+    with pytest.raises(TracingError, match="span-ended"):
+        await _LEFT.pop()
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (undeclared_thread, "span-foreign"),
+        (lambda: asyncio.run(undeclared_tasks()), "span-foreign"),
+        (stepped_by_hand, "tile-calls"),
+        (runs_on, "branch-open"),
+        (calls_beside_branches, "span-overlap"),
+        (runs_a_branch_twice, "branch-misused"),
+        (makes_a_branch_too_late, "branch-misused"),
+        (runs_a_branch_too_late, "branch-misused"),
+        (forks_in_a_bare_branch, "branch-misused"),
+        (lambda: asyncio.run(_wait_for_left()), "span-ended"),
+    ],
+)
+def test_concurrency_that_has_no_order_is_refused(call: Callable[[], Any], code: str) -> None:
+    """A call whose place in the trace would be an accident of timing spoils the trace, whatever the timing was."""
+    collected = Collected()
+    with pytest.raises(TracingError) as caught, Tracer(collected):
+        call()
+    assert code == caught.value.code
+    assert collected.completed is None
+
+
+def test_a_new_thread_is_outside_of_the_tracer() -> None:
+    """A thread without the tracer's context runs its functions plainly: its calls are nobody's spans."""
+
+    @sequence
+    def starts_a_thread() -> int:
+        found: list[int] = []
+        thread = threading.Thread(target=lambda: found.append(leaf(1)))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    assert "TileStart leaf" not in names(events_of(starts_a_thread).events)
+
+
+def test_closing_while_calls_are_open() -> None:
+    """A tracer that is closed from within the outermost call is not sealed."""
+    collected = Collected()
+    tracer = Tracer(collected)
+
+    @sequence
+    def closes() -> None:
+        with pytest.raises(TracingError, match="trace-open"):
+            tracer.close()
+
+    with tracer:
+        closes()
+    assert collected.completed is None
+    assert not tracer.sealed
