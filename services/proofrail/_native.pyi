@@ -124,6 +124,19 @@ class EventStream:
 
     def __iter__(self) -> Iterator[tuple[bytes, list[bytes]]]: ...
     def __next__(self) -> tuple[bytes, list[bytes]]: ...
+    def against(self, claimed: bytes | None) -> list[bytes]:
+        """Compare the next piece of claimed NDJSON, cut anywhere, or None at its end, instead of iterating; the
+        lines of the blocks completed on the way.
+
+        Claimed items are equal when they have the same bytes in canonical form without volatile members. After
+        a difference nothing is compared any more, and what is left of the run is to be iterated.
+        """
+
+    @property
+    def equal(self) -> bool:
+        """False once a claimed item was found to differ, to be malformed, to be missing or to be one too
+        many."""
+
     @property
     def seal(self) -> bytes:
         """The core of the CommitmentSeal, after the last chunk. Raises NativeError `stream-unfinished`."""
@@ -146,6 +159,13 @@ class Committer:
 
     def finish(self) -> list[bytes]:
         """The last block where it is a partial one, then the seal's core."""
+
+def chunk_root(data: bytes, chunk_size: int) -> bytes:
+    """The RFC 6962 root over consecutive chunks of `chunk_size` bytes, the last one shorter where it must be; the
+    fast twin of `proofrail.commitment.blocks.chunk_root`.
+
+    Raises NativeError `chunk-size`.
+    """
 
 def verify_stwo(proof: bytes) -> str:
     """Verify a stwo proof as the prover program encodes it; JSON of everything it states: variant,

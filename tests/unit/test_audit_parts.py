@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from proofrail.audit.claimed_events import EventValues
 from proofrail.audit.claims import read_claims
 from proofrail.audit.compare import compare_objects
-from proofrail.audit.events import events_in
 from proofrail.audit.findings import KINDS, Finding
 from proofrail.audit.raw import CELL_BYTES, STEP_BYTES, cell_at, first_difference, sorted_cells, step_at
 from proofrail.audit.settings import RunPolicy, resolve
@@ -151,8 +151,8 @@ def test_commitment_lines_are_sorted_and_the_rest_is_kept() -> None:
 
 def test_events_are_read_out_of_records() -> None:
     """Consecutive values are one stream; a line that is too long is an error at its place."""
-    assert [b"a", b"b", b"", b"c"] == list(events_in([b"a\nb\n", b"", b"\nc"])())
-    lines = events_in([b"a\n", b"x" * 70_000])()
+    assert [b"a", b"b", b"", b"c"] == list(EventValues([b"a\nb\n", b"", b"\nc"])())
+    lines = EventValues([b"a\n", b"x" * 70_000])()
     assert b"a" == next(lines)
     with pytest.raises(MalformedError, match="line-too-long"):
         next(lines)

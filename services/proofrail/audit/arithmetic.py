@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
+from proofrail.audit.claimed_events import Events, pieces_of
 from proofrail.audit.claims import ClaimedLine, Claims
 from proofrail.audit.compare import compare_objects
-from proofrail.audit.events import Events
 from proofrail.audit.findings import Finding, FoundError, Notes, from_difference
 from proofrail.audit.recommit import recommit
 from proofrail.audit.signature import check_signature
@@ -39,7 +39,7 @@ def check_arithmetic(
     if events is None:
         return
     run_id, bits, block_items = _settings(seal)
-    own = recommit(events(), run_id, bits, block_items)
+    own = recommit(pieces_of(events), run_id, bits, block_items)
     if own.core is None:
         raise FoundError(_malformed(events))
 

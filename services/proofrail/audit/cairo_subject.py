@@ -14,7 +14,7 @@ from proofrail.cairo import risk_program
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
 from proofrail.cairo.vm import STEP_LIMIT
-from proofrail.wire.canonical import JsonObject, canonical, parse_object
+from proofrail.wire.canonical import JsonObject, canonical
 from proofrail.wire.errors import InvalidProposalError, UnusableInputError
 from proofrail.wire.proposals import parse_proposal
 
@@ -70,28 +70,30 @@ class CairoSubject:
         limit ended the run; else the steps claimed or NATURAL_STEPS, whichever is more.
         """
         if max_steps is not None:
-            return self._run(settings, inputs, max_steps)
+            return self._run(settings, inputs, claim, max_steps)
         natural: Recomputed | None = None
         sealed = next(claim.ends())
         steps = sealed.get("n_steps")
         most = max(NATURAL_STEPS, steps if isinstance(steps, int) else 0)
         if sealed.get("outcome") != "failed":
-            natural = self._run(settings, inputs, most)
+            natural = self._run(settings, inputs, claim, most)
             if _is_claimed(natural, claim):
                 return natural
         nearest: Recomputed | None = None
         for failed_at in dict.fromkeys(claim.failed_steps()):
             # A VM error comes at the step after the last completed one; the limit stops right at it.
             for limit in (failed_at + 1, failed_at):
-                made = self._run(settings, inputs, limit)
+                made = self._run(settings, inputs, claim, limit)
                 if _is_claimed(made, claim):
                     return made
                 nearest = made
         if nearest is not None and nearest.limited and claim.limited():
             return nearest
-        return natural or self._run(settings, inputs, most)
+        return natural or self._run(settings, inputs, claim, most)
 
-    def _run(self, settings: Settings, inputs: Sequence[JsonObject], max_steps: int) -> Recomputed:
+    def _run(
+        self, settings: Settings, inputs: Sequence[JsonObject], claim: Claim, max_steps: int
+    ) -> Recomputed:
         spans: Literal["own", "all"] = "all" if settings.spans == "all" else "own"
         spec = RunSpec(
             self.program,
@@ -102,18 +104,22 @@ class CairoSubject:
             max_steps=max_steps,
         )
         made = trace_run(spec, inputs, self.program_input(inputs), clock=lambda: 0, private_input=False)
-        blocks = [parse_object(line) for chunk in made.stream() for line in chunk.blocks]
+        if claim.events is None:
+            lines, same_events = [line for chunk in made.stream() for line in chunk.blocks], False
+        else:
+            lines, same_events = made.against(claim.events.pieces())
         return Recomputed(
             run_id=made.run_id,
             outcome=made.outcome,
             output=made.output,
-            blocks=blocks,
+            blocks=[json.loads(line) for line in lines],
             seal=made.seal,
             lines=lambda: _lines(made),
             trace=made.execution.trace,
             memory=made.execution.memory,
             segments=_segments(made),
             limited=_limited(made),
+            same_events=same_events,
         )
 
 

@@ -5,11 +5,12 @@ difference.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
+from proofrail.audit.claimed_events import Events, pieces_of
 from proofrail.audit.findings import Finding, FoundError, Notes, from_difference
 from proofrail.audit.items import ItemDifference, Unknown, first_item_difference
 from proofrail.audit.rawfiles import RawFiles
@@ -20,23 +21,6 @@ from proofrail.audit.values import ABSENT
 from proofrail.cairo.vm import STEP_LIMIT
 from proofrail.wire.canonical import JsonObject, parse_object
 from proofrail.wire.errors import MalformedError
-from proofrail.wire.topics import MAX_LINE
-
-Events = Callable[[], Iterator[bytes]]
-"""Opens claimed events anew, as NDJSON lines. The iterator may raise MalformedError (`line-too-long`)."""
-
-
-def events_in(values: Sequence[bytes]) -> Events:
-    """The events in consecutive NDJSON values, such as the records of a run on trace.events.v1."""
-
-    def lines() -> Iterator[bytes]:
-        for value in values:
-            for line in value.removesuffix(b"\n").split(b"\n") if value else ():
-                if len(line) > MAX_LINE:
-                    raise MalformedError("line-too-long", f"a line has more than {MAX_LINE} bytes")
-                yield line
-
-    return lines
 
 
 @dataclass
@@ -50,8 +34,14 @@ class EventsResult:
 def check_events(
     events: Events, recomputed: Recomputed, settings: Settings, raw: RawFiles, notes: Notes
 ) -> EventsResult:
-    """Raises FoundError at the first item that differs."""
-    own = recommit(events(), recomputed.run_id, settings.bits, settings.block_items)
+    """Raises FoundError at the first item that differs.
+
+    Events found equal while the run was executed are not read again: their items have the bytes of the run's.
+    """
+    if recomputed.same_events:
+        notes.done("events")
+        return EventsResult()
+    own = recommit(pieces_of(events), recomputed.run_id, settings.bits, settings.block_items)
     if own.core is not None and (own.core["items"], own.core["root"]) == (
         recomputed.seal["items"],
         recomputed.seal["root"],

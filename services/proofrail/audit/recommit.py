@@ -4,16 +4,12 @@ repeat.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
 
 from proofrail._native import Committer, NativeError
 from proofrail.wire.canonical import JsonObject, parse_object
 from proofrail.wire.errors import MalformedError
-
-_BATCH: Final = 1 << 18
-"""Bytes handed over at once: enough to make the call's own cost vanish."""
 
 
 @dataclass
@@ -26,28 +22,16 @@ class Recommitted:
     core: JsonObject | None = None
 
 
-def recommit(lines: Iterator[bytes], run_id: str, bits: int, block_items: int) -> Recommitted:
-    """Commit to NDJSON lines. Never raises for their content."""
+def recommit(pieces: Iterable[bytes], run_id: str, bits: int, block_items: int) -> Recommitted:
+    """Commit to NDJSON in pieces, cut anywhere. Never raises for its content."""
     committer = Committer(run_id, bits, block_items)
     result = Recommitted()
     try:
-        for batch in _batches(lines):
-            result.blocks.extend(parse_object(block) for block in committer.feed(batch))
+        for piece in pieces:
+            result.blocks.extend(parse_object(block) for block in committer.feed(piece))
         *last, core = committer.finish()
     except (NativeError, MalformedError):
         return result
     result.blocks.extend(parse_object(block) for block in last)
     result.core = parse_object(core)
     return result
-
-
-def _batches(lines: Iterator[bytes]) -> Iterator[bytes]:
-    batch = bytearray()
-    for line in lines:
-        batch += line
-        batch += b"\n"
-        if len(batch) >= _BATCH:
-            yield bytes(batch)
-            batch.clear()
-    if batch:
-        yield bytes(batch)

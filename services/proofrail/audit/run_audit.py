@@ -17,9 +17,9 @@ from typing import Any, Final
 from proofrail.audit import header
 from proofrail.audit.arithmetic import check_arithmetic
 from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
+from proofrail.audit.claimed_events import EventPieces, Events
 from proofrail.audit.claims import ClaimedLine, Claims, read_claims
 from proofrail.audit.events import (
-    Events,
     EventsResult,
     check_events,
     claims_step_limit,
@@ -225,6 +225,7 @@ def _execute(
         frozenset(value for value in commits if isinstance(value, str)),
         partial(_ends, seal, case.events),
         partial(claims_step_limit, case.events),
+        case.events if isinstance(case.events, EventPieces) else None,
     )
     try:
         return subject.recompute(settings, case.inputs, claim, policy.max_steps)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from proofrail.audit.claimed_events import EventPieces
 from proofrail.audit.raw import Buffer
 from proofrail.audit.settings import Settings
 from proofrail.wire.canonical import JsonObject
@@ -17,7 +18,8 @@ class Recomputed:
 
     `seal` lacks only the checkpoint. `lines` opens the trace events anew, as NDJSON lines in order. `trace`
     and `memory` are trace.bin and memory.bin (empty for a failed run), `segments` the memory segments as
-    (name, first address, end). `limited` says that the step limit ended the run, not the program.
+    (name, first address, end). `limited` says that the step limit ended the run, not the program,
+    `same_events` that the claimed events were compared on the way and have the same items, all of them.
     """
 
     run_id: str
@@ -30,6 +32,7 @@ class Recomputed:
     memory: Buffer = b""
     segments: Sequence[tuple[str, int, int]] = field(default=())
     limited: bool = False
+    same_events: bool = False
 
     @property
     def items(self) -> int:
@@ -43,12 +46,14 @@ class Claim:
 
     `commits` are the claimed root and chains over all items. `ends` gives what is said of the end, the seal
     first, then the last event, each with the members `outcome` and `n_steps` as published: nothing is known
-    of their types. `limited` asks whether the events name the step limit as the reason.
+    of their types. `limited` asks whether the events name the step limit as the reason. `events` are there to
+    be compared while the run is executed, where that saves reading them later.
     """
 
     commits: frozenset[str]
     ends: Callable[[], Iterator[Mapping[str, object]]]
     limited: Callable[[], bool]
+    events: EventPieces | None = None
 
     def failed_steps(self) -> Iterator[int]:
         """The step counts with which the run is claimed to have failed."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.cairo_subject import RiskSubject
-from proofrail.audit.events import events_in
+from proofrail.audit.claimed_events import EventValues
 from proofrail.audit.proof_audit import ProofAuditor
 from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
@@ -74,7 +74,7 @@ class Examiner:
         """Recompute the run and compare it with everything published of it; evidence goes to the store."""
         audit = audit_run(
             commitments=case.committed.read() if case.committed is not None else (),
-            events=events_in(case.event_values),
+            events=EventValues(case.event_values),
             subject=self._subject,
             keys=self._checkpoint_keys,
             policy=self._policy,

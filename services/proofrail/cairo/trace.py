@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
@@ -84,9 +84,34 @@ class RunTrace:
         An event at step s has the timestamp started + s·duration/n_steps. Raises PoisonError:
         `line-too-long` (a function takes or returns more than a line can hold), `call-stack-broken`.
         """
+        events = self._events(chunk_bytes)
+        while (chunk := _next(events)) is not None:
+            yield chunk
+        self._seal = {**json.loads(events.seal), **self._facts()}
+
+    def against(self, claimed: Iterable[bytes]) -> tuple[list[bytes], bool]:
+        """The lines of the run's CommitmentBlocks, and whether `claimed`, NDJSON cut anywhere, holds the same
+        items in any spelling, no more and no fewer.
+
+        `seal` is known afterwards. Raises what `stream` raises, and what `claimed` does.
+        """
+        events = self._events(DEFAULT_CHUNK_BYTES)
+        blocks: list[bytes] = []
+        with translated():
+            for piece in claimed:
+                blocks += events.against(piece)
+                if not events.equal:
+                    break
+            blocks += events.against(None)
+            for chunk in events:
+                blocks += chunk[1]
+        self._seal = {**json.loads(events.seal), **self._facts()}
+        return blocks, events.equal
+
+    def _events(self, chunk_bytes: int) -> _native.EventStream:
         spec = self.spec
         with translated():
-            events = self.execution.native.events(
+            return self.execution.native.events(
                 canonical(self._start()),
                 self.run_id,
                 spec.spans,
@@ -97,9 +122,6 @@ class RunTrace:
                 self.finished_ns,
                 chunk_bytes,
             )
-        while (chunk := _next(events)) is not None:
-            yield chunk
-        self._seal = {**json.loads(events.seal), **self._facts()}
 
     def _facts(self) -> dict[str, Any]:
         output = canonical([felt_hex(felt) for felt in self.output])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from proofrail.audit.cairo_subject import subject_of
-from proofrail.audit.events import Events
+from proofrail.audit.claimed_events import EventFile, Events
 from proofrail.audit.run_audit import audit_run
 from proofrail.audit.settings import RunPolicy
 from proofrail.audit.subject import Subject
@@ -124,21 +124,12 @@ def _reopenable(events: str) -> Iterator[Events]:
         path = Path(events)
         with path.open("rb"):  # a missing file is said before anything is computed
             pass
-        yield _lines_of(path)
+        yield EventFile(path)
         return
     with tempfile.NamedTemporaryFile(prefix="proofrail-events-") as spool:
         shutil.copyfileobj(sys.stdin.buffer, spool)
         spool.flush()
-        yield _lines_of(Path(spool.name))
-
-
-def _lines_of(path: Path) -> Callable[[], Iterator[bytes]]:
-    def lines() -> Iterator[bytes]:
-        with path.open("rb") as file:
-            for _, line in iter_lines(file):
-                yield line
-
-    return lines
+        yield EventFile(Path(spool.name))
 
 
 def _beside(given: Path | None, commitments: Path, name: str) -> Path | None:

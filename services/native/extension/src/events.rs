@@ -45,6 +45,13 @@ impl Lines {
         out.extend_from_slice(&self.bytes[from..end]);
         Ok(())
     }
+
+    /// A line and where its volatile members, each with its comma, stand in it; `None` where that is not known.
+    pub fn volatile_parts(&self, mark: &Mark) -> Option<(&[u8], impl Iterator<Item = (usize, usize)>)> {
+        let line = &self.bytes[mark.start as usize..mark.end as usize];
+        let cuts = mark.cuts.into_iter().filter(|(_, to)| *to > 0);
+        (!mark.foreign).then_some((line, cuts.map(|(from, to)| (from as usize, to as usize))))
+    }
 }
 
 /// What the events of one span have in common.

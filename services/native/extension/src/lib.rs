@@ -8,6 +8,8 @@
 compile_error!("trace.bin and memory.bin are read in place as little-endian words");
 
 mod canonical;
+mod check;
+mod claimed;
 mod code;
 mod commitment;
 mod committer;
@@ -34,6 +36,8 @@ use pyo3::prelude::*;
 #[pymodule(name = "_native")]
 mod native {
     #[pymodule_export]
+    use crate::check::Checker;
+    #[pymodule_export]
     use crate::committer::Committer;
     #[pymodule_export]
     use crate::error::NativeError;
@@ -43,6 +47,8 @@ mod native {
     use crate::pedersen::pedersen_array_hash;
     #[pymodule_export]
     use crate::program::Program;
+    #[pymodule_export]
+    use crate::roots::chunk_root;
     #[pymodule_export]
     use crate::run::Run;
     #[pymodule_export]

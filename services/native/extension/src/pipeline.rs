@@ -16,7 +16,7 @@ use crate::events::Lines;
 const IN_FLIGHT: usize = 3;
 
 pub struct Chunk {
-    pub lines: Vec<u8>,
+    pub lines: Lines,
     pub blocks: Vec<Vec<u8>>,
     /// With the last chunk.
     pub seal: Option<Vec<u8>>,
@@ -118,7 +118,7 @@ impl Committing {
             blocks.extend(block);
             seal = Some(core);
         }
-        Ok(Chunk { lines: lines.bytes, blocks, seal })
+        Ok(Chunk { lines, blocks, seal })
     }
 }
 
@@ -146,7 +146,7 @@ mod tests {
         while let Some(chunk) = pipeline.take(true).unwrap() {
             out.push(chunk);
         }
-        out.into_iter().map(|chunk| (chunk.lines, chunk.blocks, chunk.seal)).collect()
+        out.into_iter().map(|chunk| (chunk.lines.bytes, chunk.blocks, chunk.seal)).collect()
     }
 
     #[test]

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use crate::digest::{Digest, chunk_root};
-use crate::error::Fault;
+use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+
+use crate::digest::{self, Digest};
+use crate::error::{Fault, guarded};
 use crate::run::RunData;
 
 pub const STEPS_PER_BLOCK: usize = 4096;
@@ -24,8 +28,8 @@ impl Roots {
         let steps = run.trace.chunks(STEPS_PER_BLOCK);
         let cells = run.memory.cells().chunks(CELLS_PER_BLOCK);
         Self {
-            steps: steps.map(|block| chunk_root(bytemuck::cast_slice(block), STEPS_CHUNK)).collect(),
-            cells: cells.map(|block| chunk_root(bytemuck::cast_slice(block), CELLS_CHUNK)).collect(),
+            steps: steps.map(|block| digest::chunk_root(bytemuck::cast_slice(block), STEPS_CHUNK)).collect(),
+            cells: cells.map(|block| digest::chunk_root(bytemuck::cast_slice(block), CELLS_CHUNK)).collect(),
         }
     }
 }
@@ -56,4 +60,14 @@ impl PendingRoots {
             None => Ok(Roots::of(&self.run)),
         }
     }
+}
+
+/// The RFC 6962 root over consecutive chunks of `chunk_size` bytes, the last one possibly shorter.
+#[pyfunction]
+pub fn chunk_root(py: Python<'_>, data: PyBackedBytes, chunk_size: usize) -> PyResult<Bound<'_, PyBytes>> {
+    let root = guarded(py, || match chunk_size {
+        0 => Err(Fault::new("chunk-size", "a chunk has at least 1 byte")),
+        size => Ok(digest::chunk_root(&data, size)),
+    })?;
+    Ok(PyBytes::new(py, &root))
 }

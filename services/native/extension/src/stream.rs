@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 
+use crate::claimed::Claimed;
 use crate::commitment::{Commitment, MAX_LINE};
 use crate::error::{Fault, guarded};
 use crate::events::{Clock, Writer};
@@ -45,6 +47,8 @@ type PyChunk<'py> = (Bound<'py, PyBytes>, Vec<Bound<'py, PyBytes>>);
 #[pyclass(module = "proofrail._native")]
 pub struct EventStream {
     state: State,
+    claimed: Claimed,
+    equal: bool,
 }
 
 struct State {
@@ -74,7 +78,7 @@ impl EventStream {
         let roots = run.failure.is_none().then(|| PendingRoots::begin(&run, long));
         let phase = Phase::Start(start_line);
         let state = State { run, walker, writer, pipeline, roots, phase, seal: None };
-        Ok(Self { state })
+        Ok(Self { state, claimed: Claimed::default(), equal: true })
     }
 }
 
@@ -90,8 +94,38 @@ impl EventStream {
         let chunk = guarded(py, || state.next())?;
         Ok(chunk.map(|chunk| {
             let blocks = chunk.blocks.iter().map(|block| PyBytes::new(py, block)).collect();
-            (PyBytes::new(py, &chunk.lines), blocks)
+            (PyBytes::new(py, &chunk.lines.bytes), blocks)
         }))
+    }
+
+    /// Compares the next piece of claimed NDJSON, or None at its end; the lines of the blocks that were completed.
+    fn against<'py>(
+        &mut self,
+        py: Python<'py>,
+        claimed: Option<PyBackedBytes>,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let Self { state, claimed: comparison, equal } = self;
+        let mut blocks = Vec::new();
+        if std::mem::replace(equal, false) {
+            let mut more = || {
+                let chunk = state.next()?;
+                Ok(chunk.map(|chunk| {
+                    blocks.extend(chunk.blocks);
+                    chunk.lines
+                }))
+            };
+            *equal = guarded(py, || match claimed {
+                Some(piece) => comparison.takes(&piece, &mut more),
+                None => comparison.ends(&mut more),
+            })?;
+        }
+        Ok(blocks.iter().map(|block| PyBytes::new(py, block)).collect())
+    }
+
+    /// False once the claimed events have been found to differ from the run's.
+    #[getter]
+    fn equal(&self) -> bool {
+        self.equal
     }
 
     /// The core of the CommitmentSeal, once the stream is exhausted.
