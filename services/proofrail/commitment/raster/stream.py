@@ -14,7 +14,8 @@ What is an **item**, what is **broken**, and what is **foreign**:
 4. What opens with `{` straight after `RASTER_AUDIT:` must be a JSON object; it is foreign, the items in it are a copy.
 5. Everything else is foreign. But foreign text that holds one of those four names in quotes before a colon is what is
    left of an item, or holds one where none is looked for: broken.
-6. A line that ends inside the opening name of an item, and a stream that ends there or inside a prefix, is broken.
+6. A line that ends inside the opening name of an item (or where another item or prefix begins in its midst), and a
+   stream that ends there or inside a prefix, is broken.
 
 Broken text raises StreamError with its line and byte offset, and so does an item of more than MAX_ITEM bytes. Foreign
 text is counted and its first piece kept (`Skipped`): a reader is told what was passed over. What no reader can see is
@@ -45,8 +46,9 @@ _TELLING: Final = frozenset({"fn_name", "input_data", "output_type", "output_dat
 _NAMES: Final = ("desc", "fn_name", "input_data", "inputs", "output_data", "output_type")
 
 _MARK: Final = re.compile(rb"\{|RASTER_(?:TRACE|AUDIT):|\n")
-_OPENING: Final = re.compile(rb'\{[ \t]{0,8}"(%s)"' % "|".join(_NAMES).encode())
-_CUT_OPENING: Final = re.compile(rb'\{[ \t]{0,8}(?:"([a-z_]{0,11})(?=\r?\n|\Z)|\Z)')
+_OPENS: Final = rb'\{[ \t]{0,8}"(%s)"' % "|".join(_NAMES).encode()
+_OPENING: Final = re.compile(_OPENS)
+_CUT_OPENING: Final = re.compile(rb'\{[ \t]{0,8}(?:"([a-z_]{0,11})(?=\r?\n|%s|RASTER_|\Z)|\Z)' % _OPENS)
 _CUT_PREFIX: Final = re.compile(rb"RASTER_(?:T(?:R(?:A(?:C(?:E)?)?)?)?|A(?:U(?:D(?:I(?:T)?)?)?)?)?\Z")
 _REMAINS: Final = re.compile(rb'"(?:%s)"[ \t]{0,8}:' % "|".join(sorted(_TELLING)).encode())
 
@@ -153,7 +155,7 @@ class StreamReader:
             return self._object(meant=opening.group(1).decode() in _TELLING)
         cut = _CUT_OPENING.match(self._data, self._position)
         if cut is not None and any(name.startswith((cut.group(1) or b"").decode()) for name in _NAMES):
-            self._refuse("raster-stream-cut", "the line ends where an item opens")
+            self._refuse("raster-stream-cut", "what opens an item ends in the midst of it")
         self._pass_over(self._position + 1)
         return None
 
