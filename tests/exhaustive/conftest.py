@@ -56,7 +56,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     terminalreporter.section("exhaustive suite")
     for note in config.stash[_NOTES]:
         terminalreporter.write_line(note)
-    for family, counts in families.items():
-        terminalreporter.write_line(f"{family}: {', '.join(counts)}")
+    if "exhaustive" in config.option.markexpr:
+        for family, counts in families.items():
+            terminalreporter.write_line(f"{family}: {', '.join(counts)}")
     classes = ", ".join(f"{count:,} {kind}" for kind, count in sorted(by_class.items()))
-    terminalreporter.write_line(f"{by_class.total():,} cases: {classes}")
+    terminalreporter.write_line(f"{by_class.total():,} cases in {len(families)} families: {classes}")

@@ -426,6 +426,11 @@ def _first_record(ours: bytes, theirs: bytes, size: int) -> int:
     return position
 
 
+def _number(value: int) -> int | str:
+    """Section 2: integers beyond 2^53-1 are strings."""
+    return value if value < 2**53 else hex(value)
+
+
 def _block_item(truth: Truth, kind: str, first: str, count: str, position: int) -> Any:
     for index, event in enumerate(truth.events):
         if event["type"] == kind and event[first] <= position < event[first] + event[count]:
@@ -440,9 +445,8 @@ def _step(truth: Truth, claimed: bytes) -> Verdict:
         record = _records(data, 24, position)
         if not record:
             return ABSENT
-        return {
-            n: int.from_bytes(record[8 * i : 8 * i + 8], "little") for i, n in enumerate(("ap", "fp", "pc"))
-        }
+        numbers = [int.from_bytes(record[at : at + 8], "little") for at in (0, 8, 16)]
+        return dict(zip(("ap", "fp", "pc"), map(_number, numbers), strict=True))
 
     ours, theirs = registers(truth.trace), registers(claimed)
     found: dict[str, Any] = {"step": position, "expected": ours, "claimed": theirs}
@@ -463,7 +467,7 @@ def _cell(truth: Truth, claimed: bytes) -> Verdict:
         if not record:
             return ABSENT
         return {
-            "address": int.from_bytes(record[:8], "little"),
+            "address": _number(int.from_bytes(record[:8], "little")),
             "value": hex(int.from_bytes(record[8:], "little")),
         }
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from proofrail.audit.claimed_events import Events, EventValues
 from proofrail.audit.run_audit import audit_run
+from proofrail.wire.canonical import parse_object
+from proofrail.wire.messages import to_line
 from tests.exhaustive import oracle
 from tests.exhaustive.cases import Case
 from tests.exhaustive.runs import VKEY
@@ -46,7 +48,7 @@ def _audit(case: Case, *, as_commands_do: bool) -> dict[str, Any]:
     if case.events is not None:
         lines = oracle.lines_of(case.events)
         events = EventValues([case.events]) if as_commands_do else lambda: iter(lines)
-    return audit_run(
+    report = audit_run(
         commitments=oracle.lines_of(case.commitments),
         events=events,
         subject=run.subject.forgetful if as_commands_do else run.subject,
@@ -55,7 +57,8 @@ def _audit(case: Case, *, as_commands_do: bool) -> dict[str, Any]:
         published=None if run.proposed is None else _published(run),
         trace=case.trace,
         memory=case.memory,
-    ).report.to_object()
+    ).report
+    return parse_object(to_line(report))
 
 
 def _published(run: Any) -> Any:

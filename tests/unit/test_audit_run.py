@@ -640,10 +640,3 @@ def test_no_flipped_bit_of_an_event_passes() -> None:
 def test_no_flipped_bit_of_a_commitment_line_passes() -> None:
     """A seeded sample of single-bit flips of inputs, blocks and seal: none is a MATCH."""
     _check_commitment_flips(300, 21)
-
-
-@pytest.mark.slow
-def test_no_flipped_bit_at_all_passes() -> None:
-    """Every single-bit flip of a small run, events and commitments."""
-    _check_event_flips(10**9, 0)
-    _check_commitment_flips(10**9, 0)

@@ -5,8 +5,11 @@ section 5).
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from proofrail.wire.canonical import MAX_SAFE_INTEGER
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 
@@ -26,8 +29,8 @@ class Step:
     fp: int
     pc: int
 
-    def shown(self) -> dict[str, int]:
-        return {"ap": self.ap, "fp": self.fp, "pc": self.pc}
+    def shown(self) -> dict[str, int | str]:
+        return {"ap": on_the_wire(self.ap), "fp": on_the_wire(self.fp), "pc": on_the_wire(self.pc)}
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,12 @@ class Cell:
     value: int
 
     def shown(self) -> dict[str, int | str]:
-        return {"address": self.address, "value": hex(self.value)}
+        return {"address": on_the_wire(self.address), "value": hex(self.value)}
+
+
+def on_the_wire(number: int) -> int | str:
+    """As it may stand in a report: claimed bytes hold numbers that no line may hold bare."""
+    return number if abs(number) <= MAX_SAFE_INTEGER else hex(number)
 
 
 def first_difference(expected: Buffer, claimed: Buffer, record: int) -> int | None:
@@ -76,6 +84,17 @@ def cell_at(memory: Buffer, index: int) -> Cell | None:
         return None
     address, value = _CELL.unpack_from(memory, start)
     return Cell(address, int.from_bytes(value, "little"))
+
+
+def find_cell(memory: Buffer, address: int) -> Cell | None:
+    """The cell of that address in a memory sorted by address; None where it has none."""
+    index = bisect_left(range(len(memory) // CELL_BYTES), address, key=lambda at: _address(memory, at))
+    found = cell_at(memory, index)
+    return found if found is not None and found.address == address else None
+
+
+def _address(memory: Buffer, index: int) -> int:
+    return int.from_bytes(memory[index * CELL_BYTES : index * CELL_BYTES + 8], "little")
 
 
 def sorted_cells(memory: Buffer) -> bytes:

@@ -14,20 +14,27 @@ from proofrail.audit.raw import (
     Cell,
     Step,
     cell_at,
+    find_cell,
     first_difference,
+    on_the_wire,
     sorted_cells,
     step_at,
 )
 from proofrail.audit.subject import Recomputed, Subject
 from proofrail.audit.values import ABSENT
+from proofrail.cairo.instruction import decode
 from proofrail.commitment.blocks import chunk_root
 from proofrail.wire.canonical import JsonObject
+from proofrail.wire.errors import MalformedError
 from proofrail.wire.events import (
     CELLS_PER_BLOCK,
     CELLS_PER_CHUNK,
     STEPS_PER_BLOCK,
     STEPS_PER_CHUNK,
 )
+
+ALLOCATED: Final = "allocated"
+"""The name, in a finding, of the segments without one: those that hints allocated."""
 
 _RAW_TYPES: Final = ("StepBlock", "MemoryBlock")
 
@@ -143,6 +150,9 @@ class RawFiles:
             source = self.subject.location(ours.pc)
             if source is not None:
                 more |= {"source": f"{source[0]}:{source[1]}", "function": source[2]}
+            instruction = self._instruction(ours.pc)
+            if instruction is not None:
+                more["instruction"] = instruction
             if theirs is not None:
                 member = next(n for n in ("pc", "ap", "fp") if getattr(ours, n) != getattr(theirs, n))
         return Finding(
@@ -165,10 +175,10 @@ class RawFiles:
         at = ours or theirs
         member = None
         if at is not None:
-            more["address"] = at.address
-            for name, begin, end in self.recomputed.segments:
-                if begin <= at.address < end:
-                    more["segment"] = name
+            more["address"] = on_the_wire(at.address)
+            segment = self._segment(at.address)
+            if segment is not None:
+                more["segment"] = segment
         if ours is not None and theirs is not None:
             member = "address" if ours.address != theirs.address else "value"
         return Finding(
@@ -182,6 +192,26 @@ class RawFiles:
             claimed=theirs.shown() if theirs else ABSENT,
             more=more,
         )
+
+    def _instruction(self, pc: int) -> str | None:
+        """The instruction at a pc as Cairo assembly; None where the word there is none."""
+        word, following = (find_cell(self.recomputed.memory, at) for at in (pc, pc + 1))
+        if word is None:
+            return None
+        try:
+            return decode(word.value).text(following.value if following else None)
+        except MalformedError:
+            return None
+
+    def _segment(self, address: int) -> str | None:
+        """The memory segment of an address: it reaches to where the next one begins, beyond the cells that are
+        used. After the last named one come the segments that hints allocated."""
+        segments = sorted(self.recomputed.segments, key=lambda segment: segment[1])
+        before = [segment for segment in segments if segment[1] <= address]
+        if not before:
+            return None
+        name, _, end = before[-1]
+        return ALLOCATED if len(before) == len(segments) and address >= end else name
 
 
 def _ended(what: str, index: int, ours: Step | Cell | None, theirs: Step | Cell | None) -> str | None:

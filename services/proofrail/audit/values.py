@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from proofrail.wire.canonical import canonical
+from proofrail.wire.canonical import MAX_SAFE_INTEGER, canonical
 from proofrail.wire.errors import MalformedError
 
 
@@ -61,7 +61,10 @@ def same(expected: Any, claimed: Any) -> bool:
 
 
 def _visible(value: Any) -> Any:
-    # A report has no null members; that null was claimed must be seen all the same.
+    # A report has no null members; that null was claimed must be seen all the same. A count of nanoseconds may
+    # stand bare in its own member only.
+    if type(value) is int and abs(value) > MAX_SAFE_INTEGER:
+        return hex(value)
     return "null" if value is None else value
 
 

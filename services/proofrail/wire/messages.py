@@ -19,6 +19,7 @@ from proofrail.wire.model import (
     Absent,
     AllocationId,
     Count,
+    Felt,
     Hash,
     HexBytes,
     Message,
@@ -155,19 +156,35 @@ class FirstMismatch(Part):
     item: Annotated[Count | None, Absent] = None
     """The item's position, from 0."""
     block: Annotated[Count | None, Absent] = None
+    where: Annotated[Name | None, Absent] = None
+    """In which of the published parts: commitments, input, event, trace, memory, block, seal, checkpoint …"""
+    line: Annotated[Count | None, Absent] = None
+    """The line in that part, from 1."""
     path: Annotated[str | None, Absent] = None
     """The path of the span the item belongs to."""
     member: Annotated[str | None, Absent] = None
+    pointer: Annotated[str | None, Absent] = None
+    """RFC 6901: the innermost value of the line that differs."""
+    code: Annotated[Name | None, Absent] = None
+    """More of the kind: how a line is malformed, what is wrong with a checkpoint."""
     expected: Annotated[Any, Absent] = None
     claimed: Annotated[Any, Absent] = None
     step: Annotated[Count | None, Absent] = None
-    address: Annotated[Count | None, Absent] = None
-    """The address of the memory cell that differs."""
+    cell: Annotated[Count | None, Absent] = None
+    """The position in memory.bin, from 0, of the memory cell that differs."""
+    address: Annotated[Count | Felt | None, Absent] = None
+    """Its address; "0x…" beyond 2^53−1, which only a claimed cell can have."""
+    segment: Annotated[Name | None, Absent] = None
+    """The memory segment of the address: program, execution, a builtin's name, or allocated."""
     pc: Annotated[Count | None, Absent] = None
     ap: Annotated[Count | None, Absent] = None
     fp: Annotated[Count | None, Absent] = None
     source: Annotated[str | None, Absent] = None
     """The Cairo source line, as file:line."""
+    function: Annotated[str | None, Absent] = None
+    """The Cairo function, by its full name."""
+    instruction: Annotated[str | None, Absent] = None
+    """What the step executes, as Cairo assembly."""
     message: Annotated[str | None, Absent] = None
 
 
