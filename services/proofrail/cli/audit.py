@@ -18,6 +18,7 @@ from proofrail.audit.run_audit import audit_run
 from proofrail.audit.settings import RunPolicy
 from proofrail.audit.subject import Subject
 from proofrail.cairo.program import CairoProgram
+from proofrail.cli.evidence import write_evidence
 from proofrail.cli.keys import read_vkeys
 from proofrail.cli.output import Exit, ExitError, command, emit_line, interruptible, wants_json
 from proofrail.cli.report import print_report
@@ -67,6 +68,20 @@ def audit(
             min=1, help="The step limit the run had to be made with.", show_default="the one it claims"
         ),
     ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where to write what proves a mismatch to others.", show_default=False
+        ),
+    ] = None,
+    signing_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Private key that signs the evidence; made (0600) if missing.",
+            show_default="not signed",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON line.")] = False,
 ) -> None:
     """Audit a run: execute it again from its inputs, and compare everything.
@@ -91,6 +106,10 @@ def audit(
           --trace trace.bin --memory memory.bin --json | jq .first_mismatch
       proofrail audit events.ndjson --commitments commitments.ndjson \\
           --program mine.json --key trusted.vkey
+      proofrail audit events.ndjson --commitments commitments.ndjson \\
+          --evidence evidence.json --signing-key auditor.key
+      python schemas/verify_evidence.py evidence.json \\
+          --tracer-key tracer.vkey --auditor-key auditor.vkey
     """
     with command(), _reopenable(events) as source:
         _refuse_unusable(source, commitments)
@@ -111,10 +130,11 @@ def audit(
                     memory=memory_bytes,
                 )
             )
+        report = result.report if evidence is None else write_evidence(result, evidence, signing_key)
         if wants_json(as_json):
-            emit_line(to_line(result.report))
+            emit_line(to_line(report))
         else:
-            print_report(result.report)
+            print_report(report)
         raise ExitError(_STATUS[result.report.verdict])
 
 
