@@ -123,6 +123,12 @@ FILES: Final = Area.of(
             "`chmod 600` it; if others may have read it, delete it: a new one is made.",
         ),
         Entry(
+            "key-name",
+            "A private key is of another role.",
+            "A key says whose it is: the tracer's signs checkpoints of runs, the auditor's evidence and reports.",
+            "Name the auditor's private key, or a file that does not exist yet: it is made.",
+        ),
+        Entry(
             "checkpoint-malformed",
             "A text is no checkpoint.",
             "It was altered.",
