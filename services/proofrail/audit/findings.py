@@ -60,6 +60,7 @@ KINDS: Final[Mapping[str, str]] = {
     "root": "the root over all items",
     "signature": "the checkpoint is missing, of no accepted key, or about another tree head",
     "output": "the program's output is not what the independent model computes",
+    "reference-vm": "another VM does something else with the same program and inputs",
     "is_mock": "a Proof that is a mock",
     "backend": "a Proof of another backend than accepted",
     "artifact-altered": "the stored proof is not what its digest says",

@@ -1,8 +1,7 @@
 """Compiles the Cairo programs of the checkout: `python -m proofrail.cairo.compiler [--check]`.
 
-The compiler (cairo-lang, from the package index) needs old versions of common libraries, so it lives in an
-environment of its own under build/cairo-lang and is called as a program; PROOFRAIL_CAIRO_COMPILE names
-another cairo-compile of the same version. Artifacts are the same bytes wherever they are compiled: paths in
+The compiler (cairo-lang) lives in an environment of its own under build/cairo-lang; PROOFRAIL_CAIRO_COMPILE
+names another cairo-compile of the same version. Artifacts are the same bytes wherever they are compiled: paths in
 the debug information are rewritten, members sorted.
 
 cairo/artifacts/MANIFEST.json records the digests of each artifact and of the sources it comes from, so that
@@ -22,37 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from proofrail.cairo import cairo_lang
 from proofrail.wire.errors import ProofrailError, UnusableInputError
 
-COMPILER_VERSION: Final = "0.14.0.1"
 PROGRAMS: Final = ("risk_engine", "fibonacci")
 
 _CHECKOUT: Final = Path(__file__).parents[3]
 _CAIRO: Final = _CHECKOUT / "cairo"
-_ENVIRONMENT: Final = _CHECKOUT / "build" / "cairo-lang"
 _MANIFEST: Final = "MANIFEST.json"
-
-# What compiling needs of cairo-lang's dependencies; the others serve parts that are not used here.
-_REQUIREMENTS: Final = (
-    "ecdsa==0.19.2",
-    "fastecdsa==4.0.0",
-    "frozendict==2.5.1",
-    "lark==1.3.1",
-    "marshmallow==3.26.2",
-    "marshmallow-dataclass==8.6.1",
-    "marshmallow-enum==1.5.1",
-    "marshmallow-oneofschema==3.2.0",
-    "mpmath==1.3.0",
-    "numpy>=2,<3",
-    "packaging>=25",
-    "pyyaml>=6,<7",
-    "sympy==1.14.0",
-    "typeguard==2.13.3",
-    "typing-inspect==0.9.0",
-)
-# Python 3.11 and newer refuse this default at import.
-_BROKEN_DEFAULT: Final = "field(default=CpuInstanceDef())"
-_MENDED_DEFAULT: Final = "field(default_factory=CpuInstanceDef)"
 
 
 @dataclass(frozen=True)
@@ -119,11 +95,11 @@ def compile_program(name: str, compiler: Path) -> Compiled:
                 "compilation-failed", f"cairo/{name}.cairo: {finished.stderr.strip() or finished.stdout}"
             )
         program = json.loads(output.read_bytes())
-    if program["compiler_version"] != COMPILER_VERSION:
+    if program["compiler_version"] != cairo_lang.VERSION:
         raise UnusableInputError(
             "compilation-failed",
             f"{compiler} is version {program['compiler_version']}",
-            f"Name a cairo-compile of version {COMPILER_VERSION} in PROOFRAIL_CAIRO_COMPILE",
+            f"Name a cairo-compile of version {cairo_lang.VERSION} in PROOFRAIL_CAIRO_COMPILE",
         )
     for location in program["debug_info"]["instruction_locations"].values():
         # Only a debugger wants it, and it is three quarters of the file.
@@ -143,20 +119,8 @@ def find_compiler() -> Path:
     """
     if configured := os.environ.get("PROOFRAIL_CAIRO_COMPILE"):
         return Path(configured)
-    compiler = _ENVIRONMENT / "bin" / "cairo-compile"
-    ready = _ENVIRONMENT / f".ready-{COMPILER_VERSION}"
-    if not ready.exists():
-        print(
-            f"setting up cairo-lang {COMPILER_VERSION} in build/cairo-lang (half a minute)", file=sys.stderr
-        )
-        python = str(_ENVIRONMENT / "bin" / "python")
-        pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _set_up([sys.executable, "-m", "venv", "--clear", str(_ENVIRONMENT)])
-        _set_up([*pip, *_REQUIREMENTS])
-        _set_up([*pip, "--no-deps", f"cairo-lang=={COMPILER_VERSION}"])
-        _mend()
-        ready.touch()
-    return compiler
+    folder = cairo_lang.environment(cairo_lang.IN_CHECKOUT, lambda said: print(said, file=sys.stderr))
+    return folder / "bin" / "cairo-compile"
 
 
 def _compile_all() -> int:
@@ -225,23 +189,8 @@ def _portable(filename: str) -> str:
     )
 
 
-def _set_up(command: list[str]) -> None:
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    if finished.returncode != 0:
-        raise UnusableInputError(
-            "compiler-unavailable",
-            f"cairo-lang {COMPILER_VERSION} could not be set up: {finished.stderr.strip()[-400:]}",
-            "Give pip a package index, or name a cairo-compile in PROOFRAIL_CAIRO_COMPILE",
-        )
-
-
-def _mend() -> None:
-    for module in _ENVIRONMENT.glob("lib/python*/site-packages/starkware/cairo/lang/instances.py"):
-        module.write_text(module.read_text().replace(_BROKEN_DEFAULT, _MENDED_DEFAULT))
-
-
 def _compiler_name() -> str:
-    return f"cairo-lang {COMPILER_VERSION}"
+    return f"cairo-lang {cairo_lang.VERSION}"
 
 
 def _sha256_of(path: Path) -> str | None:

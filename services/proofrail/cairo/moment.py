@@ -107,6 +107,11 @@ class Moments:
         """Steps in the trace."""
         return len(self._pc)
 
+    @property
+    def pcs(self) -> memoryview:
+        """The pc of each step."""
+        return self._pc
+
     def registers(self, step: int) -> Registers:
         """Before the step of that index; the index after the last one gives what the last one left behind.
 

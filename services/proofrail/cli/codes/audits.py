@@ -122,6 +122,14 @@ MISMATCHES: Final = Area.of(
             "Decide by hand; report it.",
             "design section 6",
         ),
+        Entry(
+            "reference-vm",
+            "The original Cairo VM does something else with the same program and inputs than ours, and than was "
+            "published.",
+            "One of the two VMs has a defect, or the program uses what they take differently.",
+            "Do not rely on the run until it is known which of them is wrong; report it with program and inputs.",
+            "services/proofrail/audit/second_opinion.py",
+        ),
     ),
 )
 

@@ -163,6 +163,18 @@ PROGRAMS: Final = Area.of(
             "cairo/README.md",
         ),
         Entry(
+            "reference-hint",
+            "A hint cannot be run in the original Cairo VM.",
+            "It imports a module that cairo-lang's environment does not have.",
+            "Audit without --vm reference.",
+        ),
+        Entry(
+            "reference-vm-failed",
+            "The original Cairo VM does not take the program.",
+            "It was compiled by another version, or for a layout that VM does not have.",
+            "Audit without --vm reference.",
+        ),
+        Entry(
             "malformed-instruction",
             "A word of memory is no Cairo instruction.",
             "pc points at data, or the program was altered.",
