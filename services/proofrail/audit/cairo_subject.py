@@ -161,7 +161,7 @@ def is_risk_engine(program: CairoProgram) -> bool:
 
 
 def _is_claimed(made: Recomputed, claim: Claim) -> bool:
-    return not claim.commits.isdisjoint((made.seal["root"], made.seal["chain"]))
+    return made.same_events or not claim.commits.isdisjoint((made.seal["root"], made.seal["chain"]))
 
 
 def _limited(made: RunTrace) -> bool:
