@@ -34,8 +34,8 @@ def span_error(error: BaseException, codes: Mapping[CodeType, str], *, told_befo
     detail = None
     if not told_before:
         place = "" if line is None else f"line {line} of {origin}: "
-        detail = (place + _text(error)).encode(errors="replace").decode()[:_MAX_DETAIL]
-    return SpanError(code or "exception", f"{kind} in {origin}", detail)
+        detail = _utf8(place + _text(error))[:_MAX_DETAIL]
+    return SpanError(_utf8(code) or "exception", _utf8(f"{kind} in {origin}"), detail)
 
 
 def _origin(error: BaseException, codes: Mapping[CodeType, str]) -> tuple[str, int | None]:
@@ -47,6 +47,10 @@ def _origin(error: BaseException, codes: Mapping[CodeType, str]) -> tuple[str, i
             found = codes[code], trace.tb_lineno - code.co_firstlineno + 1
         trace = trace.tb_next
     return found
+
+
+def _utf8(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 def _text(error: BaseException) -> str:

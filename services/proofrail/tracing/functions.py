@@ -19,7 +19,7 @@ BACKEND: Final = "native"
 ATTRIBUTE: Final = "__proofrail_traced__"
 """Where a decorated function keeps its `TracedFunction`."""
 
-_NAME: Final = re.compile(r"[^/\[\]\x00-\x20\x7f]{1,128}")
+_NAME: Final = re.compile(r"[^/\[\]\s\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 _IDENTITY_TAG: Final = b"proofrail/native/v1\n"
 
 

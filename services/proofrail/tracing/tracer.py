@@ -7,6 +7,7 @@ What every subscriber may rely on: events come one at a time, in the order of `s
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -30,6 +31,9 @@ LAYOUT: Final = "native"
 
 SPANS: Final = "own"
 
+_ENCODER: Final = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
+)
 _SPAN_TAG: Final = "proofrail/span/v1\n"
 
 
@@ -327,7 +331,9 @@ class Tracer:
         if not self.tracing:
             return
         event = {"v": 1, "type": kind, "run_id": self.run_id, "seq": self._seq, "timestamp": at} | members
-        line = canonical(event)
+        # What stands in the events of spans is text that was checked and integers in range, so that the encoder alone
+        # writes their canonical form, at a quarter of the cost.
+        line = canonical(event) if kind == "TraceStart" else _ENCODER.encode(event).encode()
         if len(line) > MAX_LINE:
             raise self.misused(
                 "value-too-large",
