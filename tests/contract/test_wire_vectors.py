@@ -15,7 +15,9 @@ from proofrail.commitment.runid import inputs_sha256, run_id
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.errors import InvalidProposalError, MalformedError
 from proofrail.wire.events import EVENT_TYPES
+from proofrail.wire.evidence import EvidenceBundle
 from proofrail.wire.messages import MESSAGE_TYPES, parse_message, to_line
+from proofrail.wire.model import Message, read_as
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
 from proofrail.wire.signing import verify_message
@@ -68,7 +70,7 @@ def test_invalid_proposals_are_refused_with_their_code(row: dict[str, Any]) -> N
 
 def test_every_message_has_examples() -> None:
     """No type without a golden line, no golden line without a type."""
-    assert sorted([*EVENT_TYPES, *MESSAGE_TYPES, "AllocationProposal"]) == MESSAGES
+    assert sorted([*EVENT_TYPES, *MESSAGE_TYPES, "AllocationProposal", "EvidenceBundle"]) == MESSAGES
 
 
 @pytest.mark.parametrize("name", MESSAGES)
@@ -80,12 +82,18 @@ def test_messages_are_written_back_byte_for_byte(name: str) -> None:
         written = (
             canonical(parse_proposal(line).normal_form())
             if name == "AllocationProposal"
-            else to_line(parse_message(line))
+            else to_line(_parsed(line))
         )
         assert line == written
 
 
-@pytest.mark.parametrize("name", ["AuditReport", "Attestation"])
+def _parsed(line: bytes) -> Message:
+    obj = parse_object(line)
+    is_bundle = obj["type"] == "EvidenceBundle"
+    return read_as({"EvidenceBundle": EvidenceBundle}, obj, "bundle") if is_bundle else parse_message(obj)
+
+
+@pytest.mark.parametrize("name", ["AuditReport", "Attestation", "EvidenceBundle"])
 def test_signed_messages_verify(name: str) -> None:
     """The auditor's signature covers the canonical form without `signature`."""
     (key,) = _rows("auditor-key.ndjson")

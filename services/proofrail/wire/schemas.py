@@ -18,6 +18,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from proofrail.wire import topics
 from proofrail.wire.events import EVENT_TYPES
+from proofrail.wire.evidence import EvidenceBundle
 from proofrail.wire.headers import CE_SPECVERSION, CONTENT_TYPE
 from proofrail.wire.messages import MESSAGE_TYPES
 from proofrail.wire.proposals import Proposal, SeedProposal
@@ -43,7 +44,8 @@ _ON_TOPIC: Final[dict[str, tuple[str, list[str]]]] = {
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema (draft 2020-12) of every message, by type."""
-    schemas = {name: _schema(model, name) for name, model in sorted({**EVENT_TYPES, **MESSAGE_TYPES}.items())}
+    models = {**EVENT_TYPES, **MESSAGE_TYPES, "EvidenceBundle": EvidenceBundle}
+    schemas = {name: _schema(model, name) for name, model in sorted(models.items())}
     native, seed = _schema(Proposal, "native"), _schema(SeedProposal, "seed", versioned=False)
     definitions = native.pop("$defs")
     for form in (native, seed):
@@ -89,7 +91,7 @@ def asyncapi() -> dict[str, Any]:
                     "payload": {"$ref": f"./{name}{_SCHEMA_SUFFIX}"},
                     "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": _KAFKA_BINDING}},
                 }
-                for name in sorted(json_schemas())
+                for name in sorted({name for _, names in _ON_TOPIC.values() for name in names})
             },
             "schemas": {"Headers": _headers()},
         },
