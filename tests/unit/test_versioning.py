@@ -36,7 +36,7 @@ def _defined(model: type[Part]) -> set[str]:
 
 DEFINED = _defined(Part)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
-ODD = "_ __class__ model_fields model_config copy json self to_object V € 😀".split()
+ODD = ["_", "__class__", "model_fields", "model_config", "copy", "json", "self", "to_object", "V", "€", "😀"]
 NAMES = (TEXT | st.sampled_from(ODD)).filter(lambda name: name not in DEFINED)
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | TEXT,
