@@ -220,6 +220,16 @@ class Moments:
         is_longer = longer is not None and longer.opcode == "call" and longer.size == 2
         return back - 2 if is_longer else back - 1
 
+    def _callee(self, fp: int) -> int | None:
+        """The pc that a frame was called at: a label's, where it is no function's. None for a call by pointer."""
+        back = self.read(fp - 1)
+        at = 0 if back is None else self._call_before(back)
+        call = _decoded(self.read(at))
+        distance = self.read(at + 1)
+        if call is None or distance is None or not call.has_immediate or call.pc_update != "jump-rel":
+            return None
+        return (at + distance) % FELT_PRIME
+
     def _function(self, pc: int) -> str | None:
         signature = self._signature_around(pc)
         return None if signature is None else signature.full_name
@@ -240,7 +250,7 @@ class Moments:
 
     def _variables(self, step: int, now: Registers, function: str | None) -> Iterator[Variable]:
         signature = self._names.function(function) if function else None
-        if signature is None:
+        if signature is None or self._callee(now.fp) not in (None, signature.entry):
             return
         parts: tuple[tuple[Literal["argument", "implicit"], tuple[Leaf, ...], int], ...] = (
             ("argument", signature.arguments, now.fp - 2 - len(signature.arguments)),
