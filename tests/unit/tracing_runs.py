@@ -9,6 +9,7 @@ from typing import Any
 import plain_native
 import pytest
 
+from proofrail.audit.invariants.check import check_events_alone
 from proofrail.tracing import CompletedTrace, Subscriber, Tracer
 from proofrail.wire.errors import ProofrailError
 
@@ -54,6 +55,8 @@ def events_of(
             call()
     assert tracer.sealed
     plain_native.check(collected.lines)
+    violations, _ = check_events_alone(lambda: collected.lines)
+    assert [] == violations
     return collected
 
 

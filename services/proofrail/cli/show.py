@@ -162,10 +162,10 @@ def _span_json(span: Span, run: RunSource) -> JsonObject:
             found["outputs"] = felts_json(felts[1])
     else:
         found["input_bytes"] = span.input_bytes
-        found["input"] = bytes_text(span.input_bytes, short=False)
+        found["input"] = bytes_text(span.input_bytes, run, short=False)
         if span.output_bytes is not None:
             found["output_bytes"] = span.output_bytes
-            found["output"] = bytes_text(span.output_bytes, short=False)
+            found["output"] = bytes_text(span.output_bytes, run, short=False)
     signature = signature_of(span, run)
     location = run.program.location(signature.entry) if run.program and signature else None
     if location is not None:

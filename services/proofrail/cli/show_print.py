@@ -129,7 +129,7 @@ def _label(span: Span | Folded, run: RunSource, whole: bool) -> Text:
     felts = felts_of(span, run)
     most = None if whole else SHOWN_VALUES
     if felts is None:
-        text.append(bytes_text(span.input_bytes, short=not whole))
+        text.append(bytes_text(span.input_bytes, run, short=not whole))
     else:
         text.append(felts_text(felts[0], most, short=not whole))
     text.append(")")
@@ -137,7 +137,7 @@ def _label(span: Span | Folded, run: RunSource, whole: bool) -> Text:
     if output:
         text.append(" = ").append(felts_text(output, most, short=not whole))
     elif felts is None and span.output_bytes:
-        text.append(" = ").append(bytes_text(span.output_bytes, short=not whole))
+        text.append(" = ").append(bytes_text(span.output_bytes, run, short=not whole))
     text.append(_about(span, run), style="dim")
     if span.error is not None:
         text.append(f"  FAILED {span.error.get('code', '')}", style="bold red")

@@ -8,8 +8,10 @@ from typing import Any, Final
 from rich.text import Text
 
 from proofrail.cairo.decode import Leaf, Named, Signature, named_felts, short_string, signed
+from proofrail.cli.show_native import native_text
 from proofrail.cli.show_source import RunSource
 from proofrail.cli.show_tree import Span
+from proofrail.tracing.tracer import LAYOUT as NATIVE_LAYOUT
 from proofrail.wire.canonical import canonical, felt_hex
 from proofrail.wire.errors import ProofrailError
 
@@ -88,10 +90,12 @@ def felt_text(leaf: Leaf | None, value: int | None, *, short: bool = False) -> s
     return f"{text[:10]}…{text[-6:]}" if short and len(text) > 20 else text
 
 
-def bytes_text(data: str | None, *, short: bool = True) -> str:
-    """Bytes of a backend whose encoding is not known here: as text where they are, else in hex."""
+def bytes_text(data: str | None, run: RunSource, *, short: bool = True) -> str:
+    """Bytes of a span that is not Cairo's: decoded in a native trace, else as text where they are, else in hex."""
     if not data:
         return ""
+    if run.start.get("layout") == NATIVE_LAYOUT and (decoded := native_text(data, short=short)) is not None:
+        return decoded
     shown = data[: 2 * _SHOWN_BYTES] if short else data
     cut = "…" if len(shown) < len(data) else ""
     try:
