@@ -5,7 +5,7 @@ difference.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from proofrail.audit.claimed_events import Events, pieces_of
 from proofrail.audit.findings import Finding, FoundError, Notes, from_difference
 from proofrail.audit.items import ItemDifference, Unknown, first_item_difference
+from proofrail.audit.locate import first_other_chain
 from proofrail.audit.rawfiles import RawFiles
 from proofrail.audit.recommit import Recommitted, recommit
 from proofrail.audit.settings import Settings
@@ -48,7 +49,7 @@ def check_events(
     ):
         notes.done("events")
         return EventsResult()
-    start = equal_blocks(recomputed.blocks, own.blocks) * settings.block_items
+    start = first_other_chain(recomputed.blocks, own.blocks) * settings.block_items
     claimed = events()
     difference, unknown = first_item_difference(
         islice(recomputed.lines(), start, None), _skipped(claimed, start), start
@@ -57,16 +58,6 @@ def check_events(
         raise FoundError(_finding(difference, raw, recomputed))
     notes.done("events")
     return EventsResult(unknown, own)
-
-
-def equal_blocks(ours: Sequence[JsonObject], theirs: Sequence[JsonObject]) -> int:
-    """How many whole blocks from the first on have the same chain, hence the same items."""
-    count = 0
-    for mine, other in zip(ours, theirs, strict=False):
-        if (mine["chain"], mine["items"]) != (other["chain"], other["items"]):
-            break
-        count += 1
-    return count
 
 
 def first_event(events: Events | None) -> JsonObject:
