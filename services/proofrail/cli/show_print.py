@@ -51,13 +51,16 @@ def header(run: RunSource, summary: Summary) -> list[tuple[str, str]]:
     start, end, seal = run.start, summary.end or {}, run.seal
     program: Any = start.get("program") or {}
     outcome = end.get("outcome", "not ended")
+    # A run of another backend has no steps: 0 would look as if they had been counted.
+    steps = f"{count_text(end.get('n_steps'))} steps, " if run.backend == "cairo" else ""
+    unit = "felts" if run.backend == "cairo" else "values"
     rows = [
         ("run", str(start.get("run_id", "?"))),
         ("program", f"{program.get('backend', '?')} {program.get('method_id', '?')}"),
         ("layout", f"{start.get('layout', '?')}, spans {start.get('spans', '?')}"),
         ("inputs", inputs_text(run)),
-        ("outcome", f"{outcome}, {count_text(end.get('n_steps'))} steps, {summary.spans:,} spans"),
-        ("output", f"{count_text(end.get('output_count'))} felts, sha256 {end.get('output_sha256', '?')}"),
+        ("outcome", f"{outcome}, {steps}{summary.spans:,} spans"),
+        ("output", f"{count_text(end.get('output_count'))} {unit}, sha256 {end.get('output_sha256', '?')}"),
     ]
     if seal is not None:
         parts = f"{count_text(seal.get('items'))} items, root {seal.get('root', '?')}"
