@@ -14,6 +14,7 @@ from proofrail.cli.check import check
 from proofrail.cli.commit import commit
 from proofrail.cli.diff import diff
 from proofrail.cli.explain import explain
+from proofrail.cli.params import params
 from proofrail.cli.prove import prove
 from proofrail.cli.show import show
 from proofrail.cli.trace import trace
@@ -24,6 +25,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     commit,
     audit,
     check,
+    params,
     prove,
     verify,
     show,

@@ -18,8 +18,9 @@ from proofrail.proving.backend import Verified
 from proofrail.proving.errors import PolicyError, RefusedProof
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.statement import Expected
+from proofrail.proving.stone.proof import StoneProof
 from proofrail.wire.canonical import JsonObject, parse_felt, parse_object, sha256_hex
-from proofrail.wire.errors import MalformedError, ProofrailError, UnusableInputError
+from proofrail.wire.errors import MalformedError, ProofrailError, TransientError, UnusableInputError
 from proofrail.wire.messages import AuditReport, Proof, parse_message
 
 
@@ -30,11 +31,18 @@ class _Given:
     blob: bytes
     message: JsonObject | None
 
+    @property
+    def by_stone(self) -> bool:
+        """A proof of Stone's is JSON; stwo's are not."""
+        return self.blob.startswith(b"{")
+
 
 def verify(
     proof: Annotated[
         Path,
-        typer.Argument(metavar="PROOF", help="proof.bin, proof.json beside it, or the folder of both."),
+        typer.Argument(
+            metavar="PROOF", help="proof.bin, proof.json beside it, the folder of both, or a file of Stone's."
+        ),
     ],
     statement: Annotated[
         Path | None,
@@ -42,6 +50,12 @@ def verify(
             metavar="FILE|DIR",
             help="What must be proven: a run's folder, or a JSON file with members of a statement.",
             show_default=False,
+        ),
+    ] = None,
+    public_input: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Public input that a proof of Stone's must be about.", show_default=False
         ),
     ] = None,
     min_bits: Annotated[
@@ -58,39 +72,51 @@ def verify(
 
     When PROOF is a proof.json, everything that message claims of the proof is checked too.
 
+    Proofs of Stone's are checked as far as their own bytes go, and then by Stone's cpu_air_verifier (on PATH, or
+    named by PROOFRAIL_STONE_VERIFIER). With --public-input FILE such a proof must have that public input.
+
     \b
     Exit status:
       0  accepted
       1  refused; the code says why
       2  unusable input
-      3  the verifier is missing from this installation
+      3  the verifier is missing; nothing that can be checked without it was wrong
 
     \b
     Examples:
       proofrail verify run/proof.bin --statement run
       proofrail verify proof.json --statement statement.json --min-bits 100
       proofrail verify run/proof.bin --json | jq .statement.program_hash
+      proofrail verify stone.proof.json --public-input public_input.json
     """
     with command():
-        given = _read(proof)
-        policy = Policy(min_security_bits=min_bits)
         try:
+            given = _read(proof)
+        except RefusedProof as error:
+            _tell_refused(_Given(proof.read_bytes(), None), error, as_json)
+            raise ExitError(Exit.NEGATIVE) from error
+        policy = Policy(min_security_bits=min_bits, backends=("stwo", "stone"))
+        try:
+            if public_input is not None:
+                _check_public_input(given, public_input)
             verified, against = _verify(given, statement, policy)
         except (RefusedProof, PolicyError) as error:
             _tell_refused(given, error, as_json)
             raise ExitError(Exit.NEGATIVE) from error
+        except TransientError as error:
+            fail(error, Exit.UNDECIDED)
         _tell_accepted(given, verified, against, as_json)
 
 
 def _verify(given: _Given, statement: Path | None, policy: Policy) -> tuple[Verified, str]:
-    own = _what_it_states(given.blob)
+    own = _what_it_states(given)
     if statement is None:
         expected, against = own, "nothing: it is for you to judge what the proof states"
     elif statement.is_dir():
         expected, against = read_run(statement).expected, f"the run in {statement}, executed again"
     else:
         expected, against = own, f"the statement in {statement}"
-    verified = _verifier().verify(given.blob, expected, policy)
+    verified = _verifier(given).verify(given.blob, expected, policy)
     if statement is not None and not statement.is_dir():
         _compare(_read_statement(statement), verified)
     if given.message is not None:
@@ -98,7 +124,11 @@ def _verify(given: _Given, statement: Path | None, policy: Policy) -> tuple[Veri
     return verified, against
 
 
-def _verifier() -> Any:
+def _verifier(given: _Given) -> Any:
+    if given.by_stone:
+        from proofrail.proving.stone import verifier as stone_verifier
+
+        return stone_verifier
     try:
         from proofrail.proving import verifier
     except ImportError as error:
@@ -113,12 +143,15 @@ def _verifier() -> Any:
     return verifier
 
 
-def _what_it_states(blob: bytes) -> Expected:
-    _verifier()
+def _what_it_states(given: _Given) -> Expected:
+    verifier = _verifier(given)
+    if given.by_stone:
+        stated: Expected = verifier.what_it_states(given.blob)
+        return stated
     from proofrail._native import NativeError, verify_stwo
 
     try:
-        facts = json.loads(verify_stwo(blob))
+        facts = json.loads(verify_stwo(given.blob))
     except NativeError as error:
         code, message = error.args
         raise RefusedProof(code, message) from error
@@ -129,21 +162,26 @@ def _what_it_states(blob: bytes) -> Expected:
     )
 
 
+@dataclass(frozen=True)
 class _Named:
     """The verifier under the name that messages give its backend."""
 
+    given: _Given
+
     @property
     def name(self) -> str:
-        return str(_verifier().NAME)
+        return str(_verifier(self.given).NAME)
 
     def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified:
-        verified: Verified = _verifier().verify(proof, expected, policy)
+        verified: Verified = _verifier(self.given).verify(proof, expected, policy)
         return verified
 
 
 def _check_message(given: _Given, expected: Expected, policy: Policy) -> None:
     message = given.message or {}
-    auditor = ProofAuditor(expected.words, expected.builtins, _Named(), policy, lambda _digest: given.blob)
+    auditor = ProofAuditor(
+        expected.words, expected.builtins, _Named(given), policy, lambda _digest: given.blob
+    )
     report: AuditReport = auditor.audit(message, run_id=message["run_id"], output=expected.output)
     if report.first_mismatch is not None:
         found = report.first_mismatch
@@ -152,6 +190,17 @@ def _check_message(given: _Given, expected: Expected, policy: Policy) -> None:
         )
     if report.verdict != "MATCH":
         raise RefusedProof("proof-claim", report.unchecked[0].message)
+
+
+def _check_public_input(given: _Given, path: Path) -> None:
+    if not given.by_stone:
+        raise UnusableInputError(
+            "public-input-of-stwo", "a proof of stwo's has no public input", "Use --statement."
+        )
+    wanted = json.loads(path.read_bytes())
+    for name, value in StoneProof.read(given.blob).public_input.items():
+        if not isinstance(wanted, dict) or wanted.get(name, ABSENT) != value:
+            raise RefusedProof("proof-statement", f"the proof has another {name} than {path}", member=name)
 
 
 def _compare(stated: JsonObject, verified: Verified) -> None:
@@ -187,6 +236,8 @@ def _read(path: Path) -> _Given:
     data = path.read_bytes()
     if not data.lstrip().startswith(b"{"):
         return _Given(data, None)
+    if b'"proof_hex"' in data:
+        return _Given(StoneProof.canonical_form(data), None)
     message = _message(path, data)
     blob = Path(message["uri"])
     return _Given((blob if blob.is_absolute() else path.parent / blob).read_bytes(), message)

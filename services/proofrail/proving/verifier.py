@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from itertools import zip_longest
 from typing import Any
 
 from proofrail._native import NativeError, verify_stwo
 from proofrail.proving.backend import Verified
 from proofrail.proving.errors import RefusedProof
+from proofrail.proving.felts import same_felts
 from proofrail.proving.parameters import StwoParameters
 from proofrail.proving.policy import Policy
 from proofrail.proving.roots import VARIANT, known_root
 from proofrail.proving.statement import Expected, Segment, State, Statement
-from proofrail.wire.canonical import felt_hex, parse_felt
+from proofrail.wire.canonical import parse_felt
 
 NAME = "stwo"
 LAYOUT = "all_cairo_stwo"
@@ -115,7 +115,7 @@ def _statement(facts: dict[str, Any]) -> Statement:
 
 
 def _check_statement(statement: Statement, expected: Expected) -> None:
-    _same_felts("proof-program", "program word", statement.words, expected.words)
+    same_felts("proof-program", "program word", statement.words, expected.words)
     if statement.builtins != expected.builtins:
         raise RefusedProof(
             "proof-builtins",
@@ -124,7 +124,7 @@ def _check_statement(statement: Statement, expected: Expected) -> None:
         )
     _check_states(statement)
     _check_segments(statement)
-    _same_felts("proof-output", "output word", statement.output, expected.output)
+    same_felts("proof-output", "output word", statement.output, expected.output)
 
 
 def _check_states(statement: Statement) -> None:
@@ -153,21 +153,3 @@ def _check_segments(statement: Statement) -> None:
     output = statement.segments[0]
     if output.end - output.begin != len(statement.output):
         raise RefusedProof("proof-segments", "the output segment has another length than the output")
-
-
-def _same_felts(code: str, what: str, found: tuple[int, ...], expected: tuple[int, ...]) -> None:
-    if found == expected:
-        return
-    for index, (left, right) in enumerate(zip_longest(found, expected)):
-        if left != right:
-            raise RefusedProof(
-                code,
-                f"{what} {index} is {_shown(left)} in the proof, {_shown(right)} was expected",
-                index=index,
-                proven=_shown(left),
-                expected=_shown(right),
-            )
-
-
-def _shown(felt: int | None) -> str:
-    return "missing" if felt is None else felt_hex(felt)

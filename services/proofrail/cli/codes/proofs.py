@@ -28,6 +28,8 @@ _PARAMETERS: Final = tuple(
         ("parameters-hash", "The hash is none that is in use."),
         ("parameters-layout", "The layout is none that Stone proves."),
         ("parameters-malformed", "The parameters that a proof names cannot be read."),
+        ("parameters-goal", "The prover makes no proofs for this goal."),
+        ("parameters-security", "No parameters give so many bits of security, or the hashes cap them."),
         ("parameters-steps", "The number of steps is no power of two, or out of range for the layout."),
     )
 )
@@ -49,6 +51,20 @@ PROOFS: Final = Area.of(
         Entry("proof-refused", "The proof does not verify.", "It is false, or was altered.", _REFUSE),
         Entry(
             "proof-too-large", "The proof is larger than any of ours.", "It is no proof, or padded.", _REFUSE
+        ),
+        Entry(
+            "proof-public-memory",
+            "The public memory of the proof is not that of a run of the program.",
+            _OTHER,
+            _REFUSE,
+            _STONE,
+        ),
+        Entry(
+            "proof-trailing",
+            "The proof goes on behind its end.",
+            "Stone's own verifier does not look there; a proof with such bytes has no identity.",
+            _REFUSE,
+            _STONE,
         ),
         Entry("proof-salt", "The transcript does not start as agreed.", _FORGED, _REFUSE),
         Entry("proof-tables", "The proof rests on fixed tables that are not in use.", _FORGED, _REFUSE),
@@ -91,9 +107,22 @@ PROOFS: Final = Area.of(
         ),
         Entry(
             "verifier-missing",
-            "This installation has no stwo verifier.",
-            "The native part was built without it.",
-            "Build it again: pip install .",
+            "There is no verifier for this proof.",
+            "The native part was built without stwo's, or Stone's cpu_air_verifier is not on PATH.",
+            "Build it again with pip install . for stwo; name Stone's in PROOFRAIL_STONE_VERIFIER.",
+        ),
+        Entry(
+            "verifier-broken",
+            "Stone's verifier gave no verdict.",
+            "It does not run on this host, or takes too long.",
+            "Run cpu_air_verifier by hand and see what it says.",
+            _STONE,
+        ),
+        Entry(
+            "public-input-of-stwo",
+            "--public-input was given for a proof that has none.",
+            "Only proofs of Stone's carry a public input.",
+            "Use --statement.",
         ),
         Entry(
             "policy-mock",

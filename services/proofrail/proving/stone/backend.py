@@ -1,0 +1,198 @@
+"""The Stone backend: runs the program in the VM here, proves with the external `cpu_air_prover`."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from proofrail import _native
+from proofrail.proving import child
+from proofrail.proving.backend import Limits, OnProgress, Progress, ProofResult, Verified
+from proofrail.proving.cost import Goal
+from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
+from proofrail.proving.statement import Expected
+from proofrail.proving.stone import launcher, programs, verifier
+from proofrail.proving.stone.choose import Choice, choose
+from proofrail.proving.stone.layouts import layout_named
+from proofrail.proving.stone.outcome import failure
+from proofrail.proving.stone.proof import StoneProof
+from proofrail.wire.canonical import parse_felt
+from proofrail.wire.errors import PoisonError, TransientError
+
+_NICE: Final = 10
+_USAGE: Final = "usage.json"
+_PROVER_CONFIG: Final[Mapping[str, Any]] = {
+    # The full extension would take two to five times the memory and save nothing.
+    "cached_lde_config": {"store_full_lde": False, "use_fft_for_eval": False},
+    "constraint_polynomial_task_size": 256,
+    "n_out_of_memory_merkle_layers": 1,
+    "table_prover_n_tasks_per_segment": 32,
+}
+
+STONE_LIMITS: Final = Limits(max_steps=1 << 20, max_instances={}, max_output_words=1 << 16)
+"""Beyond a million steps a proof takes tens of gigabytes and the better part of an hour."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run in the VM, ready to be proven."""
+
+    native: _native.Run
+    choice: Choice
+    seconds: float
+
+
+class StoneBackend:
+    """Proves in `layout`, with the parameters that `choose` finds for the run, the security level and the
+    goal."""
+
+    name = verifier.NAME
+    limits = STONE_LIMITS
+
+    def __init__(
+        self,
+        *,
+        layout: str = "small",
+        min_security_bits: int = DEFAULT_SECURITY_BITS,
+        goal: Goal = "speed",
+        hasher: str | None = None,
+        scratch_dir: Path | None = None,
+    ) -> None:
+        self._layout = layout_named(layout)
+        self._bits = min_security_bits
+        self._goal: Goal = goal
+        self._hasher = hasher
+        self._scratch_dir = scratch_dir
+
+    def version(self) -> str:
+        """The prover program's digest: it does not know its version. Raises as `preflight`."""
+        digest = hashlib.sha256(programs.required(programs.PROVER).read_bytes()).hexdigest()
+        return f"{programs.PROVER} sha256:{digest[:16]}"
+
+    def preflight(self) -> None:
+        """See Backend. Raises TransientError `prover-missing`, `verifier-missing`."""
+        programs.required(programs.PROVER)
+        programs.required(programs.VERIFIER)
+
+    async def prove(
+        self,
+        program: bytes,
+        program_input: bytes,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 -- it ends a process, not only a wait
+        memory_limit: int | None = None,
+    ) -> ProofResult:
+        """See Backend. Raises also PolicyError `parameters-…` for a run that cannot be proven in the layout, and
+        PoisonError `run-too-large` when the expected memory is above `memory_limit`."""
+        prover = programs.required(programs.PROVER)
+        tell = on_progress or _quiet
+        tell(Progress("execute", None))
+        run = await asyncio.to_thread(self._execute, program, program_input)
+        tell(Progress("execute", run.seconds))
+        if memory_limit is not None and run.choice.cost.memory_bytes > memory_limit:
+            raise PoisonError(
+                "run-too-large",
+                f"proving {run.choice.n_steps} steps takes about {run.choice.cost.memory_bytes >> 20} MiB, "
+                f"more than the {memory_limit >> 20} MiB allowed",
+                "Take fewer allocations in a run, another layout, or the backend stwo.",
+            )
+        with tempfile.TemporaryDirectory(prefix="proofrail-prove-", dir=self._scratch_dir) as folder:
+            scratch = Path(folder)
+            await asyncio.to_thread(_write_inputs, scratch, run)
+            tell(Progress("prove", None))
+            finished = await _call(prover, scratch, timeout, memory_limit)
+            error = failure(finished)
+            if error is not None:
+                raise error
+            tell(Progress("prove", finished.seconds))
+            return await asyncio.to_thread(self._result, scratch, run, finished)
+
+    def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified:
+        """See Backend and `proofrail.proving.stone.verifier.verify`; three calls of Stone's verifier."""
+        return verifier.verify(proof, expected, policy)
+
+    def _execute(self, program: bytes, program_input: bytes) -> _Run:
+        begin = time.monotonic()
+        try:
+            native = _native.Program(program).run(program_input, self._layout.name, self.limits.max_steps)
+        except _native.NativeError as error:
+            code, message = error.args
+            raise PoisonError(code, message) from error
+        if native.error is not None:
+            raise PoisonError("vm-failed", f"the program fails: {native.error['message']}")
+        choice = choose(native.n_steps, self._layout.name, self._bits, self._goal, hasher=self._hasher)
+        return _Run(native, choice, time.monotonic() - begin)
+
+    def _result(self, scratch: Path, run: _Run, finished: child.Finished) -> ProofResult:
+        try:
+            made = (scratch / "proof.json").read_bytes()
+            used = json.loads((scratch / _USAGE).read_bytes())
+        except (OSError, ValueError) as error:
+            raise TransientError("prover-broken", f"the prover wrote no proof: {error}") from error
+        proof = StoneProof.canonical_form(made)
+        read = verifier.read_proof(proof)
+        if read.public_input != json.loads(run.native.public_input()):
+            raise PoisonError("prover-broken", "the prover proved another statement than it was given")
+        return ProofResult(
+            proof=proof,
+            backend=self.name,
+            backend_version=self.version(),
+            security_bits=read.parameters.security_bits,
+            parameters=verifier.published_parameters(read),
+            output=tuple(map(parse_felt, run.native.output)),
+            n_steps=run.native.real_steps,
+            timings={
+                "execute": round(run.seconds * 1000),
+                "prove": round(finished.seconds * 1000),
+                "total": round((run.seconds + finished.seconds) * 1000),
+            },
+            peak_memory_bytes=used["peak_memory_bytes"],
+        )
+
+
+def _write_inputs(scratch: Path, run: _Run) -> None:
+    trace, memory = scratch / "trace.bin", scratch / "memory.bin"
+    trace.write_bytes(run.native.trace)
+    memory.write_bytes(run.native.memory)
+    (scratch / "public_input.json").write_text(run.native.public_input())
+    (scratch / "private_input.json").write_text(run.native.private_input(str(trace), str(memory)))
+    (scratch / "parameters.json").write_text(json.dumps(run.choice.parameters.to_json()))
+    (scratch / "prover_config.json").write_text(json.dumps(_PROVER_CONFIG))
+
+
+async def _call(
+    prover: Path,
+    scratch: Path,
+    seconds: float | None,
+    memory_limit: int | None,
+) -> child.Finished:
+    command = [
+        *(sys.executable, "-I", launcher.__file__, str(os.getpid()), str(memory_limit or 0), str(_NICE)),
+        _USAGE,
+        str(prover),
+        "--public_input_file=public_input.json",
+        "--private_input_file=private_input.json",
+        "--parameter_file=parameters.json",
+        "--prover_config_file=prover_config.json",
+        "--out_file=proof.json",
+        "--logtostderr",
+    ]
+    return await child.run(command, cwd=str(scratch), timeout=seconds, on_line=_unheard)
+
+
+def _quiet(progress: Progress) -> None:
+    del progress
+
+
+def _unheard(line: str) -> None:
+    del line

@@ -1,0 +1,134 @@
+"""The cheapest parameters of a Stone proof for a number of steps, a layout, a security level and a goal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from proofrail.proving.cost import Cost, Goal
+from proofrail.proving.errors import PolicyError
+from proofrail.proving.policy import DEFAULT_SECURITY_BITS, MAX_POW_BITS
+from proofrail.proving.stone.cost import predict
+from proofrail.proving.stone.fri import MAX_FRI_LAYERS
+from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
+from proofrail.proving.stone.layouts import ROWS_PER_STEP_LOG, Layout, layout_named, log_steps
+from proofrail.proving.stone.parameters import StoneParameters
+
+_MOST_TIMES_THE_CHEAPEST: Final = 4.0
+"""A shorter proof may take so many times the CPU of the cheapest; beyond it, bytes cost more than they save."""
+_LOG_COSETS: Final = range(1, 6)
+_LOG_LAST_LAYERS: Final = range(4, 11)
+_MOST_QUERIES: Final = 256
+REGISTRY_LEAST_POW: Final = 20
+"""The registry's verifier refuses proofs with fewer bits of proof of work."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`hasher`: the registry's name of the hashes, for goal chain; `considered`: how many admissible sets there
+    were."""
+
+    parameters: StoneParameters
+    cost: Cost
+    layout: Layout
+    n_steps: int
+    goal: Goal
+    hasher: str | None
+    considered: int
+
+    @property
+    def why(self) -> str:
+        """The reason, in a sentence."""
+        reason = {
+            "speed": "least expected CPU time",
+            "size": f"fewest bytes within {_MOST_TIMES_THE_CHEAPEST:g} times the least CPU time",
+            "chain": f"fewest bytes within {_MOST_TIMES_THE_CHEAPEST:g} times the least CPU time, "
+            "of what the registry's verifier accepts",
+        }[self.goal]
+        return f"{reason}, of {self.considered} admissible sets"
+
+
+def choose(
+    n_steps: int,
+    layout_name: str,
+    bits: int = DEFAULT_SECURITY_BITS,
+    goal: Goal = "speed",
+    *,
+    hasher: str | None = None,
+    speed: float = 1.0,
+) -> Choice:
+    """Enumerates all admissible sets and takes the best by the cost model.
+
+    `hasher` is one of REGISTRY_HASHERS, for goal chain only; by default the first that is strong enough. Raises
+    PolicyError: `parameters-layout`, `parameters-steps`, `parameters-security`, `parameters-hash`.
+    """
+    layout = layout_named(layout_name)
+    log_n_steps = log_steps(layout, n_steps)
+    hashes, named = _hashes(layout, bits, goal, hasher)
+    priced = [
+        (predict(parameters, layout, log_n_steps, speed), parameters)
+        for parameters in _admissible(log_n_steps, bits, goal, hashes)
+    ]
+    if not priced:
+        raise PolicyError("parameters-security", f"no parameters give {bits} bits of security")
+    cheapest = min(cost.cpu_seconds for cost, _ in priced)
+    if goal == "speed":
+        cost, parameters = min(priced, key=lambda one: (one[0].cpu_seconds, one[0].proof_bytes))
+    else:
+        affordable = [one for one in priced if one[0].cpu_seconds <= _MOST_TIMES_THE_CHEAPEST * cheapest]
+        cost, parameters = min(affordable, key=lambda one: (one[0].proof_bytes, one[0].cpu_seconds))
+    return Choice(parameters, cost, layout, n_steps, goal, named, len(priced))
+
+
+def _hashes(layout: Layout, bits: int, goal: Goal, hasher: str | None) -> tuple[Hashes, str | None]:
+    if bits < 1:
+        raise PolicyError("parameters-security", f"{bits} bits are no security")
+    if goal != "chain":
+        if hasher is not None:
+            raise PolicyError("parameters-hash", "a hasher of the registry is for proofs that go on chain")
+        if bits > LOCAL.collision_bits:
+            raise PolicyError(
+                "parameters-security",
+                f"{bits} bits are more than the {LOCAL.collision_bits} that the hashes give, whatever the queries",
+            )
+        return LOCAL, None
+    if not layout.on_chain:
+        raise PolicyError("parameters-layout", f"the registry has no verifier for layout {layout.name}")
+    if hasher is not None and hasher not in REGISTRY_HASHERS:
+        raise PolicyError(
+            "parameters-hash",
+            f"Stone proves with no hasher {hasher!r} of the registry",
+            f"Choose one of {', '.join(REGISTRY_HASHERS)}.",
+        )
+    for name in [hasher] if hasher else REGISTRY_HASHERS:
+        if bits <= REGISTRY_HASHERS[name].collision_bits:
+            return REGISTRY_HASHERS[name], name
+    most = max(REGISTRY_HASHERS[name].collision_bits for name in ([hasher] if hasher else REGISTRY_HASHERS))
+    raise PolicyError(
+        "parameters-security",
+        f"{bits} bits are more than the {most} that {hasher or 'the hashers of the registry'} can give: "
+        "collisions of a digest cost the square root of its range",
+    )
+
+
+def _admissible(log_n_steps: int, bits: int, goal: Goal, hashes: Hashes) -> Iterator[StoneParameters]:
+    for log_n_cosets in _LOG_COSETS:
+        for pow_bits in range(REGISTRY_LEAST_POW if goal == "chain" else 0, MAX_POW_BITS + 1):
+            queries = -((pow_bits - bits) // log_n_cosets) if bits > pow_bits else 1
+            if not 1 <= queries <= _MOST_QUERIES:
+                continue
+            for log_last_layer in _LOG_LAST_LAYERS:
+                if log_last_layer >= log_n_steps + ROWS_PER_STEP_LOG:
+                    continue
+                parameters = StoneParameters.derived(
+                    log_n_steps,
+                    log_last_layer=log_last_layer,
+                    n_queries=queries,
+                    log_n_cosets=log_n_cosets,
+                    pow_bits=pow_bits,
+                    hashes=hashes,
+                )
+                if len(parameters.fri_step_list) <= MAX_FRI_LAYERS:
+                    parameters.check(log_n_steps)
+                    yield parameters

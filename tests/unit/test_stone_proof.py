@@ -1,0 +1,263 @@
+"""Stone proofs: what is refused before Stone's verifier is asked, and what it is asked.
+
+Proofs are the golden ones of tests/data/stone. Tests that need the external verifier are marked `stone`.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from proofrail.audit.cairo_subject import subject_of
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.vm import run
+from proofrail.proving.errors import PolicyError, RefusedProof
+from proofrail.proving.policy import Policy
+from proofrail.proving.statement import Expected
+from proofrail.proving.stone import programs, verifier
+from proofrail.proving.stone.backend import StoneBackend
+from proofrail.proving.stone.proof import StoneProof
+from proofrail.wire.canonical import canonical, sha256_hex
+from proofrail.wire.errors import TransientError
+from proofrail.wire.proposals import parse_proposal
+
+CHECKOUT = Path(__file__).parents[2]
+DATA = CHECKOUT / "tests" / "data" / "stone"
+GOLDEN: Mapping[str, dict[str, Any]] = json.loads((DATA / "MANIFEST.json").read_text())
+POLICY = Policy(backends=("stone",))
+SMALLEST = "fib512"
+
+needs_stone = pytest.mark.skipif(
+    programs.find(programs.VERIFIER) is None or programs.find(programs.PROVER) is None,
+    reason="Stone's cpu_air_prover and cpu_air_verifier are not on PATH",
+)
+
+
+def _proof(name: str = SMALLEST) -> bytes:
+    return gzip.decompress((DATA / f"{name}.json.gz").read_bytes())
+
+
+def _program(name: str) -> CairoProgram:
+    return CairoProgram.load(CHECKOUT / "cairo" / "artifacts" / f"{name}.json")
+
+
+def _arguments(name: str) -> Mapping[str, object]:
+    golden = GOLDEN[name]
+    forms = golden["inputs"]
+    if golden["program"] == "risk_engine":
+        forms = [parse_proposal(canonical(form)).normal_form() for form in forms]
+    return subject_of(_program(golden["program"])).program_input(forms)
+
+
+def _expected(name: str = SMALLEST) -> Expected:
+    program = _program(GOLDEN[name]["program"])
+    made = run(program, _arguments(name), GOLDEN[name]["layout"])
+    return Expected.of(program.words, program.builtins, made.output)
+
+
+def _altered(change: Callable[[dict[str, Any]], object], name: str = SMALLEST) -> bytes:
+    obj = json.loads(_proof(name))
+    change(obj)
+    return canonical(obj)
+
+
+def _cell(obj: dict[str, Any], index: int) -> dict[str, Any]:
+    cell: dict[str, Any] = obj["public_input"]["public_memory"][index]
+    return cell
+
+
+def _code(proof: bytes, expected: Expected | None = None) -> str:
+    with pytest.raises((RefusedProof, PolicyError)) as refused:
+        verifier.verify(proof, expected or _expected(), POLICY)
+    return refused.value.code
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_a_golden_proof_is_about_the_run_made_again(name: str):
+    """Public input, statement, digest and hashes of each proof are those of our own VM's run, today as when it was
+    made."""
+    golden, read = GOLDEN[name], StoneProof.read(_proof(name))
+    made = run(_program(golden["program"]), _arguments(name), golden["layout"])
+    assert json.loads(made.public_input()) == read.public_input
+    assert golden["digest"] == sha256_hex(_proof(name))
+    assert golden["fact_hash"] == read.statement.identities["fact_hash"]
+    assert (golden["n_steps"], 96) == (read.public_input["n_steps"], read.parameters.security_bits)
+    assert _expected(name) == verifier.what_it_states(_proof(name))
+
+
+def _set(path: str, value: object) -> Callable[[dict[str, Any]], object]:
+    *parts, last = path.split("/")
+
+    def change(obj: dict[str, Any]) -> None:
+        for part in parts:
+            obj = obj[part]
+        obj[last] = value
+
+    return change
+
+
+_FRI = "proof_parameters/stark/fri"
+_OUTPUT = -1
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (_set("version", {}), "proof-malformed"),
+        (lambda obj: obj.pop("public_input"), "proof-malformed"),
+        (lambda obj: obj.update(proof_hex=obj["proof_hex"].upper()), "proof-malformed"),
+        (lambda obj: obj.update(proof_hex="0x" + obj["proof_hex"][2:].upper()), "proof-malformed"),
+        (lambda obj: obj.update(proof_hex=obj["proof_hex"] + "0"), "proof-malformed"),
+        (lambda obj: obj.update(proof_hex="0x"), "proof-malformed"),
+        (_set("public_input/more", 1), "proof-malformed"),
+        (_set("public_input/rc_max", 65536), "proof-malformed"),
+        (_set("public_input/rc_min", 65535), "proof-malformed"),
+        (_set("public_input/dynamic_params", {}), "proof-malformed"),
+        (_set("public_input/layout", "nosuch"), "parameters-layout"),
+        (_set("public_input/layout", "recursive"), "parameters-steps"),
+        (_set("public_input/layout", "dex"), ""),
+        (_set("public_input/n_steps", 1024), "parameters-fri"),
+        (_set("public_input/n_steps", 511), "parameters-steps"),
+        (_set(f"{_FRI}/n_queries", 0), "policy-parameters"),
+        (_set(f"{_FRI}/n_queries", 1), "policy-security"),
+        (_set(f"{_FRI}/n_queries", "15"), "parameters-malformed"),
+        (_set(f"{_FRI}/proof_of_work_bits", 0), "policy-security"),
+        (_set(f"{_FRI}/proof_of_work_bits", 60), "policy-parameters"),
+        (_set(f"{_FRI}/last_layer_degree_bound", 1), "parameters-fri"),
+        (_set(f"{_FRI}/last_layer_degree_bound", 3), "parameters-malformed"),
+        (_set(f"{_FRI}/fri_step_list", [0, 4]), "parameters-fri"),
+        (_set(f"{_FRI}/more", 1), "parameters-malformed"),
+        (_set("proof_parameters/stark/log_n_cosets", 0), "policy-parameters"),
+        (_set("proof_parameters/commitment_hash", "keccak256_masked160_msb"), "policy-security"),
+        (_set("proof_parameters/commitment_hash", "md5"), "parameters-hash"),
+        (_set("proof_parameters/more", 1), "parameters-malformed"),
+        (_set("public_input/memory_segments/more", {"begin_addr": 1, "stop_ptr": 1}), "proof-segments"),
+        (_set("public_input/memory_segments/output/stop_ptr", 1 << 52), "proof-public-memory"),
+        (_set("public_input/memory_segments/output/begin_addr", -1), "proof-segments"),
+        (_set("public_input/memory_segments/pedersen/stop_ptr", 1 << 40), "proof-segments"),
+        (_set("public_input/memory_segments/execution/begin_addr", 33), "proof-program"),
+        (_set("public_input/memory_segments/execution/stop_ptr", 34), "proof-public-memory"),
+        (_set("public_input/memory_segments/program/stop_ptr", 6), "proof-states"),
+        (lambda obj: _cell(obj, _OUTPUT).update(value="0x7"), "proof-output"),
+        (lambda obj: _cell(obj, _OUTPUT).update(value="0x07"), "proof-public-memory"),
+        (lambda obj: _cell(obj, _OUTPUT).update(value=hex(7 + 2**251 + 17 * 2**192 + 1)), "proof-public-memory"),
+        (lambda obj: _cell(obj, _OUTPUT).update(page=1), "proof-public-memory"),
+        (lambda obj: _cell(obj, _OUTPUT).update(more=1), "proof-public-memory"),
+        (lambda obj: _cell(obj, 3).update(value="0x7"), "proof-program"),
+        (lambda obj: _cell(obj, 31).update(value="0x7"), "proof-public-memory"),
+        (lambda obj: obj["public_input"]["public_memory"].reverse(), "proof-public-memory"),
+        (lambda obj: obj["public_input"]["public_memory"].pop(), "proof-public-memory"),
+        (lambda obj: obj["public_input"]["public_memory"].append(_cell(obj, 0)), "proof-public-memory"),
+        (
+            lambda obj: obj["public_input"]["public_memory"].append({"address": 999, "page": 0, "value": "0x0"}),
+            "proof-public-memory",
+        ),
+    ],
+)  # fmt: skip
+def test_what_stone_would_not_look_at_is_refused_without_it(
+    change: Callable[[dict[str, Any]], object], code: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Form, parameters, program, builtins, output and public memory are ours to check: no verifier is at hand here.
+
+    What only a verifier can tell (another layout with the same segments) is then undecided, never accepted."""
+    monkeypatch.setenv("PROOFRAIL_STONE_VERIFIER", "/nowhere")
+    if code:
+        assert code == _code(_altered(change))
+        return
+    with pytest.raises(TransientError) as undecided:
+        verifier.verify(_altered(change), _expected(), POLICY)
+    assert "verifier-missing" == undecided.value.code
+
+
+def test_white_space_is_no_second_spelling_of_a_proof():
+    """A proof has one digest: other white space, or another order of members, is malformed."""
+    obj = json.loads(_proof())
+    assert "proof-malformed" == _code(json.dumps(obj).encode())
+    assert _proof() == StoneProof.canonical_form(json.dumps(obj, indent=1).encode())
+
+
+def test_the_provers_own_output_is_stripped_of_its_host():
+    """Paths, settings and version of the prover are no part of a proof; any other member is refused."""
+    obj = json.loads(_proof())
+    made = obj | {"private_input": {"trace_path": "x"}, "prover_config": {}, "version": {}}
+    assert _proof() == StoneProof.canonical_form(json.dumps(made).encode())
+    with pytest.raises(RefusedProof):
+        StoneProof.canonical_form(json.dumps(made | {"strange": 1}).encode())
+
+
+def test_a_proof_of_another_run_is_refused():
+    """The same program with another input, and another program: output and words tell."""
+    fib = _expected()
+    other = Expected.of(fib.words, fib.builtins, [*fib.output[:-1], fib.output[-1] + 1])
+    assert "proof-output" == _code(_proof(), other)
+    risk = _program("risk_engine")
+    assert "proof-program" == _code(_proof(), Expected.of(risk.words, risk.builtins, fib.output))
+    assert "proof-builtins" == _code(_proof(), Expected.of(fib.words, ("output", "poseidon"), fib.output))
+
+
+@needs_stone
+@pytest.mark.stone
+@pytest.mark.parametrize("name", GOLDEN)
+def test_stone_accepts_the_golden_proofs(name: str):
+    """Whatever build of the verifier is at hand."""
+    assert 96 == verifier.verify(_proof(name), _expected(name), POLICY).security_bits
+
+
+@needs_stone
+@pytest.mark.stone
+@pytest.mark.parametrize("more", ["00", "ff", "00" * 32, "01" * 32, "00" * 64])
+def test_bytes_behind_the_end_of_a_proof_are_refused(more: str):
+    """Stone's verifier accepts them; then a proof would have as many digests as one likes."""
+    proof = _altered(lambda obj: obj.update(proof_hex=obj["proof_hex"] + more))
+    assert "proof-trailing" == _code(proof)
+
+
+@needs_stone
+@pytest.mark.stone
+@pytest.mark.parametrize("place", [2, 1000, 50_000, -1])
+def test_a_flipped_digit_is_refused_by_stone(place: int):
+    """At the beginning, in the middle and at the very end."""
+
+    def flip(obj: dict[str, Any]) -> None:
+        digits = list(obj["proof_hex"])
+        digits[place] = "0" if digits[place] != "0" else "1"
+        obj["proof_hex"] = "".join(digits)
+
+    assert "proof-refused" == _code(_altered(flip))
+
+
+@needs_stone
+@pytest.mark.stone
+async def test_a_run_is_proven_and_verified():
+    """The backend's whole way: VM, files, prover, canonical form, verifier."""
+    program = _program("fibonacci")
+    backend = StoneBackend()
+    backend.preflight()
+    made = await backend.prove(program.compiled, b'{"n": 30}', memory_limit=1 << 30)
+    expected = Expected.of(program.words, program.builtins, made.output)
+    assert 96 == backend.verify(made.proof, expected, POLICY).security_bits
+    assert (30, 832_040) == made.output
+    assert 0 < made.peak_memory_bytes < 1 << 28
+
+
+@needs_stone
+@pytest.mark.stone
+async def test_a_run_too_large_for_the_memory_is_refused_before_a_process_is_spawned():
+    """Admission is by the cost model."""
+    program = _program("fibonacci")
+    with pytest.raises(Exception, match="run-too-large"):
+        await StoneBackend().prove(program.compiled, b'{"n": 30}', memory_limit=1 << 24)
+
+
+def test_without_the_programs_the_backend_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
+    """Nothing pretends that there is a prover."""
+    monkeypatch.setenv("PROOFRAIL_STONE_PROVER", "/nowhere")
+    with pytest.raises(TransientError) as missing:
+        StoneBackend().preflight()
+    assert "prover-missing" == missing.value.code
+    assert "PROOFRAIL_STONE_PROVER" in (missing.value.next_step or "")
