@@ -37,6 +37,7 @@ BUILT = {
     ("audit/run_audit.py", "f'{missing}-missing'"): ["program-missing", "inputs-missing"],
         ("audit/proof_audit.py", "kind"): [],
     ("audit/proof_audit.py", "ALTERED"): ["artifact-altered"],
+    ("audit/second_opinion.py", "PART"): ["reference-vm"],
 }  # fmt: skip
 """Codes that are put together, or passed in, where the source does not spell them as they are given."""
 

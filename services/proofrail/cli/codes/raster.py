@@ -45,6 +45,25 @@ RASTER: Final = Area.of(
             f"{TRACE} section 1",
         ),
         Entry(
+            "raster-commitment-too-large",
+            "A commitment file is larger than any that is compared.",
+            "It is another file; 64 MiB are 33 million items of 16 bits.",
+            "Name the commitment file.",
+        ),
+        Entry(
+            "raster-method-id",
+            "A method id is none, or given twice.",
+            "With risc0 it is an image id, 64 lower-case hex characters; each tile has one.",
+            "Give --method-id ID for all tiles, or TILE=ID for one.",
+            f"{TRACE} section 4, Imported traces",
+        ),
+        Entry(
+            "raster-stream-changed",
+            "A stream was another one when it was read again.",
+            "It is still being written: an import reads it twice.",
+            "Import it when it is written to its end, or pipe it in.",
+        ),
+        Entry(
             "raster-item-unnamed",
             "An item has no function name.",
             "A tile must have one.",

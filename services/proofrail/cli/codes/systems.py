@@ -96,6 +96,9 @@ FILES: Final = Area.of(
             "It has expired, or runs elsewhere.",
             "Check --home.",
         ),
+        Entry(
+            "diff-stdin-twice", "Both runs are standard input.", "There is only one.", "Give one as a file."
+        ),
         Entry("run-ambiguous", "Several runs begin so.", "Too few characters.", "Give more of the run_id."),
         Entry(
             "code-unknown", "There is no such code.", "It is misspelled.", "`proofrail explain` lists all."
