@@ -1,15 +1,15 @@
 """Writes golden traces that do not exist yet: `python tests/contract/make_golden_traces.py`.
 
 One that stands is never written again: it is what every later version is held to. A Cairo trace needs
-program.cairo, program.json (tests/data/cairo/compile.py makes it) and inputs.json in its folder.
+program.cairo, program.json (tests/data/cairo/compile.py makes it) and inputs.json in its folder, the native one
+functions.py, the imported one trace.stream.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from golden_traces import TRACES, GoldenTrace, committed, event_lines, seal_facts, write
+from golden_traces import TRACES, GoldenTrace, Made, made_of, write
 
 CAIRO: dict[str, dict[str, Any]] = {
     "completed": {"spans": "all"},
@@ -20,19 +20,25 @@ CAIRO: dict[str, dict[str, Any]] = {
 """The traces of Cairo runs and their settings."""
 
 
-def _cairo(folder: Path, settings: dict[str, Any]) -> None:
-    run = GoldenTrace(folder).executed(**settings)
-    events = event_lines(run)
-    lines = committed(events, run.run_id, run.spec.bits, run.spec.block_items, seal_facts(run.seal))
-    write(folder, events, [*run.input_lines, *lines])
+RISC0 = {"method_id": "5a" * 32, "tile_method_ids": {"only": "c3" * 32}}
+"""Image ids that nothing has."""
+
+
+def _make(golden: GoldenTrace) -> Made:
+    if golden.name in CAIRO:
+        return made_of(golden.executed(**CAIRO[golden.name]))
+    if golden.name == "native":
+        return golden.traced(bits=16, block_items=16)
+    return golden.imported("risc0", bits=16, block_items=256, **RISC0)
 
 
 def main() -> None:
-    for name, settings in CAIRO.items():
-        if (TRACES / name / "events.ndjson").exists():
+    for name in [*CAIRO, "native", "imported"]:
+        golden = GoldenTrace(TRACES / name)
+        if (golden.folder / "events.ndjson").exists():
             print(f"{name}: stands")
         else:
-            _cairo(TRACES / name, settings)
+            write(golden.folder, _make(golden))
             print(f"{name}: written")
 
 

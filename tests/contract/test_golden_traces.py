@@ -11,7 +11,6 @@ from golden_traces import (
     TRACES,
     GoldenTrace,
     committed,
-    event_lines,
     golden_traces,
     seal_facts,
     without_volatile,
@@ -23,11 +22,12 @@ from proofrail.audit.cairo_subject import subject_of
 from proofrail.audit.invariants.check import check_events_alone
 from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.commitment.checkpoint import verify_checkpoint
+from proofrail.tracing import reexecute
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.messages import parse_message, to_line
 
 UNIT = str(Path(__file__).parents[1] / "unit")
-NAMES = ["completed", "failed", "looped", "nested"]
+NAMES = ["completed", "failed", "imported", "looped", "native", "nested"]
 ALL = pytest.mark.parametrize("golden", golden_traces(), ids=lambda golden: golden.name)
 CAIRO = pytest.mark.parametrize(
     "golden", [golden for golden in golden_traces() if golden.is_cairo], ids=lambda golden: golden.name
@@ -93,15 +93,14 @@ def test_its_invariants_hold(golden: GoldenTrace) -> None:
     assert summary.clean
 
 
-@CAIRO
+@ALL
 def test_the_run_is_made_again(golden: GoldenTrace) -> None:
-    """The program on its inputs gives the same items, the same commitment and the same seal."""
-    run = golden.executed_as_recorded()
-    events = event_lines(run)
-    assert [without_volatile(line) for line in golden.events] == [without_volatile(line) for line in events]
-    spec = run.spec
-    lines = committed(events, run.run_id, spec.bits, spec.block_items, seal_facts(run.seal))
-    assert golden.commitments == [*run.input_lines, *lines]
+    """Program and inputs, functions, or stream: they give the same items, the same blocks and the same seal."""
+    made = golden.made_again()
+    assert [without_volatile(line) for line in golden.events] == [
+        without_volatile(line) for line in made.events
+    ]
+    assert golden.commitments == made.commitments()
 
 
 @CAIRO
@@ -141,6 +140,29 @@ def test_the_audit_says_match(golden: GoldenTrace) -> None:
     assert ["MATCH", "MATCH"] == [_audit(golden, each).verdict for each in (golden.events, None)]
 
 
+def test_the_native_trace_is_audited_by_running_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The functions on the arguments of the Input line give what was committed to, and nothing altered does; the
+    second implementation of native traces has nothing against it."""
+    golden = GoldenTrace(TRACES / "native")
+    monkeypatch.syspath_prepend(UNIT)
+    import plain_native
+
+    plain_native.check(golden.events)
+
+    def verdict(events: list[bytes] | None) -> str:
+        functions = golden.functions
+        records = [functions.Position]
+        report = reexecute(
+            [functions], golden.commitments, events=events, keys=[golden.vkey], records=records
+        )
+        return report.verdict
+
+    assert ["MATCH", "MATCH"] == [verdict(each) for each in (golden.events, None)]
+    altered = list(golden.events)
+    altered[5] = canonical(parse_object(altered[5]) | {"depth": 9})
+    assert "MISMATCH" == verdict(altered)
+
+
 @CAIRO
 def test_an_altered_golden_trace_does_not_match(golden: GoldenTrace) -> None:
     """The audit of these traces is no formality: each event altered in its seq is found."""
@@ -163,11 +185,17 @@ def test_what_the_golden_traces_show() -> None:
     assert {"main/outer[0]", "main/outer[0]/inner[0]", "main/inner[0]", "main/ackermann[0]"} <= loops
     depths = [event["depth"] for event in of["nested"] if "depth" in event]
     assert max(depths) > 64
+    native = [event for event in of["native"] if "depth" in event]
+    assert {"native"} == {event["artifact"]["backend"] for event in native}
+    assert "total/positions[2]/examine/examine/examine/weigh" in [event["path"] for event in native]
+    imported = [event for event in of["imported"] if "depth" in event]
+    assert {"5a" * 32, "c3" * 32} == {event["artifact"]["method_id"] for event in imported}
     assert any(event["depth"] > 64 and "path" not in event for event in of["nested"] if "depth" in event)
 
 
 def test_a_golden_trace_is_never_overwritten(tmp_path: Path) -> None:
     """The script that writes them refuses those that stand."""
-    write(tmp_path, [b"{}"], [b"{}"])
+    made = GoldenTrace(TRACES / "native").made_again()
+    write(tmp_path, made)
     with pytest.raises(FileExistsError):
-        write(tmp_path, [b"{}"], [b"{}"])
+        write(tmp_path, made)
