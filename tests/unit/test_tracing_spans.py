@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import inspect
 import textwrap
@@ -14,7 +15,7 @@ import pytest
 from tracing_runs import Collected, events_of, names
 
 from proofrail.tracing import Tracer, TracingError, decode, loop, sequence, tile
-from proofrail.wire.errors import InvalidProposalError
+from proofrail.wire.errors import InvalidProposalError, MalformedError
 from proofrail.wire.events import parse_event
 
 
@@ -91,7 +92,14 @@ def forgiving(value: int) -> int:
         return double(value)
 
 
+@dataclasses.dataclass
 class Account:
+    rate: int
+
+    @tile
+    def fee(self, amount: int) -> int:
+        return amount // self.rate
+
     @staticmethod
     @tile
     def interest(amount: int) -> int:
@@ -212,9 +220,15 @@ def test_own_codes_are_kept() -> None:
 
 
 def test_methods_are_functions_with_a_class_in_their_name() -> None:
-    """Static and class methods are decorated below their decorator; names say the class."""
+    """Static methods are decorated below their decorator; names say the class; `self` is an argument."""
     trace = events_of(lambda: Account.settle(50))
     assert "Account.settle/Account.interest" in [e.get("path") for e in trace.events]
+    start = events_of(lambda: Account(4).fee(8)).events[1]
+    expected = {"self": Account(4), "amount": 8}
+    assert ("Account.fee", expected) == (
+        start["tile_id"],
+        decode(bytes.fromhex(start["input_bytes"]), [Account]),
+    )
 
 
 def test_the_source_is_the_identity() -> None:
@@ -457,6 +471,20 @@ def test_a_tracer_is_used_once() -> None:
     tracer.close()
     with pytest.raises(TracingError, match="trace-used"), tracer:
         pass
+
+
+@pytest.mark.parametrize("options", [{"bits": 0}, {"bits": 65}, {"block_items": 0}, {"bits": True}])
+def test_parameters_out_of_range(options: dict[str, Any]) -> None:
+    """A run that nobody could commit to is not begun."""
+    with pytest.raises(ValueError, match="validation error"):
+        Tracer(**options)
+
+
+def test_labels_are_text() -> None:
+    """A label is written into TraceStart; what is no text is refused before anything runs."""
+    assert "nightly" == events_of(lambda: double(1), label="nightly").events[0]["label"]
+    with pytest.raises(MalformedError):
+        Tracer(label="\ud800")
 
 
 def test_tracers_nest() -> None:

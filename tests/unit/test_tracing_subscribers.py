@@ -17,7 +17,7 @@ from tracing_runs import Collected, events_of
 
 import proofrail.tracing
 from proofrail.commitment.blocks import Committer
-from proofrail.commitment.checkpoint import Signer, sign_checkpoint, verify_checkpoint
+from proofrail.commitment.checkpoint import CheckpointError, Signer, sign_checkpoint, verify_checkpoint
 from proofrail.commitment.items import item_bytes
 from proofrail.tracing import (
     AuditSubscriber,
@@ -364,6 +364,12 @@ def test_what_cannot_be_executed_again(functions: Any, commitment: list[bytes] |
     with pytest.raises(UnusableInputError) as caught:
         reexecute(functions, published()[1] if commitment is None else commitment)
     assert code == caught.value.code
+
+
+def test_a_malformed_key_is_the_auditors_fault() -> None:
+    """A key that is none is no finding about the run."""
+    with pytest.raises(CheckpointError, match="key-malformed"):
+        reexecute([survey], published()[1], keys=["none"])
 
 
 def test_modules_hold_functions() -> None:

@@ -98,6 +98,11 @@ class AuditSubscriber(Subscriber):
         return self._report
 
     @property
+    def concluded(self) -> bool:
+        """Whether there is a report."""
+        return self._report is not None
+
+    @property
     def verdict(self) -> Verdict:
         """MATCH, MISMATCH or INDETERMINATE. Raises as `report`."""
         return self.report.verdict
@@ -314,7 +319,8 @@ def reexecute(
     exception of the traced program is part of what is compared.
 
     Raises UnusableInputError: `native-input` when there is no one Input line that names an entry and its arguments,
-    `native-entry` when no function of that name is among `functions`.
+    `native-entry` when no function of that name is among `functions`. Raises CheckpointError (`key-malformed`) for
+    a malformed key.
     """
     lines = list(_lines(commitments, MAX_FILE_LINE))
     claims = read_claims(lines)
@@ -328,8 +334,9 @@ def reexecute(
             if inspect.iscoroutine(result):
                 asyncio.run(result)
     except Exception:
-        # What the run ended with is in the trace; what kept it from being traced is in the report.
-        return audit.report
+        # What the run ended with is in the trace; what kept it from being traced is in the report, if there is one.
+        if not audit.concluded:
+            raise
     return audit.report
 
 

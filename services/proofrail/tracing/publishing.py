@@ -49,6 +49,9 @@ class KafkaSubscriber(Subscriber):
     - `patience_seconds`: how long a broker that does not answer is asked again, and how long `Tracer.close` waits
       until everything is committed (`not-published`)
 
+    Prover and auditor accept the risk engine's runs alone: on the house's topics they report others as of another
+    program. Where that is not wanted, give a native run topics, or a broker, of its own.
+
     What goes wrong ends the trace and is raised by `Tracer.close`: also PoisonError `record-refused`,
     RestartRequiredError `producer-fenced`, OutcomeUnknownError.
     """

@@ -24,6 +24,7 @@ from proofrail.tracing.spans import Moment, Position, Span, SpanError, position
 from proofrail.tracing.values import encode_arguments
 from proofrail.wire.canonical import canonical, sha256_hex
 from proofrail.wire.errors import ProofrailError
+from proofrail.wire.events import CommitmentParameters
 from proofrail.wire.topics import MAX_LINE
 
 LAYOUT: Final = "native"
@@ -80,6 +81,9 @@ class Tracer:
     but that the entry's module neither defines nor imports by name. `bits` and `block_items` are those of the
     commitment. `clock` gives nanoseconds since the Unix epoch.
 
+    Subscribers are told in their order, also of the end: put one whose failure must keep others from sealing before
+    them. Raises ValueError for `bits` and `block_items` out of range, MalformedError for a label that is no text.
+
     Usable once, in the thread or task that makes the outermost call, or around one that does (`asyncio.run`).
     """
 
@@ -92,6 +96,9 @@ class Tracer:
         block_items: int = DEFAULT_BLOCK_ITEMS,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
+        # A run that could not be sealed for its parameters should not begin.
+        CommitmentParameters(bits=bits, block_items=block_items)
+        canonical(label)
         self._subscribers = subscribers
         self._more = tuple(program)
         self._label = label
@@ -371,14 +378,14 @@ class Tracer:
         return "?" if self._program is None else self._program.entry.name
 
     def _unfinished(self) -> TracingError:
-        if self._root is None:
+        if self.run_id is None:
             return TracingError(
                 "trace-empty",
                 "no traced function was called in the tracer's block",
                 "Decorate what you call with @tile or @sequence; new threads begin outside of the tracer",
             )
         return TracingError(
-            "trace-open", f"{self._root.name} has not returned", "Close the tracer behind the outermost call"
+            "trace-open", f"{self._entry_name} has not returned", "Close the tracer behind the outermost call"
         )
 
     def _spoilt(self, error: TracingError) -> TracingError:
