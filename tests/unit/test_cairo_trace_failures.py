@@ -1,5 +1,6 @@
 """Runs that fail: what is recorded of them, and what is no fact about a run."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,8 @@ from cairo_runs import events_of, plain_events, program, traced, without_volatil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.trace import RunSpec, trace_run
 from proofrail.wire.errors import PoisonError, UnusableInputError
 
 FAILURES = {
@@ -111,3 +114,18 @@ def test_locations_come_from_the_debug_info() -> None:
     assert location is not None
     assert ("failing.cairo", "__main__.check") == (location.file, location.function)
     assert failing.location(10**6) is None
+
+
+def test_the_vms_own_text_never_keeps_a_run_from_being_sealed() -> None:
+    """It is volatile: where an argument list leaves no room for it on the line, it is left out."""
+    compiled = json.loads(program("failing").compiled)
+    lengths = {}
+    for felts in (1, 750, 1000, 1010):
+        compiled["identifiers"]["__main__.check.Args"]["size"] = felts
+        altered = CairoProgram(json.dumps(compiled).encode())
+        run = trace_run(RunSpec(altered), [{"how": 1}], {"how": 1}, clock=lambda: 0)
+        failure = next(event for event in events_of(run) if event["type"] == "TileFailure")
+        assert 64 * felts == len(failure["input_bytes"])
+        lengths[felts] = len(failure.get("detail", ""))
+    assert lengths[1] > 0
+    assert [0, 0] == [lengths[1000], lengths[1010]]

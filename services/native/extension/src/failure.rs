@@ -2,6 +2,7 @@
 
 use cairo_vm::vm::errors::hint_errors::HintError;
 use cairo_vm::vm::errors::memory_errors::MemoryError;
+use cairo_vm::vm::errors::runner_errors::RunnerError;
 use cairo_vm::vm::errors::vm_errors::VirtualMachineError;
 use cairo_vm::vm::errors::vm_exception::VmException;
 use cairo_vm::vm::runners::cairo_runner::CairoRunner;
@@ -61,6 +62,12 @@ fn kind(error: &VirtualMachineError) -> Result<&'static str, Fault> {
         VirtualMachineError::DiffAssertValues(_) => "assert-failed",
         VirtualMachineError::UnfinishedExecution => "step-limit",
         VirtualMachineError::Memory(error) => memory_kind(error)?,
+        VirtualMachineError::RunnerError(
+            RunnerError::Memory(error)
+            | RunnerError::MemoryValidationError(error)
+            | RunnerError::MemoryInitializationError(error)
+            | RunnerError::FinalizeSegements(error),
+        ) => memory_kind(error)?,
         VirtualMachineError::FailedToComputeOperands(_)
         | VirtualMachineError::NoDst
         | VirtualMachineError::UnknownOp0 => "memory-unknown",

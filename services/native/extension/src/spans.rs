@@ -5,12 +5,16 @@
 
 use crate::canonical::push_number;
 use crate::code::Effect;
+use crate::commitment::MAX_LINE;
 use crate::digest::push_hex;
 use crate::error::Fault;
 use crate::events::{MAX_PATH_DEPTH, SpanFacts, Writer};
 use crate::functions::{Functions, Recorded};
 use crate::memory::Memory;
 use crate::run::RunData;
+
+/// What a Failure has beside its arguments and the VM's own text, and some more.
+const FAILURE_ROOM: usize = 16 * 1024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -110,6 +114,9 @@ impl Walker {
         let (facts, span) = self.facts(tile);
         let error = (failure.code, failure.message.as_str());
         let arguments = run.code.functions.get(span.function).arguments;
+        // A volatile member must not decide whether the line fits. A byte takes six where JSON escapes it.
+        let room = MAX_LINE.saturating_sub(FAILURE_ROOM).saturating_sub(arguments.saturating_mul(64) as usize);
+        let detail = detail.filter(|detail| 6 * detail.len() <= room);
         writer.failure(&facts, run.real_steps, error, detail, |line| {
             push_felts(line, &run.memory, span.fp.wrapping_sub(2 + arguments), arguments);
         })?;
