@@ -115,7 +115,8 @@ impl Walker {
         let error = (failure.code, failure.message.as_str());
         let arguments = run.code.functions.get(span.function).arguments;
         // A volatile member must not decide whether the line fits. A byte takes six where JSON escapes it.
-        let room = MAX_LINE.saturating_sub(FAILURE_ROOM).saturating_sub(arguments.saturating_mul(64) as usize);
+        let room =
+            MAX_LINE.saturating_sub(FAILURE_ROOM).saturating_sub(arguments.saturating_mul(64) as usize);
         let detail = detail.filter(|detail| 6 * detail.len() <= room);
         writer.failure(&facts, run.real_steps, error, detail, |line| {
             push_felts(line, &run.memory, span.fp.wrapping_sub(2 + arguments), arguments);
