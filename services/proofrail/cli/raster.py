@@ -34,7 +34,7 @@ from proofrail.commitment.raster.encoding import Encoding
 from proofrail.commitment.raster.imported import ImportedRun
 from proofrail.commitment.raster.item import Item
 from proofrail.commitment.raster.packing import commit_items
-from proofrail.commitment.raster.stream import Skipped, StreamReader
+from proofrail.commitment.raster.stream import StreamReader
 from proofrail.wire.canonical import JsonObject, canonical, parse_object
 from proofrail.wire.errors import UnusableInputError
 
@@ -98,6 +98,10 @@ def commit(
       ./traced-program | proofrail raster commit - --encoding bincode --bits 8 --out commit.bin
     """
     with command():
+        if out.exists() and not out.is_file():
+            raise UnusableInputError(
+                "raster-out-no-file", f"{out} is there and no file: it would be replaced", "Name a file."
+            )
         digest, size = hashlib.sha256(), 0
         with _opened(stream) as file, replacing(out) as written:
             reader = StreamReader(file)
@@ -105,7 +109,7 @@ def commit(
                 written.write(words)
                 digest.update(words)
                 size += len(words)
-        _tell_skipped(reader.skipped)
+        _tell(reader)
         summary: JsonObject = {
             "items": reader.items,
             "bytes": size,
@@ -163,7 +167,7 @@ def audit(
         with _opened(stream) as file:
             reader = StreamReader(file)
             result = audit_items(reader, expected, encoding, bits, items)
-        _tell_skipped(reader.skipped)
+        _tell(reader)
         if wants_json(as_json):
             emit_line(result.to_line(skipped=reader.skipped.to_object()))
         else:
@@ -249,7 +253,7 @@ def import_(
         )
         signer = load_or_make_signer(key, TRACER_KEY_NAME, os.urandom) if key else ephemeral_signer()
         seal = _write_run(out, run, reopen, signer)
-        _tell_skipped(first.skipped)
+        _tell(first)
         summary = {
             "run_id": run.run_id,
             "imported": first.items,
@@ -367,7 +371,10 @@ def _batches(lines: Iterator[bytes]) -> Iterator[bytes]:
     yield bytes(batch)
 
 
-def _tell_skipped(skipped: Skipped) -> None:
+def _tell(reader: StreamReader) -> None:
+    skipped = reader.skipped
+    if not reader.items:
+        note("the stream holds no items")
     if skipped.pieces:
         what = "1 piece" if skipped.pieces == 1 else f"{skipped.pieces} pieces"
         note(

@@ -51,6 +51,12 @@ RASTER: Final = Area.of(
             "Name the commitment file.",
         ),
         Entry(
+            "raster-out-no-file",
+            "The file to write is a folder or a device.",
+            "A commitment file takes the place of what is there.",
+            "Name a file.",
+        ),
+        Entry(
             "raster-method-id",
             "A method id is none, or given twice.",
             "With risc0 it is an image id, 64 lower-case hex characters; each tile has one.",

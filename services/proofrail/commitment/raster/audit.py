@@ -187,7 +187,10 @@ class _Comparison:
             self._differ(count, "length", why, None, None)
         elif (first := self._first_set_bit(count * self._bits)) is not None:
             index = first // self._bits
-            why = f"the trace has ended, but bit {first % 8} of byte {first // 8} of the file is set"
+            why = (
+                f"the trace has ended, but bit {first % 8} of byte {first // 8} of the file is set: "
+                "it commits to more items, or its padding was altered"
+            )
             self._differ(index, "past-the-end", why, self._value(index), None)
 
     def _differ(
