@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import hashlib
 import inspect
+import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -181,6 +183,53 @@ def test_paths_end_at_depth_64() -> None:
     depths = [e["depth"] for e in trace.events if e["type"].endswith("Start") and e["seq"] and "path" in e]
     assert list(range(65)) == depths
     assert 70 == max(e["depth"] for e in trace.events if "depth" in e)
+
+
+def test_recursion_as_deep_as_python_allows() -> None:
+    """Tracing costs a stack frame a call and no more, and each start is told when the next call begins."""
+    deep = sys.getrecursionlimit() // 2 - 150
+    assert deep == max(e["depth"] for e in events_of(lambda: dive(deep)).events if "depth" in e)
+
+    seen: list[int] = []
+
+    @sequence
+    def watched(depth: int, trace: None = None) -> int:
+        seen.append(len(collected.events))
+        return watched(depth - 1) if depth else 0
+
+    collected = Collected()
+    with Tracer(collected):
+        watched(3)
+    assert [1, 2, 3, 4] == seen
+
+
+def test_functions_below_other_decorators() -> None:
+    """A function is known by its own source and code, whatever wraps it, also as the origin of an exception."""
+
+    def twice(function: Callable[[int], int]) -> Callable[[int], int]:
+        @functools.wraps(function)
+        def call(value: int) -> int:
+            return function(function(value))
+
+        return call
+
+    @tile
+    @twice
+    def invert(value: int) -> int:
+        return 10 // value
+
+    @tile
+    @twice
+    def other(value: int) -> int:
+        return value
+
+    @sequence
+    def both(value: int) -> int:
+        return other(invert(value))
+
+    assert "TileEnd invert" in names(events_of(lambda: both(3)).events)
+    failed = events_of(lambda: both(0), raises=ZeroDivisionError)
+    assert "ZeroDivisionError in invert" == failed.events[-2]["error"]["message"]
 
 
 def test_an_exception_ends_every_span_it_leaves() -> None:

@@ -329,7 +329,7 @@ def reexecute(
     try:
         bits = _stated(claims, "bits", DEFAULT_BITS, MAX_BITS)
         block_items = _stated(claims, "block_items", DEFAULT_BLOCK_ITEMS, 2**53 - 1)
-        with Tracer(audit, program=list(functions), bits=bits, block_items=block_items):
+        with Tracer(audit, program=functions, bits=bits, block_items=block_items):
             result = entry(*arguments.args, **arguments.kwargs)
             if inspect.iscoroutine(result):
                 asyncio.run(result)

@@ -37,9 +37,11 @@ class TracedFunction:
         self.artifact: dict[str, str] | None = None
         """{backend, method_id}, once the source was read."""
 
-    @property
+    @cached_property
     def code(self) -> CodeType:
-        return self.function.__code__
+        """What runs; below other decorators, the code whose source it is."""
+        code: CodeType = inspect.unwrap(self.function).__code__
+        return code
 
     @cached_property
     def source(self) -> str:

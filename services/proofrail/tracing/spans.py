@@ -158,6 +158,9 @@ class Span(Position):
         parent = within.span
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.path = self._joined(parent)
+        if parent is within:
+            # Now, not when this span is announced: or the starts of deep recursion would all wait for its end.
+            parent.becomes_sequence()
         within.child = self
         within.seen = None
         self.started = self.tracer.now()
@@ -192,9 +195,6 @@ class Span(Position):
         return self.path or self.name
 
     def _announce(self) -> None:
-        parent = self.within.span
-        if parent is not None and self.within is parent:
-            parent.becomes_sequence()
         self.announced = True
         self.sink(Moment("start", self, self.started))
 

@@ -10,7 +10,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType, TracebackType
 from typing import Any, Final, Self
@@ -90,7 +90,7 @@ class Tracer:
     def __init__(
         self,
         *subscribers: Subscriber,
-        program: tuple[Callable[..., Any] | ModuleType, ...] | list[Callable[..., Any] | ModuleType] = (),
+        program: Sequence[Callable[..., Any] | ModuleType] = (),
         label: str | None = None,
         bits: int = DEFAULT_BITS,
         block_items: int = DEFAULT_BLOCK_ITEMS,
