@@ -76,13 +76,14 @@ class CaseFile:
         """File a record of commitments, events or proofs under the run that its key names."""
         run_id = record.key_text
         case = self._cases.setdefault(run_id, Case(run_id, opened_at=now))
-        if record.topic == topics.COMMITMENTS:
+        if record.topic == topics.COMMITMENTS and case.committed is not None:
+            case.committed.hold(record.value)
+        elif record.topic == topics.COMMITMENTS:
             for committed in self._assembler.feed(run_id, record.value, record.traceparent):
-                if case.committed is None:
-                    case.committed = committed
-                    case.committed_at = now
-                    case.ends = None
-                    case.traceparent = committed.traceparent
+                case.committed = committed
+                case.committed_at = now
+                case.ends = None
+                case.traceparent = committed.traceparent
         elif record.topic == topics.EVENTS:
             case.event_values.append(record.value)
             case.event_lines += _count_lines(record.value)

@@ -39,6 +39,14 @@ class CommittedRun:
         if self.fault is not None and self.fault.code == "line-too-long":
             raise self.fault
 
+    def hold(self, value: bytes) -> None:
+        """Keep what a later record says of the run that was whole: it stands behind the seal, where nothing
+        belongs, and whoever audits the run must see it."""
+        try:
+            self.lines.extend(split(value))
+        except MalformedError as fault:
+            self.fault = self.fault or fault
+
 
 class RunAssembler:
     """Collects commitment records until a run is whole: sealed, or broken beyond reading."""
