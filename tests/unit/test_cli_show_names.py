@@ -114,7 +114,9 @@ def test_bytes_that_are_no_felts_are_refused() -> None:
     [
         ("jediswap", True),
         ("a-b_c", True),
-        ("abc", True),
+        ("abc", False),
+        ("even", True),
+        ("kJG0", False),
         ("ab", False),
         ("123", False),
         ("a\n12", False),
@@ -122,7 +124,7 @@ def test_bytes_that_are_no_felts_are_refused() -> None:
     ],
 )
 def test_short_strings_are_words(text: str, spelled: bool) -> None:
-    """Three characters or more with a letter; a number that only happens to be printable is not taken for one."""
+    """Words of four letters, names of five characters; a number that only happens to be printable is none."""
     felt = int.from_bytes(text.encode(), "big")
     assert (text if spelled else None) == short_string(felt)
 

@@ -19,7 +19,8 @@ OWN_MODULE: Final = "__main__."
 
 # Aliases and definitions in a row before they are taken for a circle.
 _MAX_HOPS: Final = 64
-_SHORT_STRING: Final = re.compile(rb"(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/ -]{3,31}")
+# Four characters are a small number, which spells something by chance unless it is asked to be a word.
+_SHORT_STRING: Final = re.compile(rb"[a-z]{4}|[A-Z]{4}|(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9_.:/ -]{5,31}")
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ def named_felts(data: bytes, leaves: Sequence[Leaf]) -> list[Named]:
 
 
 def short_string(felt: int) -> str | None:
-    """The text that a felt spells in ASCII, where it is a word or name of 3 to 31 characters.
+    """The text that a felt spells in ASCII, where it is a word of 4 letters or a name of 5 to 31 characters.
 
     Any number can spell something: this is for reading, never for deciding.
     """

@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from proofrail.audit.values import ABSENT, shown
+from proofrail.audit.compare import Difference
+from proofrail.audit.values import ABSENT, Absent, shown
 from proofrail.cairo.decode import Named
 from proofrail.cairo.moment import Moment
 from proofrail.cairo.source import SourceFiles
@@ -19,7 +20,7 @@ from proofrail.cli.output import Exit, ExitError, command, emit_json, interrupti
 from proofrail.cli.show_print import console, place_text
 from proofrail.cli.show_rerun import Rerun, rerun
 from proofrail.cli.show_source import RunSource, opened
-from proofrail.cli.show_values import bytes_felts, felt_text, inputs_text
+from proofrail.cli.show_values import bytes_felts, bytes_text, felt_text, inputs_text
 from proofrail.wire.canonical import JsonObject, felt_hex
 from proofrail.wire.errors import PoisonError, UnusableInputError
 
@@ -97,7 +98,9 @@ class _Found:
         self._why_not: str | None = None
 
     def look_into(self) -> None:
-        """Execute both again, where that is possible."""
+        """Execute both again, where that is possible. Runs of other backends have no steps."""
+        if any(run.backend != "cairo" for run in self._runs):
+            return
         try:
             again = [rerun(run) for run in self._runs]
         except (UnusableInputError, PoisonError) as error:
@@ -216,17 +219,21 @@ class _Found:
             rows.append(("event", _event(apart.events.a), _event(apart.events.b)))
         else:
             felts = self._felts(apart)
-            values = shown(difference.expected, difference.claimed)
             if not felts:
-                rows.append(
-                    (
-                        difference.pointer[1:],
-                        str(values.get("expected", "-")),
-                        str(values.get("claimed", "-")),
-                    )
-                )
+                rows.append((difference.pointer[1:], *self._values(difference)))
             rows += [(name, _felt(left), _felt(right)) for name, left, right in felts]
         out.print(_table(rows))
+
+    def _values(self, difference: Difference) -> tuple[str, str]:
+        if difference.member in _BYTES and isinstance(difference.expected, str | Absent):
+            left, right = (
+                bytes_text(value, run) if isinstance(value, str) else "absent"
+                for value, run in zip((difference.expected, difference.claimed), self._runs, strict=True)
+            )
+            if left != right:
+                return left, right
+        values = shown(difference.expected, difference.claimed)
+        return str(values.get("expected", "absent")), str(values.get("claimed", "absent"))
 
     def _header_row(self, name: str, sides: Sides) -> tuple[str, str, str]:
         if name == "inputs_sha256":

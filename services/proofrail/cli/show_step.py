@@ -15,6 +15,8 @@ from proofrail.wire.canonical import JsonObject, felt_hex
 
 _INNERMOST: Final = 12
 _OUTERMOST: Final = 3
+_CALLS: Final = 256
+"""Innermost calls of the JSON form; a deep recursion has more."""
 _CONTEXT: Final = 2
 """Source lines before the one that runs."""
 
@@ -32,7 +34,8 @@ def step_json(again: Rerun, moment: Moment, sources: SourceFiles) -> JsonObject:
         "pc": now.pc,
         "ap": now.ap,
         "fp": now.fp,
-        "calls": [_frame_json(frame) for frame in moment.frames],
+        "calls": [_frame_json(frame) for frame in moment.frames[:_CALLS]],
+        "calls_count": len(moment.frames),
         "values": [_variable_json(variable) for variable in moment.variables],
     }
     if location is not None:

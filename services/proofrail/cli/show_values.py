@@ -124,6 +124,9 @@ def inputs_text(run: RunSource) -> str:
     ids = [value["allocation_id"] for value in inputs if isinstance(value.get("allocation_id"), str)]
     if ids and len(ids) == len(inputs):
         return f"{count}: {', '.join(ids[:_SHOWN_NAMES])}{' …' if len(ids) > _SHOWN_NAMES else ''}"
+    arguments = inputs[0].get("arguments") if inputs else None
+    if run.start.get("layout") == NATIVE_LAYOUT and isinstance(arguments, str):
+        return f"{count}: {inputs[0].get('entry', '?')}({bytes_text(arguments, run)})"
     try:
         text = ", ".join(canonical(value).decode() for value in inputs)
     except ProofrailError:
