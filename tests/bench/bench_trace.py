@@ -1,4 +1,4 @@
-"""Tracing: spans and commitment of a million steps beside the bare VM, and the committer beside SHA-256.
+"""Tracing: spans and commitment of a million steps beside the bare VM.
 
 Times and peak memory are taken in processes of their own, the variants in turn, so that none inherits another's
 memory. The program is the worst case: a span every six steps.
@@ -6,7 +6,6 @@ memory. The program is the worst case: a span every six steps.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import resource
 import subprocess
@@ -15,7 +14,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from proofrail._native import Committer
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.trace import RunSpec, trace_run
 from proofrail.cairo.vm import run
@@ -65,48 +63,8 @@ def _trace() -> None:
         )
 
 
-def _committer() -> None:
-    event = {
-        "artifact": {"backend": "cairo", "method_id": "0x" + "5" * 63},
-        "depth": 2,
-        "input_bytes": "",
-        "parent_span_id": "0" * 16,
-        "run_id": "0" * 32,
-        "seq": 123456,
-        "span_id": "0" * 16,
-        "tile_id": "tile",
-        "timestamp": 10**18,
-        "type": "TileStart",
-        "v": 1,
-    }
-    event["input_bytes"] = "0" * (300 - len(json.dumps(event, separators=(",", ":"))))
-    canonical = json.dumps(event, sort_keys=True, separators=(",", ":"))
-    other = json.dumps(dict(reversed(event.items())))
-    data = b"x" * (1 << 26)
-    started = time.perf_counter()
-    hashlib.sha256(data).digest()
-    bandwidth = len(data) / (time.perf_counter() - started)
-    # Of an item: its leaf, the chain's link and the tree's node, each padded to blocks of 64 bytes.
-    blocks = -(-(len(canonical) - len('"timestamp":1000000000000000000,') + 10) // 64) + 2 + 2
-    limit = bandwidth / (64 * blocks)
-    for kind, line in (("canonical", canonical), ("other spellings", other)):
-        stream = (line + "\n").encode() * 200_000
-        best = float("inf")
-        for _ in range(3):
-            committer = Committer("r")
-            started = time.perf_counter()
-            committer.feed(stream)
-            best = min(best, time.perf_counter() - started)
-        rate = 200_000 / best
-        print(
-            f"committer, {kind}, {len(line)} bytes: {rate / 1e6:.2f} M events/s   (mark 1); "
-            f"SHA-256 alone at {bandwidth / 1e6:.0f} MB/s {limit / 1e6:.2f} M/s ({100 * rate / limit:.0f} %)"
-        )
-
-
 def main() -> None:
     _trace()
-    _committer()
 
 
 if __name__ == "__main__":
