@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from proofrail import _native
 from proofrail.commitment.blocks import Committer, chunk_root, pack, unpack
 from proofrail.commitment.items import item_bytes
 from proofrail.wire.errors import MalformedError
@@ -179,10 +180,12 @@ def test_an_event_without_canonical_form_is_no_item() -> None:
 def test_chunk_roots_are_tree_hashes_of_chunks(data: bytes, size: int) -> None:
     """The root of a StepBlock or MemoryBlock is the RFC 6962 tree hash over its chunks."""
     chunks = [data[start : start + size] for start in range(0, len(data), size)]
-    assert plain.tree_hash(chunks) == chunk_root(data, size)
+    assert plain.tree_hash(chunks) == chunk_root(data, size) == _native.chunk_root(data, size)
 
 
 def test_a_chunk_has_a_size() -> None:
     """Zero is a mistake of the caller."""
     with pytest.raises(ValueError, match="at least 1 byte"):
         chunk_root(b"x", 0)
+    with pytest.raises(_native.NativeError, match="at least 1 byte"):
+        _native.chunk_root(b"x", 0)
