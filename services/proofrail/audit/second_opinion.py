@@ -99,6 +99,17 @@ def with_opinion(report: AuditReport, opinion: Disagreement | ProofrailError | N
     return AuditReport.model_validate(members)
 
 
+def not_asked(report: AuditReport) -> AuditReport:
+    """A report on a run that could not be executed again: the reference VM had nothing to be compared with."""
+    if report.verdict == MISMATCH:
+        return with_opinion(report, None)
+    members = report.to_object()
+    members.pop("signature", None)
+    why = "rests on a part that could not be checked"
+    members["unchecked"].append({"part": PART, "code": "not-reached", "message": why})
+    return AuditReport.model_validate(members)
+
+
 def _hinted(moments: Moments, run: Execution, names: ProgramNames) -> set[int]:
     """The pcs at which the run has executed hints, all that stand there."""
     passed = {pc for pc in set(moments.pcs) if names.hints(pc)}
