@@ -11,11 +11,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import cairo_runs
-
 from proofrail.audit.cairo_subject import CairoSubject
 from proofrail.audit.evidence import Evidence
 from proofrail.audit.run_audit import audit_run
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
 from proofrail.commitment.blocks import Committer, chunk_root
 from proofrail.commitment.checkpoint import Signer, generate_key, sign_checkpoint
 from proofrail.commitment.items import item_bytes
@@ -116,20 +116,20 @@ def unaltered(trace: bytearray, memory: bytearray) -> None:
 
 
 @cache
-def _honest(name: str, inputs: bytes) -> Any:
-    run = cairo_runs.traced(name, json.loads(inputs))
-    return run, cairo_runs.events_of(run)
+def _honest(inputs: bytes) -> tuple[RunTrace, list[dict[str, Any]]]:
+    program = CairoProgram.load(Path(__file__).parents[2] / "cairo" / "artifacts" / "fibonacci.json")
+    run = trace_run(RunSpec(program), [json.loads(inputs)], json.loads(inputs), clock=lambda: 0)
+    return run, [json.loads(line) for chunk in run.stream() for line in chunk.lines.splitlines()]
 
 
 def lying(
     change: Change = unaltered,
-    name: str = "fibonacci",
     values: dict[str, Any] | None = None,
     edit: Callable[[list[dict[str, Any]]], object] | None = None,
 ) -> LyingRun:
     """A run of a real program whose trace.bin and memory.bin, or events, are altered before they are committed to."""
     inputs = {"n": 10} if values is None else values
-    run, events = _honest(name, canonical(inputs))
+    run, events = _honest(canonical(inputs))
     trace, memory = bytearray(run.execution.trace), bytearray(run.execution.memory)
     change(trace, memory)
     altered = [dict(event) for event in events]

@@ -57,8 +57,23 @@ def shown_fault(
     fault = find_fault(trace, cells.data, recomputed.trace, recomputed.memory)
     if fault is None:
         return None
-    raw = [*steps.shown(fault.steps, hashes), *cells.shown(fault.cells, hashes)]
+    raw = shown_records(tracer, trace, cells.data, fault.steps, fault.cells, hashes)
     return {"fault": {"kind": fault.kind, "at": fault.at}, "raw": raw}
+
+
+def shown_records(
+    tracer: LoggedTree,
+    trace: Buffer,
+    memory: Buffer,
+    steps: Sequence[int],
+    cells: Sequence[int],
+    hashes: Hashes,
+) -> list[JsonObject]:
+    """The member `raw` of a bundle: the chunks that hold the steps and cells of these indexes, with their proofs."""
+    return [
+        *_Committed(tracer, trace, _STEPS).shown(steps, hashes),
+        *_Committed(tracer, memory, _CELLS).shown(cells, hashes),
+    ]
 
 
 class _Committed:
