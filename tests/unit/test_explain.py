@@ -34,7 +34,6 @@ BUILT = {
         "proposal-unknown-member", "proposal-missing-member", "proposal-wrong-type", "proposal-out-of-range",
         "proposal-invalid-text", "proposal-missing-risk", "proposal-duplicate-protocol", "proposal-shares-sum",
     ],
-    ("audit/run_audit.py", "f'{missing}-missing'"): ["program-missing", "inputs-missing"],
         ("audit/proof_audit.py", "kind"): [],
     ("audit/proof_audit.py", "ALTERED"): ["artifact-altered"],
     ("audit/second_opinion.py", "PART"): ["reference-vm"],

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from proofrail.audit.claims import ClaimedLine
 from proofrail.audit.compare import Difference, compare_objects
-from proofrail.audit.findings import Finding, FoundError, Where, from_difference
+from proofrail.audit.findings import RECOMPUTED, Finding, FoundError, Where, from_difference
 from proofrail.audit.locate import first_unequal, prefix_digests
 from proofrail.audit.values import ABSENT, same
 from proofrail.audit.vocabulary import BLOCK_MEMBERS, SEAL_MEMBERS
@@ -37,14 +37,19 @@ class UnknownMembers:
 
 
 def check_blocks(
-    expected: Sequence[JsonObject], claimed: Sequence[ClaimedLine], unknown: UnknownMembers, path_of: PathOf
+    expected: Sequence[JsonObject],
+    claimed: Sequence[ClaimedLine],
+    unknown: UnknownMembers,
+    path_of: PathOf,
+    *,
+    truth: str = RECOMPUTED,
 ) -> None:
-    """Raises FoundError at the first block that differs."""
+    """Raises FoundError at the first block that differs; `truth` names what the expected ones were made from."""
     mine = prefix_digests(expected, BLOCK_MEMBERS)
     published = prefix_digests((line.members for line in claimed), BLOCK_MEMBERS)
     at = first_unequal(mine, published)
     if at < len(expected) and at < len(claimed):
-        _check_block(expected[at], claimed[at], path_of)
+        _check_block(expected[at], claimed[at], path_of, truth)
     if at < len(expected):
         raise FoundError(_missing(expected[at], len(expected), len(claimed)))
     if at < len(claimed):
@@ -63,7 +68,9 @@ def check_blocks(
         unknown.add(line, "block", [f"/{name}" for name in line.members if name not in BLOCK_MEMBERS])
 
 
-def check_seal(expected: JsonObject, claimed: ClaimedLine, unknown: UnknownMembers) -> None:
+def check_seal(
+    expected: JsonObject, claimed: ClaimedLine, unknown: UnknownMembers, *, truth: str = RECOMPUTED
+) -> None:
     """Every member but `checkpoint`. Raises FoundError at the first that differs."""
     comparison = compare_objects(
         expected,
@@ -75,10 +82,10 @@ def check_seal(expected: JsonObject, claimed: ClaimedLine, unknown: UnknownMembe
     unknown.add(claimed, "seal", comparison.unknown)
     difference = comparison.difference or _last(expected, claimed.members, _SEAL_LAST)
     if difference is not None:
-        raise FoundError(from_difference(difference, "seal", "the seal", line=claimed.number))
+        raise FoundError(from_difference(difference, "seal", "the seal", line=claimed.number, truth=truth))
 
 
-def _check_block(expected: JsonObject, claimed: ClaimedLine, path_of: PathOf) -> NoReturn:
+def _check_block(expected: JsonObject, claimed: ClaimedLine, path_of: PathOf, truth: str) -> NoReturn:
     number = expected["block"]
     comparison = compare_objects(
         expected, claimed.members, BLOCK_MEMBERS, kinds=_COUNTS, skip=frozenset(_BLOCK_LAST)
@@ -100,6 +107,7 @@ def _check_block(expected: JsonObject, claimed: ClaimedLine, path_of: PathOf) ->
             line=claimed.number,
             path=None if item is None else path_of(item),
             more=more,
+            truth=truth,
         )
     )
 

@@ -35,20 +35,18 @@ class EventsResult:
 def check_events(
     events: Events, recomputed: Recomputed, settings: Settings, raw: RawFiles, notes: Notes
 ) -> EventsResult:
-    """Raises FoundError at the first item that differs.
+    """Raises FoundError at the first item that differs. Equal items keep the invariants that the run's own keep.
 
     Events found equal while the run was executed are not read again: their items have the bytes of the run's.
     """
     if recomputed.same_events:
-        notes.done("events")
-        return EventsResult()
+        return _equal(notes)
     own = recommit(pieces_of(events), recomputed.run_id, settings.bits, settings.block_items)
     if own.core is not None and (own.core["items"], own.core["root"]) == (
         recomputed.seal["items"],
         recomputed.seal["root"],
     ):
-        notes.done("events")
-        return EventsResult()
+        return _equal(notes)
     start = first_other_chain(recomputed.blocks, own.blocks) * settings.block_items
     claimed = events()
     difference, unknown = first_item_difference(
@@ -56,8 +54,14 @@ def check_events(
     )
     if difference is not None:
         raise FoundError(_finding(difference, raw, recomputed))
-    notes.done("events")
+    _equal(notes)
     return EventsResult(unknown, own)
+
+
+def _equal(notes: Notes) -> EventsResult:
+    notes.done("events")
+    notes.done("invariants")
+    return EventsResult()
 
 
 def first_event(events: Events | None) -> JsonObject:

@@ -17,6 +17,9 @@ MATCH: Final = "MATCH"
 MISMATCH: Final = "MISMATCH"
 INDETERMINATE: Final = "INDETERMINATE"
 
+RECOMPUTED: Final = "the run recomputed from its inputs"
+"""What claims are held against, in words, unless something else is said."""
+
 Where = Literal[
     "commitments",
     "input",
@@ -53,6 +56,7 @@ KINDS: Final[Mapping[str, str]] = {
     "input_bytes": "",
     "output_bytes": "",
     "member": "any other member of an item, a block or the seal; `member` names it",
+    "invariant": "an event that cannot be right whatever the run was; `code` says which invariant it breaks",
     "step": "a StepBlock's root, down to the step where trace.bin is at hand",
     "cell": "a MemoryBlock's root, down to the cell where memory.bin is at hand",
     "packed": "a block's packed value; `item` is the first that differs",
@@ -72,6 +76,7 @@ KINDS: Final[Mapping[str, str]] = {
     "security_bits": "",
     "identities": "",
     "not-sealed": "INDETERMINATE: the seal has not arrived",
+    "unfinished": "INDETERMINATE: the events end before TraceEnd",
     "program-missing": "INDETERMINATE: the run cannot be executed again, for want of the program",
     "inputs-missing": "INDETERMINATE: likewise, for want of the inputs",
     "key-missing": "INDETERMINATE: no key to check the signature with",
@@ -170,7 +175,7 @@ def from_difference(
     line: int | None = None,
     path: str | None = None,
     more: dict[str, Any] | None = None,
-    truth: str = "the run recomputed from its inputs",
+    truth: str = RECOMPUTED,
 ) -> Finding:
     """A finding about one member; `what` names the line in words, such as `item 7 (TileEnd)`, `truth` what
     it was compared with."""

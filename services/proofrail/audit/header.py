@@ -132,8 +132,8 @@ def check_versions(claims: Claims, start: JsonObject) -> None:
         )
 
 
-def check_program(subject: Subject, seal: ClaimedLine, start: JsonObject) -> None:
-    """Seal and TraceStart name the auditor's program."""
+def check_program(subject: Subject, seal: ClaimedLine | None, start: JsonObject) -> None:
+    """Seal, where there is one, and TraceStart name the auditor's program."""
     identity = {
         "backend": "cairo",
         "method_id": subject.method_id,
@@ -142,15 +142,16 @@ def check_program(subject: Subject, seal: ClaimedLine, start: JsonObject) -> Non
     _both("program", identity, seal, start)
 
 
-def check_layout(settings: Settings, policy: RunPolicy, seal: ClaimedLine, start: JsonObject) -> None:
-    """Layout as recomputed; and where the policy sets spans or commitment settings, those too."""
+def check_layout(settings: Settings, policy: RunPolicy, seal: ClaimedLine | None, start: JsonObject) -> None:
+    """Layout as recomputed; and where the policy sets spans or commitment settings, those of the seal too. The
+    events are compared with them later, item by item."""
     _both("layout", settings.layout, seal, start)
     for name, wanted in (
         ("spans", policy.spans),
         ("bits", policy.bits),
         ("block_items", policy.block_items),
     ):
-        if wanted is not None:
+        if wanted is not None and seal is not None:
             _compare({name: wanted}, {name: seal.members.get(name, ABSENT)}, SEAL_MEMBERS, seal)
 
 
@@ -194,6 +195,12 @@ def check_inputs(
             )
         )
     _both("inputs_sha256", digest, seal, start)
+
+
+def check_inputs_said(inputs: Sequence[JsonObject], digest: str, start: JsonObject) -> None:
+    """TraceStart names these inputs."""
+    _both("inputs_count", len(inputs), None, start)
+    _both("inputs_sha256", digest, None, start)
 
 
 def check_published(
@@ -273,8 +280,9 @@ def input_objects(claims: Claims) -> list[JsonObject]:
     return [line.members["input"] for line in claims.inputs]
 
 
-def _both(name: str, expected: Any, seal: ClaimedLine, start: JsonObject) -> None:
-    _compare({name: expected}, {name: seal.members.get(name, ABSENT)}, SEAL_MEMBERS, seal)
+def _both(name: str, expected: Any, seal: ClaimedLine | None, start: JsonObject) -> None:
+    if seal is not None:
+        _compare({name: expected}, {name: seal.members.get(name, ABSENT)}, SEAL_MEMBERS, seal)
     if start.get("type") == "TraceStart":
         _compare({name: expected}, {name: start.get(name, ABSENT)}, event_members("TraceStart"), None)
 

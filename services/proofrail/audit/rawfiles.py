@@ -160,8 +160,8 @@ class RawFiles:
             "trace",
             _ended("step", index, ours, theirs)
             or f"step {index} of the claimed trace is not what the VM did",
-            item=item,
-            block=None if item is None else index // STEPS_PER_BLOCK,
+            item=item if ours else None,
+            block=index // STEPS_PER_BLOCK if ours and item is not None else None,
             member=member,
             expected=ours.shown() if ours else ABSENT,
             claimed=theirs.shown() if theirs else ABSENT,
@@ -185,8 +185,8 @@ class RawFiles:
             "cell",
             "memory",
             _ended("cell", index, ours, theirs) or f"cell {index} of the claimed memory holds something else",
-            item=item,
-            block=None if item is None else index // CELLS_PER_BLOCK,
+            item=item if ours else None,
+            block=index // CELLS_PER_BLOCK if ours and item is not None else None,
             member=member,
             expected=ours.shown() if ours else ABSENT,
             claimed=theirs.shown() if theirs else ABSENT,
@@ -215,8 +215,8 @@ class RawFiles:
 
 
 def _ended(what: str, index: int, ours: Step | Cell | None, theirs: Step | Cell | None) -> str | None:
-    if theirs is None:
-        return f"the claimed file ends before {what} {index}"
     if ours is None:
         return f"the claimed file goes on at {what} {index}, where the recomputed one has ended"
+    if theirs is None:
+        return f"the claimed file ends before {what} {index}"
     return None

@@ -15,6 +15,7 @@ RUN_PARTS: Final = (
     "published",
     "execution",
     "events",
+    "invariants",
     "trace.bin",
     "memory.bin",
     "blocks",
@@ -30,6 +31,7 @@ PROOF_PARTS: Final = ("message", "blob", "verification", "policy", "statement", 
 _NOT_GIVEN: Final = {
     "published": "nobody was asked whether the inputs were really proposed",
     "events": "the events are not at hand; the blocks and the root bind them",
+    "invariants": "the events are not at hand; of those recomputed they hold",
     "trace.bin": "not at hand; the StepBlocks bind its steps",
     "memory.bin": "not at hand; the MemoryBlocks bind its cells",
     "provenance": "no proof tells the prover's version, its method and its timings; nothing rests on them",
@@ -56,7 +58,7 @@ def make_report(
         for part, reason in notes.reasons
     ]
     unchecked += [Unchecked(part=part, code="not-at-hand", message=why) for part, why in notes.left]
-    named = {part for part, _ in notes.reasons}
+    named = {part for part, _ in (*notes.reasons, *notes.left)}
     for part in parts:
         if part in notes.checked or part in named or (part in _SILENT and verdict == MATCH):
             continue

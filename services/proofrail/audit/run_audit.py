@@ -12,13 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from proofrail.audit import header
 from proofrail.audit.arithmetic import check_arithmetic
 from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
 from proofrail.audit.claimed_events import EventPieces, Events
 from proofrail.audit.claims import ClaimedLine, Claims, read_claims
+from proofrail.audit.consistency import not_executed
 from proofrail.audit.events import (
     EventsResult,
     check_events,
@@ -28,8 +29,8 @@ from proofrail.audit.events import (
     path_at,
 )
 from proofrail.audit.evidence import Evidence
-from proofrail.audit.findings import Finding, FoundError, Notes, Verdict, Where
-from proofrail.audit.items import UNKNOWN_KEPT
+from proofrail.audit.findings import Finding, FoundError, Notes, Verdict
+from proofrail.audit.output import check_output
 from proofrail.audit.raw import Buffer
 from proofrail.audit.rawfiles import RawFiles
 from proofrail.audit.recommit import Recommitted
@@ -37,14 +38,14 @@ from proofrail.audit.report import RUN_PARTS, make_report
 from proofrail.audit.settings import RunPolicy, Settings, resolve
 from proofrail.audit.signature import check_signature
 from proofrail.audit.subject import Claim, Recomputed, Subject
-from proofrail.audit.values import ABSENT
+from proofrail.audit.unknown import note_unknown_in_events, note_unknown_in_lines
 from proofrail.audit.vocabulary import INPUT_MEMBERS
 from proofrail.commitment.runid import inputs_sha256
 from proofrail.wire.canonical import JsonObject, canonical
 from proofrail.wire.errors import ProofrailError
 from proofrail.wire.messages import AuditReport
 
-_LIMIT_UNKNOWN: Final = (
+LIMIT_UNKNOWN: Final = (
     "the step limit ended the run, and no limit was given to hold it to: that the run got so far is certain, "
     "that the tracer had to stop there is its word alone"
 )
@@ -168,9 +169,7 @@ def _check(case: _Case, terms: _Terms, notes: Notes) -> None:
         case.unknown.add(line, "input", [f"/{name}" for name in line.members if name not in INPUT_MEMBERS])
     subject = terms.subject
     if subject is None or not (case.inputs or "inputs_count" in seal.members):
-        missing = "program" if subject is None else "inputs"
-        why = f"the {missing} of the run cannot be had, so it was not executed again"
-        notes.unsure("execution", Finding(f"{missing}-missing", "seal", why))
+        notes.unsure("execution", not_executed(subject, "seal"))
         check_arithmetic(case.claims, seal, case.inputs, case.events, terms.keys, notes)
         return
     _check_run(case, seal, subject, terms, notes)
@@ -199,7 +198,7 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
     recomputed = case.recomputed = _execute(case, seal, subject, settings, terms.policy)
     notes.done("execution")
     if recomputed.limited and terms.policy.max_steps is None:
-        notes.leave("limit", _LIMIT_UNKNOWN)
+        notes.leave("limit", LIMIT_UNKNOWN)
     header.check_run_ids(recomputed.run_id, case.claims, terms.run_id)
     raw = RawFiles(subject, recomputed, terms.trace, terms.memory)
     result = EventsResult()
@@ -211,8 +210,9 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
     notes.done("seal")
     check_signature(seal, core, terms.keys, notes)
     if terms.with_model:
-        _check_output(subject, case, recomputed, notes)
-    _note_unknown(case, result, notes)
+        check_output(subject, case.inputs, recomputed, notes)
+    note_unknown_in_events(result.unknown, notes)
+    note_unknown_in_lines(case.unknown, notes)
 
 
 def _execute(
@@ -266,50 +266,6 @@ def _newer(seal: ClaimedLine, result: EventsResult) -> Recommitted | None:
     if not result.unknown.count or own is None or own.core is None:
         return None
     return own if own.core["root"] == seal.members.get("root") else None
-
-
-def _check_output(subject: Subject, case: _Case, recomputed: Recomputed, notes: Notes) -> None:
-    if recomputed.outcome != "completed":
-        return
-    model = subject.expected_output(case.inputs)
-    if model is None:
-        return
-    for index in range(max(len(model), len(recomputed.output))):
-        ours = hex(model[index]) if index < len(model) else ABSENT
-        theirs = hex(recomputed.output[index]) if index < len(recomputed.output) else ABSENT
-        if ours != theirs:
-            raise FoundError(
-                Finding(
-                    "output",
-                    "output",
-                    f"output word {index} of the program is not what the independent model computes",
-                    member=str(index),
-                    expected=ours,
-                    claimed=theirs,
-                )
-            )
-    notes.done("output")
-
-
-def _note_unknown(case: _Case, result: EventsResult, notes: Notes) -> None:
-    for item, pointer, value in result.unknown.first:
-        place: dict[str, Any] = {"item": item, "line": item + 1, "claimed": value}
-        notes.unsure("events", _unknown_member("event", f"item {item}", pointer, place))
-    for line, where, pointer in case.unknown.found[:UNKNOWN_KEPT]:
-        part = {"input": "inputs", "block": "blocks"}.get(where, "seal")
-        what = f"the {line.members['type']} at line {line.number}"
-        notes.unsure(part, _unknown_member(where, what, pointer, {"line": line.number}))
-
-
-def _unknown_member(where: Where, what: str, pointer: str, place: dict[str, Any]) -> Finding:
-    return Finding(
-        "unknown-member",
-        where,
-        f"{what} has a member that this version does not define: {pointer:.200}",
-        member=pointer.split("/")[1][:200],
-        pointer=pointer[:400],
-        **place,
-    )
 
 
 def _run_id(case: _Case) -> str:

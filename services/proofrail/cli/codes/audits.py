@@ -81,6 +81,12 @@ MISMATCHES: Final = Area.of(
             _TRUST,
         ),
         Entry(
+            "invariant",
+            "An event cannot be right whatever the run was; `code` says which invariant it breaks.",
+            _ALTERED,
+            "`proofrail check EVENTS` lists all that the events break; `proofrail explain` tells each code.",
+        ),
+        Entry(
             "step",
             "The registers of a step are not what the VM does: pc, ap, fp and the source line are in the report.",
             "trace.bin or the root of a StepBlock was altered.",
@@ -182,6 +188,12 @@ UNDECIDED: Final = Area.of(
     "Why a part was not checked, and why a verdict is INDETERMINATE",
     f"{TRACE} section 7",
     (
+        Entry(
+            "unfinished",
+            "The events end before TraceEnd.",
+            "The run has not ended, or its end is on its way or was cut off.",
+            _WAIT,
+        ),
         Entry(
             "not-sealed",
             "The seal has not arrived.",
