@@ -206,19 +206,19 @@ def stepped_by_hand() -> None:
 
 @sequence
 def runs_on() -> None:
-    release = threading.Event()
-    pool = ThreadPoolExecutor(1)
-    try:
-        with branches() as branch:
-            pool.submit(branch(release.wait), 10)
-            while not pool._threads:
-                pass
-            pool.submit(int).running()
-            while branch._branches[0].state != "running":
-                pass
-    finally:
-        release.set()
-        pool.shutdown()
+    started, release = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        started.set()
+        release.wait(10)
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            with branches() as branch:
+                pool.submit(branch(stay))
+                assert started.wait(10)
+        finally:
+            release.set()
 
 
 @sequence

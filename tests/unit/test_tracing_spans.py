@@ -6,10 +6,12 @@ import asyncio
 import dataclasses
 import functools
 import hashlib
+import importlib
 import inspect
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import plain_native
@@ -482,6 +484,17 @@ def test_functions_without_source_are_refused() -> None:
     exec("from proofrail.tracing import tile\n@tile\ndef bare(): return 1", scope)  # noqa: S102
     assert 1 == scope["bare"]()
     _misuse(scope["bare"], "traced-source")
+
+
+def test_the_source_is_that_which_was_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is edited while its functions are in use does not change what they are identified by."""
+    path = tmp_path / "edited_later.py"
+    path.write_text("from proofrail.tracing import tile\n\n\n@tile\ndef one():\n    return 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("edited_later")
+    path.write_text(path.read_text().replace("return 1", "return 2  # and more"))
+    start = events_of(module.one).events[1]
+    assert hashlib.sha256(b"@tile\ndef one():\n    return 1\n").hexdigest() == start["artifact"]["method_id"]
 
 
 def test_functions_of_another_program_are_refused() -> None:

@@ -343,6 +343,9 @@ def test_what_cannot_be_decided() -> None:
         ("INDETERMINATE", ["key-missing"]),
         ("INDETERMINATE", ["run-not-recomputed"]),
     ] == found
+    nothing = AuditSubscriber([])
+    events_of(lambda: survey([1]), nothing)
+    assert "INDETERMINATE" == nothing.verdict
     with pytest.raises(TracingError, match="audit-no-match"):
         audit.require_match()
     with pytest.raises(TracingError, match="trace-open"):

@@ -34,29 +34,25 @@ class TracedFunction:
         self.kind = kind
         self.name = _checked_name(function, name)
         self.signature = inspect.signature(function)
+        self.code: CodeType = inspect.unwrap(function).__code__
+        """What runs; below other decorators, the code whose source it is."""
+        # Now, while the file still holds what was loaded: it may be edited before the first trace.
+        self._source = _read_source(function, self.code)
         self.artifact: dict[str, str] | None = None
         """{backend, method_id}, once the source was read."""
 
-    @cached_property
-    def code(self) -> CodeType:
-        """What runs; below other decorators, the code whose source it is."""
-        code: CodeType = inspect.unwrap(self.function).__code__
-        return code
-
-    @cached_property
+    @property
     def source(self) -> str:
         """The source as method_id hashes it: from the first decorator to the end of the body, dedented, each line
         with its line feed. Raises TracingError `traced-source`."""
-        try:
-            text = inspect.getsource(self.function)
-        except (OSError, TypeError) as error:
+        if isinstance(self._source, Exception):
             raise TracingError(
                 "traced-source",
-                f"the source of {self.name} cannot be had: {error}",
+                f"the source of {self.name} cannot be had: {self._source}",
                 "Define traced functions in a file: what was typed or exec'd has no source to identify it by",
                 function=self.name,
-            ) from error
-        return textwrap.dedent(text).rstrip("\n") + "\n"
+            ) from self._source
+        return self._source
 
     @cached_property
     def method_id(self) -> str:
@@ -74,6 +70,20 @@ class TracedFunction:
         bound = self.signature.bind(*args, **kwargs)
         bound.apply_defaults()
         return bound.arguments
+
+
+def _read_source(function: FunctionType, code: CodeType) -> str | Exception:
+    key = (code.co_filename, code)
+    if key not in _sources:
+        try:
+            _sources[key] = textwrap.dedent(inspect.getsource(function)).rstrip("\n") + "\n"
+        except (OSError, TypeError) as error:
+            return error
+    return _sources[key]
+
+
+_sources: Final[dict[tuple[str, CodeType], str]] = {}
+"""By file and code: a function that is defined inside another is decorated at each call of that."""
 
 
 def _checked_name(function: Any, name: str | None) -> str:
