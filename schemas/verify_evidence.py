@@ -28,8 +28,8 @@ def run_id(about):
     facts |= {name: about[name] for name in ("layout", "spans", "inputs_sha256", "commitment")}
     return h(b"proofrail/run/v1\n", canonical(facts)).hex()[:32]
 def differences(one, other):
-    names, found = one.keys() | other.keys(), {}
-    for name in sorted(name for name in names if canonical(one.get(name, [])) != canonical(other.get(name, []))):
+    found = {}
+    for name in sorted(n for n in one | other if canonical(one.get(n, [])) != canonical(other.get(n, []))):
         texts = [json.dumps(item[name]) if name in item else "nothing" for item in (one, other)]
         at = max(0, len(os.path.commonprefix(texts)) - 30)
         cut = [text if len(text) <= 100 else f"…{text[at:at + 80]}… ({len(text)} characters)" for text in texts]
@@ -49,14 +49,13 @@ def head(note, accepted):
     """(origin, size, root, whether an accepted key signed it) of a checkpoint (C2SP tlog-checkpoint)."""
     text, gap, block = note.rpartition("\n\n")
     text, signed = text + "\n" if gap else note, False
-    origin, size, root = text.split("\n")[:3]
     for line in block.removesuffix("\n").split("\n") if gap else ():
-        dash, name, data = line.split(" ")
-        data = base64.b64decode(data, validate=True)
+        (dash, name), data = line.split(" ")[:2], base64.b64decode(line.split(" ")[2], validate=True)
         for label, digest, key in accepted:
             if (dash, name, data[:4]) == ("—", label, digest):
                 need(verified(key, data[4:], text.encode()), f"the signature of {name} under its checkpoint is wrong")
                 signed = True
+    origin, size, root = text.split("\n")[:3]
     return origin, int(size), base64.b64decode(root, validate=True), signed
 def climb(leaf, index, size, proof):
     """Root of the tree of `size` leaves with leaf `index` (RFC 9162, 2.1.3.2), and the subtrees left of that leaf."""
@@ -112,7 +111,7 @@ def check(data, tracer, auditor):
     b, said, lacks = json.loads(data, parse_float=int, parse_constant=int), [], []
     need(len(data) <= 16384 and canonical(b) == data, "it is no canonical JSON of at most 16,384 bytes")
     need((b["v"], b["type"]) == (1, "EvidenceBundle"), "it is no EvidenceBundle of version 1")
-    pool, wrong, shows, result = b["hashes"], b["first_mismatch"], b["shows"], None
+    pool, wrong, shows, result = dict(enumerate(b["hashes"])), b["first_mismatch"], b["shows"], None
     heads, sides, shown = {}, {}, {"step": {}, "cell": {}}
     def proven(leaf, place, size, root, proof):
         got, left = climb(leaf, place, size, [bytes.fromhex(pool[one]) for one in proof])
@@ -125,7 +124,8 @@ def check(data, tracer, auditor):
         return item["index"], leaf, json.loads(item.get("text", "{}")), left
     if "run" in b:
         need((run_id(b["run"]), COMMAND.format(**b["run"])) == (b["run_id"], b["re_execute"]), "it is of another run")
-        said.append("run {run_id}: {run[program]}, layout {run[layout]}, inputs {run[inputs_sha256]}".format(**b))
+        said.append("run {run_id} is of program file {file}, in layout {layout}, on inputs {inputs_sha256}".format(
+            **b["run"], run_id=b["run_id"], file=b["run"]["program"]["artifact_sha256"]))
     given = len(b.get("inputs", ())), h(*(canonical(one) + b"\n" for one in b.get("inputs", ()))).hex()
     need("inputs" not in b or given == (b["run"]["inputs_count"], b["run"]["inputs_sha256"]), "the inputs are others")
     body = canonical({name: b[name] for name in b if name != "signature"})
@@ -164,13 +164,13 @@ def check(data, tracer, auditor):
         need((index, end) == min(heads.values()), "the shorter tree is not the beginning of the longer one")
         said.append(f"the trees are the same up to item {index}, where only the {role}'s goes on")
     elif shows == "published":
-        index, (size, _), text = wrong["item"], heads["tracer"], b["published"]["text"].encode()
+        index, text = wrong["item"], b["published"]["text"].encode()
         read = {name: value for name, value in json.loads(text).items() if name not in VOLATILE}
-        place, leaf, expected, _ = sides["auditor"] if index < size else (index, b"", {}, [])
-        need(place == index and h(b"\0", canonical(read)) != leaf, "the line that was read is the one in the tree")
-        need(heads["tracer"] == heads["auditor"] and h(text).hex() == b["published"]["sha256"], "it shows nothing")
-        said += [f"the line read as event {index} is not item {index} of that tree"]
-        said += differences(read, expected).values() if expected else []
+        place, leaf, expected, _ = sides["auditor"] if index < heads["tracer"][0] else (index, b"", {}, [])
+        need(h(b"\0", canonical(read)) != leaf and (place, h(text).hex()) == (index, b["published"]["sha256"])
+             and heads["tracer"] == heads["auditor"], "the line that was read is the one in the tree, or not whole")
+        said += [f"the line read as event {index} is not item {index} of that tree",
+                 *(differences(read, expected).values() if expected else ())]
         result = "the auditor read an event that the tracer has not signed; no fault of the tracer is shown"
     if "fault" in b:
         said.append(fault_of(b["fault"], shown["step"], shown["cell"], b["run_id"], sides.get("tracer", [{}] * 3)[2]))
