@@ -22,8 +22,6 @@ BLOB = b"a proof, as far as the verifier below is concerned"
 class KnownProof:
     """Verifies exactly BLOB, for WORDS and OUTPUT, with 96 bits."""
 
-    name = "stwo"
-
     def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified:
         if proof != BLOB:
             raise RefusedProof("proof-refused", "the native verifier refuses it")
@@ -71,7 +69,7 @@ def _audit(
     output: tuple[int, ...] | None = OUTPUT,
     min_bits: int = 96,
 ) -> AuditReport:
-    auditor = ProofAuditor(WORDS, ["output"], KnownProof(), Policy(min_security_bits=min_bits), store.get)
+    auditor = ProofAuditor(WORDS, ["output"], {"stwo": KnownProof()}, Policy(min_security_bits=min_bits), store.get)
     report = auditor.audit(message, run_id=RUN, output=output)
     assert report == parse_message(to_line(report))
     assert "proof" == report.subject

@@ -84,6 +84,7 @@ KINDS: Final[Mapping[str, str]] = {
     "proposal-unknown": "INDETERMINATE: whether an input was proposed cannot be known now",
     "artifact-missing": "INDETERMINATE: the proof cannot be had",
     "proof-failed": "INDETERMINATE: no proof was made",
+    "verifier-missing": "INDETERMINATE: there is no verifier for the proof here",
     "run-not-recomputed": "INDETERMINATE: what the proof should state is not known",
 }
 """What `kind` of a mismatch, or `code` of an unchecked part, can be."""

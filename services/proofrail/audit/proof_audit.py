@@ -19,7 +19,7 @@ from proofrail.proving.errors import PolicyError, RefusedProof
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
 from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
-from proofrail.wire.errors import MalformedError, ProofrailError
+from proofrail.wire.errors import MalformedError, ProofrailError, TransientError
 from proofrail.wire.messages import AuditReport, Proof, ProofFailure, parse_message
 
 Fetch = Callable[[str], bytes]
@@ -43,26 +43,23 @@ _FROM_PROOF: Final = ("statement", "parameters", "security_bits", "identities")
 class Verifier(Protocol):
     """What of a proving backend the audit needs."""
 
-    @property
-    def name(self) -> str: ...
-
     def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified: ...
 
 
 class ProofAuditor:
-    """Audits proofs of runs of one program, by one backend and one policy."""
+    """Audits proofs of runs of one program, by one policy; `verifiers` by the name of the backend."""
 
     def __init__(
         self,
         words: Sequence[int],
         builtins: Sequence[str],
-        verifier: Verifier,
+        verifiers: Mapping[str, Verifier],
         policy: Policy,
         fetch: Fetch,
     ) -> None:
         self._words = tuple(words)
         self._builtins = tuple(builtins)
-        self._verifier = verifier
+        self._verifiers = dict(verifiers)
         self._policy = policy
         self._fetch = fetch
 
@@ -92,7 +89,9 @@ class ProofAuditor:
             return
         _expect("run_id", run_id, claimed, "the message is about another run")
         _expect("is_mock", False, claimed, "a mock proves nothing")
-        _expect("backend", self._verifier.name, claimed, "the proof was made with another backend")
+        if message.backend not in self._verifiers:
+            accepted = ", ".join(self._verifiers)
+            _expect("backend", accepted, claimed, "the proof was made with a backend that is not accepted")
         notes.done("message")
         blob = self._blob(message, notes)
         if blob is None:
@@ -104,7 +103,15 @@ class ProofAuditor:
             why = "the run was not executed again, so what the proof should state is not known"
             notes.unsure("verification", Finding("run-not-recomputed", "proof", why))
             return
-        verified = self._verified(blob, Expected.of(self._words, self._builtins, output))
+        expected = Expected.of(self._words, self._builtins, output)
+        try:
+            verified = self._verified(message.backend, blob, expected)
+        except TransientError as error:
+            why = f"the proof could not be verified here: {error.message}"
+            notes.unsure(
+                "verification", Finding("verifier-missing", "proof", why, more={"cause": error.code})
+            )
+            return
         notes.done("verification")
         notes.done("policy")
         _compare_claims(claimed, verified, notes)
@@ -128,9 +135,9 @@ class ProofAuditor:
             notes.unsure("blob", Finding("artifact-missing", "blob", why, more={"cause": error.code}))
             return None
 
-    def _verified(self, blob: bytes, expected: Expected) -> Verified:
+    def _verified(self, backend: str, blob: bytes, expected: Expected) -> Verified:
         try:
-            return self._verifier.verify(blob, expected, self._policy)
+            return self._verifiers[backend].verify(blob, expected, self._policy)
         except PolicyError as error:
             raise FoundError(
                 Finding(

@@ -15,8 +15,8 @@ from proofrail.cairo import risk_program
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
+from proofrail.proving.backends import make, parse_names
 from proofrail.proving.policy import Policy
-from proofrail.proving.stwo import StwoBackend
 
 
 def run(settings: AuditorSettings) -> int:
@@ -28,16 +28,18 @@ def run(settings: AuditorSettings) -> int:
         program = spec.program
         subject = RiskSubject(program)
         store = ArtifactStore(settings.store_url)
+        names = parse_names(settings.prover_backends)
+        verifiers = make(names, settings.min_security_bits, spec.layout)
         policy = Policy(
             min_security_bits=settings.min_security_bits,
-            backends=(StwoBackend.name,),
+            backends=tuple(verifiers),
             program_hashes=(program.method_id,),
         )
         examiner = Examiner(
             subject,
             RunPolicy.of(spec),
             settings.checkpoint_keys.split(),
-            ProofAuditor(program.words, program.builtins, StwoBackend(), policy, store.get),
+            ProofAuditor(program.words, program.builtins, verifiers, policy, store.get),
             store,
             signer,
         )

@@ -21,6 +21,9 @@ class AuditorSettings(ServiceSettings):
     store_url: str
     """Where proofs and evidence are kept: an fsspec URL such as file:///var/lib/proofrail/artifacts."""
 
+    prover_backends: str = "stwo"
+    """Backends whose proofs are accepted, separated by commas: stwo, stone (which needs cpu_air_verifier)."""
+
     min_security_bits: int = Field(default=96, ge=80)
     """Least security of a proof, in bits (conjectured)."""
 

@@ -162,25 +162,11 @@ def _what_it_states(given: _Given) -> Expected:
     )
 
 
-@dataclass(frozen=True)
-class _Named:
-    """The verifier under the name that messages give its backend."""
-
-    given: _Given
-
-    @property
-    def name(self) -> str:
-        return str(_verifier(self.given).NAME)
-
-    def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified:
-        verified: Verified = _verifier(self.given).verify(proof, expected, policy)
-        return verified
-
-
 def _check_message(given: _Given, expected: Expected, policy: Policy) -> None:
     message = given.message or {}
+    verifier = _verifier(given)
     auditor = ProofAuditor(
-        expected.words, expected.builtins, _Named(given), policy, lambda _digest: given.blob
+        expected.words, expected.builtins, {verifier.NAME: verifier}, policy, lambda _digest: given.blob
     )
     report: AuditReport = auditor.audit(message, run_id=message["run_id"], output=expected.output)
     if report.first_mismatch is not None:

@@ -12,9 +12,8 @@ from proofrail.messaging.host import ServiceContext, run_service
 from proofrail.prover.job import JobLimits, ProvingJob
 from proofrail.prover.service import Prover
 from proofrail.prover.settings import ProverSettings
-from proofrail.proving.parameters import choose
+from proofrail.proving.backends import Backends, make, parse_names
 from proofrail.proving.policy import Policy
-from proofrail.proving.stwo import StwoBackend
 
 
 def run(settings: ProverSettings) -> int:
@@ -23,18 +22,21 @@ def run(settings: ProverSettings) -> int:
     async def main(context: ServiceContext) -> None:
         spec = risk_program.run_spec()
         subject = RiskSubject(spec.program)
-        backend = StwoBackend(choose(settings.min_security_bits))
-        await asyncio.to_thread(backend.preflight)
+        names = parse_names(settings.prover_backends)
+        backends = Backends(
+            make(names, settings.min_security_bits, spec.layout), fall_back=settings.prover_fall_back
+        )
+        await asyncio.to_thread(backends.preflight)
         policy = Policy(
             min_security_bits=settings.min_security_bits,
-            backends=(backend.name,),
+            backends=backends.names,
             program_hashes=(subject.method_id,),
         )
         job = ProvingJob(
             subject,
             RunPolicy.of(spec),
             settings.checkpoint_keys.split(),
-            backend,
+            backends,
             policy,
             ArtifactStore(settings.store_url),
             JobLimits(settings.max_attempts, settings.proof_timeout_s),

@@ -21,7 +21,8 @@ from proofrail.audit.cairo_subject import RiskSubject
 from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
 from proofrail.messaging.metrics import Metrics
-from proofrail.proving.backend import Backend, Progress, ProofResult
+from proofrail.proving.backend import Progress, ProofResult
+from proofrail.proving.backends import Backends
 from proofrail.proving.errors import RefusedProof
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
@@ -45,14 +46,14 @@ class JobLimits:
 
 
 class ProvingJob:
-    """Settles runs with one backend under one policy."""
+    """Settles runs with the backends there are, under one policy."""
 
     def __init__(
         self,
         subject: RiskSubject,
         run_policy: RunPolicy,
         checkpoint_keys: Sequence[str],
-        backend: Backend,
+        backends: Backends,
         policy: Policy,
         store: ArtifactStore,
         limits: JobLimits,
@@ -61,7 +62,7 @@ class ProvingJob:
         self._subject = subject
         self._run_policy = run_policy
         self._checkpoint_keys = list(checkpoint_keys)
-        self._backend = backend
+        self._backends = backends
         self._policy = policy
         self._store = store
         self._limits = limits
@@ -110,18 +111,19 @@ class ProvingJob:
         output = audit.recomputed.output if audit.recomputed is not None else []
         program = self._subject.program
         arguments = json.dumps(self._subject.program_input(audit.inputs)).encode()
-        _log.info("proving", backend=self._backend.name, allocations=len(audit.inputs))
+        preferred = self._backends.names[0]
+        _log.info("proving", backend=preferred, allocations=len(audit.inputs))
         started = time.perf_counter()
-        with self._metrics.proving.labels(backend=self._backend.name).track_inprogress():
-            result = await self._backend.prove(
+        with self._metrics.proving.labels(backend=preferred).track_inprogress():
+            result = await self._backends.prove(
                 program.compiled, arguments, on_progress=_note, timeout=self._limits.timeout_s
             )
         seconds = time.perf_counter() - started
         expected = Expected.of(program.words, program.builtins, output)
         record = await asyncio.to_thread(self._publishable, run, result, expected)
-        self._metrics.proofs.labels(backend=self._backend.name, outcome="proof").inc()
-        self._metrics.proof_seconds.labels(backend=self._backend.name).observe(seconds)
-        self._metrics.proof_bytes.labels(backend=self._backend.name).observe(record.size)
+        self._metrics.proofs.labels(backend=result.backend, outcome="proof").inc()
+        self._metrics.proof_seconds.labels(backend=result.backend).observe(seconds)
+        self._metrics.proof_bytes.labels(backend=result.backend).observe(record.size)
         _log.info("proven", seconds=round(seconds, 2), bytes=record.size, security_bits=record.security_bits)
         return record
 
@@ -155,7 +157,7 @@ class ProvingJob:
     def _publishable(self, run: CommittedRun, result: ProofResult, expected: Expected) -> Proof:
         """The proof verified, kept, and described by what its own bytes say."""
         try:
-            verified = self._backend.verify(result.proof, expected, self._policy)
+            verified = self._backends.verify(result.backend, result.proof, expected, self._policy)
         except RefusedProof as error:
             raise PoisonError(
                 error.code, f"the prover made a proof that does not hold: {error.message}"
@@ -179,10 +181,10 @@ class ProvingJob:
 
     def _failure(self, run: CommittedRun, error: ProofrailError, attempts: int) -> ProofFailure:
         _log.error("proof-failed", code=error.code, message=error.message, attempts=attempts)
-        self._metrics.proofs.labels(backend=self._backend.name, outcome=error.code).inc()
+        self._metrics.proofs.labels(backend=self._backends.names[0], outcome=error.code).inc()
         return ProofFailure(
             run_id=run.run_id,
-            backend=self._backend.name,
+            backend=self._backends.names[0],
             code=error.code,
             message=error.message[:2000],
             final=True,

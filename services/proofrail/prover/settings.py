@@ -16,6 +16,13 @@ class ProverSettings(ServiceSettings):
     checkpoint_keys: str
     """Accepted tracer keys (C2SP vkeys), separated by white space; others are refused before proving."""
 
+    prover_backends: str = "stwo"
+    """Backends in the order of preference, separated by commas: stwo, stone. Stone needs the external programs
+    cpu_air_prover and cpu_air_verifier, and minutes for what stwo proves in seconds."""
+
+    prover_fall_back: bool = False
+    """Whether the next backend may take over when the host lacks what the preferred one needs."""
+
     min_security_bits: int = Field(default=96, ge=80)
     """Least security of a proof, in bits (conjectured)."""
 
