@@ -161,8 +161,9 @@ func main{output_ptr: felt*, range_check_ptr}() {
     alloc_locals;
     local n;
     %{ ids.n = program_input["n"] %}
-    let (leaves: Leaf*) = alloc();
-    %{ segments.write_arg(ids.leaves, program_input["leaves"]) %}
+    let (words: felt*) = alloc();
+    %{ segments.write_arg(ids.words, program_input["leaves"]) %}
+    local leaves: Leaf* = cast(words, Leaf*);
     let (code: felt*) = alloc();
     %{ segments.write_arg(ids.code, program_input["code"]) %}
 
