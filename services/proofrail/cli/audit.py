@@ -5,25 +5,26 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from proofrail.audit.cairo_subject import subject_of
+from proofrail.audit.cairo_subject import CairoSubject, subject_of
 from proofrail.audit.claimed_events import EventFile, Events
-from proofrail.audit.run_audit import audit_run
+from proofrail.audit.events_alone import audit_events
+from proofrail.audit.run_audit import Published, RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
-from proofrail.audit.subject import Subject
 from proofrail.cairo.program import CairoProgram
 from proofrail.cli.evidence import write_evidence
+from proofrail.cli.inputs import read_inputs
 from proofrail.cli.keys import read_vkeys
 from proofrail.cli.output import Exit, ExitError, command, emit_line, interruptible, wants_json
 from proofrail.cli.report import print_report
 from proofrail.cli.runfolder import PROGRAM, VKEY
-from proofrail.wire.canonical import parse_object
+from proofrail.wire.canonical import JsonObject, canonical, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError, UnusableInputError
 from proofrail.wire.events import EVENT_TYPES
 from proofrail.wire.messages import to_line
@@ -34,14 +35,34 @@ _STATUS: Final = {"MATCH": Exit.OK, "MISMATCH": Exit.NEGATIVE, "INDETERMINATE": 
 
 
 def audit(
-    events: Annotated[str, typer.Argument(metavar="EVENTS|-", help="The run's events, or - for stdin.")],
+    events: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[EVENTS|-]",
+            help="The run's events, or - for stdin.",
+            show_default="the commitments alone",
+        ),
+    ] = None,
     commitments: Annotated[
-        Path, typer.Option(metavar="FILE", help="Its inputs, blocks and seal (commitments.ndjson).")
-    ],
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Its inputs, blocks and seal (commitments.ndjson).",
+            show_default="the events alone",
+        ),
+    ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the run was asked to do, as for `trace`: needed where no commitments tell.",
+            show_default=False,
+        ),
+    ] = None,
     program: Annotated[
         Path | None,
         typer.Option(
-            metavar="FILE", help="The compiled program.", show_default="program.json beside the commitments"
+            metavar="FILE", help="The compiled program.", show_default="program.json beside the run's files"
         ),
     ] = None,
     key: Annotated[
@@ -89,6 +110,12 @@ def audit(
     The report on stdout says MATCH, MISMATCH with the first thing that differs, or INDETERMINATE with the
     parts that could not be checked. It is readable on a terminal, one JSON line when piped or with --json.
 
+    Less will do. From commitments alone the run is executed again all the same, and its root binds the events.
+    From events alone it is executed again with --program and --inputs, and compared item by item; without,
+    the events are held against themselves, and the verdict stays open unless one of them cannot be right. With
+    both commitments and --inputs the run must have been made on these inputs. The report names what was not
+    checked.
+
     A run that the step limit ended matches when it got as far as it says; whether the tracer had to stop there
     is checked with --max-steps alone, and the report says so.
 
@@ -97,7 +124,7 @@ def audit(
       0  match
       1  mismatch, also for a published line that breaks the wire format
       2  unusable input: a file is missing, or nothing in it can be read
-      3  indeterminate: no seal, no program, no key, or unknown members
+      3  indeterminate: no seal, no program, no inputs, no key, or unknown members
 
     \b
     Examples:
@@ -106,6 +133,8 @@ def audit(
           --trace trace.bin --memory memory.bin --json | jq .first_mismatch
       proofrail audit events.ndjson --commitments commitments.ndjson \\
           --program mine.json --key trusted.vkey
+      proofrail audit --commitments commitments.ndjson
+      proofrail audit events.ndjson --program mine.json --inputs asked.json
       proofrail audit events.ndjson --commitments commitments.ndjson \\
           --evidence evidence.json --signing-key auditor.key
       python schemas/verify_evidence.py evidence.json \\
@@ -113,23 +142,38 @@ def audit(
     """
     with command(), _reopenable(events) as source:
         _refuse_unusable(source, commitments)
-        subject = _subject(_beside(program, commitments, PROGRAM))
+        beside = commitments or (Path(events) if events and events != "-" else None)
+        subject = _subject(_beside(program, beside, PROGRAM))
+        asked = _inputs(inputs, subject)
         keys = _keys(_beside(key, commitments, VKEY))
+        policy = RunPolicy(max_steps=max_steps)
         trace_bytes = trace.read_bytes() if trace else None
         memory_bytes = memory.read_bytes() if memory else None
-        with commitments.open("rb") as file:
-            lines = (line for _, line in iter_lines(file, MAX_FILE_LINE))
-            result = interruptible(
-                lambda: audit_run(
-                    commitments=lines,
+
+        def audited() -> RunAudit:
+            if commitments is None:
+                assert source is not None  # noqa: S101 - refused above
+                return audit_events(
                     events=source,
                     subject=subject,
-                    keys=keys,
-                    policy=RunPolicy(max_steps=max_steps),
+                    inputs=asked,
+                    policy=policy,
                     trace=trace_bytes,
                     memory=memory_bytes,
                 )
-            )
+            with commitments.open("rb") as file:
+                return audit_run(
+                    commitments=(line for _, line in iter_lines(file, MAX_FILE_LINE)),
+                    events=source,
+                    subject=subject,
+                    keys=keys,
+                    policy=policy,
+                    published=None if asked is None else _among(asked),
+                    trace=trace_bytes,
+                    memory=memory_bytes,
+                )
+
+        result = interruptible(audited)
         report = result.report if evidence is None else write_evidence(result, evidence, signing_key)
         if wants_json(as_json):
             emit_line(to_line(report))
@@ -139,7 +183,10 @@ def audit(
 
 
 @contextmanager
-def _reopenable(events: str) -> Iterator[Events]:
+def _reopenable(events: str | None) -> Iterator[Events | None]:
+    if events is None:
+        yield None
+        return
     if events != "-":
         path = Path(events)
         with path.open("rb"):  # a missing file is said before anything is computed
@@ -152,14 +199,32 @@ def _reopenable(events: str) -> Iterator[Events]:
         yield EventFile(Path(spool.name))
 
 
-def _beside(given: Path | None, commitments: Path, name: str) -> Path | None:
-    if given is not None:
+def _beside(given: Path | None, file: Path | None, name: str) -> Path | None:
+    if given is not None or file is None:
         return given
-    beside = commitments.parent / name
+    beside = file.parent / name
     return beside if beside.exists() else None
 
 
-def _subject(path: Path | None) -> Subject | None:
+def _inputs(path: Path | None, subject: CairoSubject | None) -> list[JsonObject] | None:
+    if path is None:
+        return None
+    if subject is None:
+        raise UnusableInputError(
+            "program-needed",
+            "what the inputs mean depends on the program, and none is at hand",
+            "Give the compiled program with --program.",
+        )
+    return read_inputs(path, subject)
+
+
+def _among(asked: Sequence[JsonObject]) -> Published:
+    """Whether an input is one of those asked for."""
+    digests = {sha256_hex(canonical(value)) for value in asked}
+    return digests.__contains__
+
+
+def _subject(path: Path | None) -> CairoSubject | None:
     if path is None:
         return None
     return subject_of(CairoProgram.load(path))
@@ -169,8 +234,21 @@ def _keys(path: Path | None) -> list[str]:
     return [] if path is None else read_vkeys(path)
 
 
-def _refuse_unusable(events: Events, commitments: Path) -> None:
+def _refuse_unusable(events: Events | None, commitments: Path | None) -> None:
     """A file of another kind is a mistake of the caller; a broken line in the right file is a finding."""
+    if commitments is not None:
+        _refuse_unusable_commitments(commitments)
+    elif events is None:
+        raise UnusableInputError(
+            "nothing-to-audit",
+            "neither events nor commitments were given",
+            "Give the run's events as EVENTS, its commitments with --commitments, or both.",
+        )
+    if events is not None:
+        _refuse_unusable_events(events)
+
+
+def _refuse_unusable_commitments(commitments: Path) -> None:
     with commitments.open("rb") as file:
         published = _types(line for _, line in iter_lines(file, MAX_FILE_LINE))
     if not published:
@@ -185,8 +263,11 @@ def _refuse_unusable(events: Events, commitments: Path) -> None:
             f"{commitments} holds trace events",
             "Give the events as EVENTS and the run's commitments.ndjson with --commitments.",
         )
+
+
+def _refuse_unusable_events(events: Events) -> None:
     claimed = _types(events())
-    if claimed is not None and claimed and claimed <= _COMMITMENT_TYPES:
+    if claimed and claimed <= _COMMITMENT_TYPES:
         raise UnusableInputError(
             "events-are-commitments",
             "EVENTS holds commitments, not trace events",

@@ -37,6 +37,18 @@ FILES: Final = Area.of(
             "Trace it again, or name the right folder.",
         ),
         Entry(
+            "nothing-to-audit",
+            "Neither events nor commitments were given.",
+            "`proofrail audit` was called without a file.",
+            "Give EVENTS, --commitments FILE, or both.",
+        ),
+        Entry(
+            "program-needed",
+            "Inputs were given, and no program to read them for.",
+            "What an inputs file means depends on the program.",
+            "Give the compiled program with --program FILE.",
+        ),
+        Entry(
             "commitments-unusable",
             "No line of the commitments is a JSON object.",
             "Another file was given.",
