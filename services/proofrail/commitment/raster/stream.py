@@ -99,6 +99,7 @@ class StreamReader:
         self._position = 0  # in the data, which line and what comes next
         self._line = 1
         self._ended = False
+        self._unclosed: set[int] = set()  # where in the stream, on this line, objects open that do not close
         self._piece_end = -1  # where in the stream the last piece of foreign text ends, while it may go on
 
     def sha256(self) -> str:
@@ -132,6 +133,7 @@ class StreamReader:
             self._position += 1
             self._line += 1
             self._piece_end = -1
+            self._unclosed.clear()
             return None
         if kind == b"{":
             return self._brace()
@@ -198,10 +200,20 @@ class StreamReader:
             raise ValueError("arrays are nested too deep in it") from None
 
     def _object_end(self) -> int | None:
+        if self._base + self._position in self._unclosed:
+            return None
         simple = _OBJECT.match(self._data, self._position)
         if simple is not None:
             return simple.end()
-        depth, done = 0, 0
+        opened: list[int] = []  # where in the stream objects open that have not closed yet
+        end = self._deeper_end(opened)
+        if end is None:
+            # Each of them would be looked through to the end of the line again: hostile text would cost its square.
+            self._unclosed.update(opened)
+        return end
+
+    def _deeper_end(self, opened: list[int]) -> int | None:
+        done = 0
         while True:
             for token in _TOKEN.finditer(self._data, self._position + done):
                 mark = token.group()
@@ -211,9 +223,12 @@ class StreamReader:
                     break
                 if mark == b"\n":
                     return None
-                depth += (mark == b"{") - (mark == b"}")
-                if not depth:
-                    return token.end()
+                if mark == b"{":
+                    opened.append(self._base + token.start())
+                elif mark == b"}":
+                    opened.pop()
+                    if not opened:
+                        return token.end()
                 done = token.end() - self._position
             if self._ended:
                 return None
