@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proofrail.wire.canonical import canonical
+from proofrail.wire.errors import PoisonError
 
 INPUTS = {"cell": -1, "code": ["0x208b7fff7fff7fff"]}
 FAULTS = {
@@ -37,6 +38,27 @@ FAULTS = {
     16: ("assert-failed", "assert-failed in __main__.main at faults.cairo:158"),
     17: ("out-of-range", "out-of-range in __main__.main at faults.cairo:162"),
 }
+STEPS = {
+    1: 85,
+    2: 257,
+    3: 222,
+    4: 15,
+    5: 15,
+    6: 26,
+    7: 19,
+    8: 26,
+    9: 25,
+    10: 25,
+    11: 27,
+    12: 29,
+    13: 31,
+    14: 36,
+    16: 35,
+    17: 37,
+}
+"""The steps that the original runner of cairo-lang completes before it fails. It takes the `ret` of 15 for one, which
+the proof's constraints do not."""
+
 OPEN = {
     1: ["main/count[9]", "main/count", "main"],
     2: ["main/rows[3]/count[3]", "main/rows[3]/count", "main/rows[3]", "main/rows", "main"],
@@ -98,6 +120,7 @@ def test_as_many_steps_as_were_completed(how: int) -> None:
     """A limit of the completed steps stops right before the failing one; one step more, and it fails itself."""
     values = {"how": how, **INPUTS}
     steps = traced("faults", values).n_steps
+    assert STEPS.get(how, 38) == steps
     codes = []
     for limit in (steps, steps + 1):
         limited = traced("faults", values, max_steps=limit)
@@ -105,6 +128,14 @@ def test_as_many_steps_as_were_completed(how: int) -> None:
         assert limited.execution.failure is not None
         codes.append(limited.execution.failure.code)
     assert ["step-limit", FAULTS[how][0]] == codes
+
+
+def test_what_depends_on_the_machine_is_no_failed_run() -> None:
+    """How much memory there is says nothing about a program: such a run is not sealed, and the place is named."""
+    with pytest.raises(PoisonError) as refused:
+        traced("faults", {"how": 19, **INPUTS})
+    assert "memory-exhausted" == refused.value.code
+    assert "faults.cairo:" in refused.value.message
 
 
 @pytest.mark.parametrize("mode", ["own", "all"])
@@ -243,10 +274,8 @@ def test_a_report_on_a_limited_run_says_what_rests_on_the_tracers_word() -> None
     assert ["limit"] == [part.part for part in report.unchecked if "step limit" in part.message]
     held = run.audit(max_steps=100).report
     assert ("MATCH", []) == (held.verdict, [part for part in held.unchecked if part.part == "limit"])
-    found = _found(run, max_steps=101)
-    assert (len(run.events) - 1, "n_steps", 101, 100) == tuple(
-        found[name] for name in ("item", "member", "expected", "claimed")
-    )
+    first = next(i for i, line in enumerate(run.events) if b'"error"' in line)
+    assert _found(run, max_steps=101)["item"] >= first
 
 
 def test_a_root_altered_in_a_limited_run_is_found_in_the_seal() -> None:

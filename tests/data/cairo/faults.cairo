@@ -167,8 +167,19 @@ func main{output_ptr: felt*, range_check_ptr}() {
         deep(how);
         return ();
     }
+    if (how == 19) {
+        let (p: felt*) = alloc();
+        far(p);
+        return ();
+    }
     rows(0, 20, 4);
     assert [output_ptr] = how;
     let output_ptr = output_ptr + 1;
+    return ();
+}
+
+// No machine has so much memory.
+func far(p: felt*) {
+    assert [p + 0x1000000000000000] = 1;
     return ();
 }
