@@ -112,6 +112,13 @@ PROOFS: Final = Area.of(
             "Build it again with pip install . for stwo; name Stone's in PROOFRAIL_STONE_VERIFIER.",
         ),
         Entry(
+            "backend-unknown",
+            "The setting names a prover that there is not.",
+            "PROOFRAIL_PROVER_BACKENDS is misspelled or empty.",
+            "Name stwo, stone, or both separated by a comma, the preferred one first.",
+            "services/proofrail/proving/backends.py",
+        ),
+        Entry(
             "verifier-broken",
             "Stone's verifier gave no verdict.",
             "It does not run on this host, or takes too long.",
