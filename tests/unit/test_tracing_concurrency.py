@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from random import Random
 from typing import Any
 
 import plain_native
@@ -16,7 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tracing_runs import Collected, events_of, names
 
-from proofrail.tracing import Tracer, TracingError, branches, loop, sequence, tile
+from proofrail.tracing import (
+    CommitSubscriber,
+    Tracer,
+    TracingError,
+    branches,
+    loop,
+    reexecute,
+    sequence,
+    tile,
+)
 
 
 @tile
@@ -122,6 +132,45 @@ def _facts(trace: Collected) -> list[dict[str, Any]]:
     return [plain_native.without_volatile(event) for event in trace.events]
 
 
+@sequence
+async def undeclared(jobs: list[int]) -> int:
+    async with asyncio.timeout(20):
+        first = leaf(len(jobs))
+        tasks = await asyncio.gather(*(_wandering(job) for job in jobs))
+        threads = await asyncio.gather(*(asyncio.to_thread(work, job, 2) for job in jobs))
+        async with asyncio.TaskGroup() as group:
+            groups = [group.create_task(_wandering(job)) for job in jobs[:2]]
+    return first + sum(tasks) + sum(threads) + sum(task.result() for task in groups) + leaf(0)
+
+
+async def _wandering(job: int) -> int:
+    """Untraced, at a pace of its own in every run, with traced calls and tasks of its own."""
+    for _ in range(_PACE.randrange(4)):
+        await asyncio.sleep(0)
+    one = leaf(job)
+    for _ in range(_PACE.randrange(4)):
+        await asyncio.sleep(0)
+    inner = await asyncio.gather(work_later(job, [0, job % 3]), leaf_later(job, _TURNS))
+    return one + sum(inner)
+
+
+_PACE = Random(7)  # noqa: S311
+_TURNS = 2
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 3), max_size=6))
+def test_undeclared_tasks_and_threads(jobs: list[int]) -> None:
+    """What runs in tasks and threads of the sequence's context is traced without further ado, and in an order that
+    does not depend on who was faster."""
+    commit = CommitSubscriber()
+    trace = events_of(lambda: asyncio.run(undeclared(jobs)), commit)
+    for _ in range(3):
+        report = reexecute([undeclared], commit.lines, events=trace.lines)
+        assert ("MATCH", []) == (report.verdict, report.unchecked)
+    assert asyncio.run(undeclared(jobs)) == _result(trace)
+
+
 def test_a_failing_branch_fails_its_sequence() -> None:
     """The exception of a branch is recorded in the branch and in what it leaves, with one origin; the others stay."""
 
@@ -176,21 +225,56 @@ def test_inline_branches() -> None:
 
 
 @sequence
-def undeclared_thread() -> None:
-    context = copy_context()
-    thread = threading.Thread(target=lambda: context.run(_quietly, leaf, 1))
-    thread.start()
-    thread.join()
+async def calls_beside_tasks() -> None:
+    task = asyncio.create_task(leaf_later(1, 5))
+    await asyncio.sleep(0)
+    try:
+        leaf(1)
+    finally:
+        await task
+
+
+@sequence
+async def ends_beside_tasks() -> None:
+    _LEFT.append(asyncio.create_task(leaf_later(1, 5)))
+    await asyncio.sleep(0)
+
+
+async def calls_after_its_end() -> None:
+    release = asyncio.Event()
+
+    async def twice() -> None:
+        leaf(1)
+        await release.wait()
+        leaf(2)
+
+    @sequence
+    async def leaves() -> asyncio.Task[None] | None:
+        _TASKS.append(asyncio.create_task(twice()))
+        await asyncio.sleep(0)
+        return None
+
+    await leaves()
+    release.set()
+    await _TASKS.pop()
+
+
+_TASKS: list[asyncio.Task[None]] = []
+
+
+@sequence
+def loops_across_threads() -> None:
+    with loop("x", [1, 2]) as steps:
+        next(steps)
+        context = copy_context()
+        thread = threading.Thread(target=lambda: context.run(_quietly, next, steps))
+        thread.start()
+        thread.join()
 
 
 def _quietly(call: Callable[..., Any], *args: Any) -> None:
     with contextlib.suppress(TracingError):
         call(*args)
-
-
-@sequence
-async def undeclared_tasks() -> None:
-    await asyncio.gather(leaf_later(1, 1), leaf_later(2, 1), return_exceptions=True)
 
 
 @sequence
@@ -261,7 +345,7 @@ def forks_in_a_bare_branch() -> None:
 
 
 @sequence
-async def leaves_a_task() -> asyncio.Task[int]:
+async def leaves_a_task() -> None:
     task = asyncio.get_running_loop().create_task(leaf_later(1, 0))
     _LEFT.append(task)
 
@@ -278,8 +362,10 @@ async def _wait_for_left() -> None:
 @pytest.mark.parametrize(
     ("call", "code"),
     [
-        (undeclared_thread, "span-foreign"),
-        (lambda: asyncio.run(undeclared_tasks()), "span-foreign"),
+        (lambda: asyncio.run(calls_beside_tasks()), "span-overlap"),
+        (lambda: asyncio.run(ends_beside_tasks()), "span-overlap"),
+        (lambda: asyncio.run(calls_after_its_end()), "span-ended"),
+        (loops_across_threads, "span-foreign"),
         (stepped_by_hand, "tile-calls"),
         (runs_on, "branch-open"),
         (calls_beside_branches, "span-overlap"),

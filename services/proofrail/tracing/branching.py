@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from proofrail.tracing.errors import TracingError
-from proofrail.tracing.spans import Moment, Position, Span, position
+from proofrail.tracing.spans import Branch, Position, Span, position
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -17,14 +17,13 @@ R = TypeVar("R")
 _NEXT_STEP = "Call branch(function) anew for each piece of work, inside the `with branches()` block"
 
 
-class _Branch(Position):
-    """Where the spans of one branch begin: below the sequence that forked it, into a list of its own."""
+class _Declared(Branch):
+    """A branch whose place among the others was declared."""
 
-    __slots__ = ("moments", "state")
+    __slots__ = ("state",)
 
     def __init__(self, span: Span) -> None:
-        self.moments: list[Moment] = []
-        super().__init__(span.tracer, span, self.moments.append, None)
+        super().__init__(span, None)
         self.state = "made"
 
 
@@ -33,7 +32,7 @@ class Branches:
 
     def __init__(self) -> None:
         self._above: Span | None = None
-        self._branches: list[_Branch] = []
+        self._branches: list[_Declared] = []
         self._open = False
 
     def __enter__(self) -> Self:
@@ -41,15 +40,16 @@ class Branches:
         above = position.get()
         if above is None or not above.tracer.tracing or not above.tracer.listening:
             return self
-        above.check()
-        if not isinstance(above, Span):
-            raise above.tracer.misused(
-                "branch-misused",
-                "branches begin in a sequence, not outside of one or in a bare branch",
-                _NEXT_STEP,
-            )
-        self._above = above
-        above.child = self
+        with above.tracer.lock:
+            here = above.admit()
+            if not isinstance(here, Span):
+                raise here.tracer.misused(
+                    "branch-misused",
+                    "branches begin in a sequence, not outside of one or directly in a branch",
+                    _NEXT_STEP,
+                )
+            self._above = here
+            here.child = self
         return self
 
     def __call__(self, function: Callable[P, R], /) -> Callable[P, R]:
@@ -59,7 +59,7 @@ class Branches:
             raise _misused("a branch is made outside of its `with` block")
         if self._above is None:
             return function
-        branch = _Branch(self._above)
+        branch = _Declared(self._above)
         self._branches.append(branch)
         wrap = _async if inspect.iscoroutinefunction(function) else _plain
         return cast(Callable[P, R], wrap(function, branch))
@@ -81,15 +81,13 @@ class Branches:
             if error is None:
                 raise fault
             return
-        above.child = None
-        for branch in self._branches:
-            branch.state = "joined"
-            if branch.seen is error and error is not None:
-                above.seen = error
-            for moment in branch.moments:
-                above.becomes_sequence()
-                above.sink(moment)
-            branch.moments.clear()
+        with above.tracer.lock:
+            above.child = None
+            for branch in self._branches:
+                branch.state = "joined"
+                if error is not None and branch.seen is error:
+                    above.seen = error
+            above.take(self._branches)
 
 
 def _misused(message: str) -> TracingError:
@@ -99,7 +97,7 @@ def _misused(message: str) -> TracingError:
     return here.tracer.misused("branch-misused", message, _NEXT_STEP)
 
 
-def _start(branch: _Branch) -> Position | None:
+def _start(branch: _Declared) -> Position | None:
     if branch.state != "made":
         message = (
             "a branch is run twice" if branch.state != "joined" else "a branch is run behind its `with` block"
@@ -111,12 +109,12 @@ def _start(branch: _Branch) -> Position | None:
     return before
 
 
-def _stop(branch: _Branch, before: Position | None) -> None:
+def _stop(branch: _Declared, before: Position | None) -> None:
     branch.state = "done"
     position.set(before)
 
 
-def _plain(function: Callable[..., Any], branch: _Branch) -> Callable[..., Any]:
+def _plain(function: Callable[..., Any], branch: _Declared) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         before = _start(branch)
@@ -128,7 +126,7 @@ def _plain(function: Callable[..., Any], branch: _Branch) -> Callable[..., Any]:
     return run
 
 
-def _async(function: Callable[..., Any], branch: _Branch) -> Callable[..., Any]:
+def _async(function: Callable[..., Any], branch: _Declared) -> Callable[..., Any]:
     @functools.wraps(function)
     async def run(*args: Any, **kwargs: Any) -> Any:
         before = _start(branch)
@@ -141,16 +139,17 @@ def _async(function: Callable[..., Any], branch: _Branch) -> Callable[..., Any]:
 
 
 def branches() -> Branches:
-    """Run work concurrently inside a sequence, in threads or tasks:
+    """Run work concurrently inside a sequence, in a declared order and in any thread:
 
         with branches() as branch, ThreadPoolExecutor() as pool:
             futures = [pool.submit(branch(score), protocol) for protocol in protocols]
 
-        with branches() as branch:
-            await asyncio.gather(*(branch(score)(protocol) for protocol in protocols))
-
     The spans of each branch join the trace when the block ends, branch after branch in the order in which
     `branch(…)` was called: the same order in every run, whoever was faster. Until then they are kept in memory.
     All branches must have ended by then. Outside of a tracer, `branch(function)` is `function`.
+
+    Tasks and threads that have the sequence's context (`asyncio.gather`, `asyncio.to_thread`) need no declaration:
+    what each of them does is a branch, and they join, in ascending order of what they did, where the sequence calls on
+    or ends. Threads of a pool have no such context: undeclared, they run outside of the tracer.
     """
     return Branches()

@@ -1,7 +1,7 @@
 """What keeps a Python program from being traced. Whatever it is, the trace is never sealed.
 
 Two kinds. A *misuse* (`TracingError`) is raised where it happens, in the traced program: a tile that calls another
-tile, a value without encoding, a call from a foreign thread. A *subscriber's failure* is kept until the tracer
+tile, a value without encoding, calls that overlap. A *subscriber's failure* is kept until the tracer
 closes: it is no fault of the program, which goes on. Either way `Tracer.close` raises it, so that a program that
 swallows exceptions cannot swallow this one.
 """
@@ -30,8 +30,8 @@ CODES: Final[Mapping[str, str]] = {
     "trace-open": "the tracer closed while calls were open",
     "trace-interrupted": "the run was interrupted by what is no fact about it: Ctrl-C, a cancelled task, no memory",
     "trace-used": "a tracer is entered a second time",
-    "span-overlap": "two calls of one branch overlap without one being inside the other",
-    "span-foreign": "a call comes from another thread or task than the one that runs its caller",
+    "span-overlap": "a sequence calls on, or ends, while calls of other threads or tasks inside it are open",
+    "span-foreign": "a loop goes on in another thread or task than the one that entered it",
     "span-ended": "a call comes from work whose caller has ended",
     "loop-misused": "a loop is not used as `with loop(…) as items: for item in items`, or twice",
     "branch-misused": "a branch is run twice, or made or run outside of its `with` block",

@@ -36,8 +36,8 @@ class Loop(Generic[T]):
         self._next = next(self._source, _END)
         above = position.get()
         if above is not None and above.tracer.tracing and above.tracer.listening:
-            self._above = above
             self._span = above.tracer.begin_loop(above, self._name, self._encoded(above))
+            self._above = self._span.within
             position.set(self._span)
         return self
 

@@ -3,17 +3,17 @@
 A *position* is what a call begins its span under: the tracer itself, an open span, or a branch of one. It is kept in
 a context variable, so that threads and tasks have one each. Every position belongs to the thread and task that runs
 it and takes one child at a time: that is what keeps ends nested and depth the number of open spans, whatever runs
-at the same time.
+at the same time. A call from another thread or task begins a branch of the span.
 
 What happens to a span goes as a `Moment` into the position's sink: the tracer's stream, or, within a branch, a list
-that joins the stream when the branches end. Only the stream gives out `seq` and span_ids.
+that joins the stream when the span goes on by itself. Only the stream gives out `seq` and span_ids.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -49,6 +49,13 @@ class Moment(NamedTuple):
     """Of an end: output_bytes; None for an iteration that is not the last."""
     error: SpanError | None = None
 
+    def contents(self) -> tuple[str, ...]:
+        """Type, name, then input, output, or code and message of the error."""
+        kind, name = f"{self.span.kind}{self.what.capitalize()}", self.span.name
+        if self.error is not None:
+            return kind, name, self.error.code, self.error.message
+        return kind, name, self.span.input if self.what == "start" else self.output or ""
+
 
 def current_owner() -> Owner:
     """The thread and the task that run now."""
@@ -72,39 +79,38 @@ class Position:
         self.seen: BaseException | None = None
         """The exception that left the last child, already told in full."""
 
-    def check(self) -> None:
-        """A span, loop or block of branches can begin here and now.
+    def admit(self) -> Position:
+        """Where a span, loop or block of branches that comes here and now begins: in this position, or in a new
+        branch when it comes from another thread or task. The caller holds the tracer's lock until it has begun.
 
-        Raises TracingError: `tile-calls`, `span-foreign`, `span-overlap`, `span-ended`.
+        Raises TracingError: `tile-calls`, `span-overlap`, `span-ended`.
         """
-        span = self.span
-        if span is not None:
-            if span.ended:
-                raise self.tracer.misused(
-                    "span-ended",
-                    f"a call comes from work that {span.shown} started and did not wait for",
-                    "Wait for threads and tasks before the sequence returns",
-                )
-            if span.is_tile:
-                raise self.tracer.misused(
-                    "tile-calls",
-                    f"the tile {span.shown} calls another traced function, or opens a loop",
-                    f"Decorate {span.name} with @sequence",
-                )
+        if self.span is not None:
+            self.span.check_open()
         if self.owner is None:
             self.owner = current_owner()
         elif self.owner != current_owner():
-            raise self.tracer.misused(
-                "span-foreign",
-                f"a thread or task other than that of {self._shown} calls a traced function below it",
-                "Run it as a branch: `with branches() as branch:` and `branch(function)` in place of the function",
-            )
+            return self._branched()
         if self.child is not None:
+            raise self._overlap()
+        return self
+
+    def _branched(self) -> Position:
+        if self.span is None:
             raise self.tracer.misused(
-                "span-overlap",
-                f"a call below {self._shown} begins while another one there is open",
-                "Await one after the other, or run them as branches: `with branches() as branch:`",
+                "trace-second-root",
+                "another thread or task makes a second outermost call",
+                "Call both from one @sequence, or give each a Tracer",
             )
+        return self.span.branch(current_owner())
+
+    def _overlap(self) -> TracingError:
+        return self.tracer.misused(
+            "span-overlap",
+            f"a call below {self._shown} begins while another one there is open",
+            "Await what runs at the same time before calling on, or run all of it as branches: "
+            "`with branches() as branch:`",
+        )
 
     @property
     def _shown(self) -> str:
@@ -121,6 +127,7 @@ class Span(Position):
     __slots__ = (
         "announced",
         "artifact",
+        "branches",
         "depth",
         "ended",
         "input",
@@ -153,6 +160,8 @@ class Span(Position):
         self.iteration = iteration
         self.ended = False
         self.announced = False
+        self.branches: list[Branch] = []
+        """Of threads and tasks that were not declared as branches, and have not joined yet."""
         self.kind = "Tile"
         self.span_id = ""
         parent = within.span
@@ -167,6 +176,45 @@ class Span(Position):
         if tile:
             self._announce()
 
+    def admit(self) -> Position:
+        here = super().admit()
+        if here is self and self.branches:
+            self._join()
+        return here
+
+    def check_open(self) -> None:
+        """Raises TracingError `span-ended`, `tile-calls`, when nothing can begin inside any more, or ever."""
+        if self.ended:
+            raise self.tracer.misused(
+                "span-ended",
+                f"a call comes from work that {self.shown} started and did not wait for",
+                "Wait for threads and tasks before the sequence returns",
+            )
+        if self.is_tile:
+            raise self.tracer.misused(
+                "tile-calls",
+                f"the tile {self.shown} calls another traced function, or opens a loop",
+                f"Decorate {self.name} with @sequence",
+            )
+
+    def branch(self, owner: Owner) -> Branch:
+        """A branch for a thread or task that begins its first span below this one."""
+        self.check_open()
+        if self.child is not None:
+            raise self._overlap()
+        branch = Branch(self, owner)
+        self.branches.append(branch)
+        return branch
+
+    def take(self, branches: Iterable[Branch]) -> None:
+        """Let branches join the trace here, in this order."""
+        for branch in branches:
+            branch.joined = True
+            for moment in branch.moments:
+                self.becomes_sequence()
+                self.sink(moment)
+            branch.moments.clear()
+
     def end(self, output_hex: str | None) -> None:
         """The span ends without failure. Raises TracingError `span-overlap` when something in it is open."""
         if not self._closes():
@@ -176,11 +224,12 @@ class Span(Position):
 
     def fail(self, error: BaseException) -> None:
         """`error` leaves the span."""
+        told_before = self.seen is error or any(branch.seen is error for branch in self.branches)
         if not self.tracer.explains(error) or not self._closes():
             self.ended = True
             return
         self.within.seen = error
-        said = self.tracer.span_error(error, told_before=self.seen is error)
+        said = self.tracer.span_error(error, told_before=told_before)
         self.sink(Moment("failure", self, self.tracer.now(), error=said))
         self.within.child = None
 
@@ -201,16 +250,30 @@ class Span(Position):
     def _closes(self) -> bool:
         if self.ended or not self.tracer.tracing:
             return False
-        if self.child is not None:
+        with self.tracer.lock:
+            if self.child is not None:
+                raise self.tracer.misused(
+                    "span-overlap",
+                    f"{self.shown} ends while a call, a loop or a branch inside it is open",
+                    "Await what it calls, and leave loops and branches by their `with` block",
+                )
+            if self.branches:
+                self._join()
+            if not self.announced:
+                self._announce()
+            self.ended = True
+        return True
+
+    def _join(self) -> None:
+        if any(branch.child is not None for branch in self.branches):
             raise self.tracer.misused(
                 "span-overlap",
-                f"{self.shown} ends while a call, a loop or a branch inside it is open",
-                "Await what it calls, and leave loops and branches by their `with` block",
+                f"{self.shown} goes on while a call of another thread or task inside it is open",
+                "Wait for threads and tasks before the sequence goes on",
             )
-        if not self.announced:
-            self._announce()
-        self.ended = True
-        return True
+        # By what they did, not by when: who comes first is an accident.
+        self.take(sorted(self.branches, key=Branch.contents))
+        self.branches.clear()
 
     def _joined(self, parent: Span | None) -> str | None:
         if self.depth > MAX_PATH_DEPTH:
@@ -220,6 +283,24 @@ class Span(Position):
         if self.iteration is not None:
             return f"{parent.path}[{self.iteration}]"
         return f"{parent.path}/{self.name}"
+
+
+class Branch(Position):
+    """Where the spans of one thread or task begin, below the sequence that it runs beside."""
+
+    __slots__ = ("joined", "moments")
+
+    def __init__(self, span: Span, owner: Owner | None) -> None:
+        self.moments: list[Moment] = []
+        super().__init__(span.tracer, span, self.moments.append, owner)
+        self.joined = False
+
+    def admit(self) -> Position:
+        return self._branched() if self.joined else super().admit()
+
+    def contents(self) -> list[tuple[str, ...]]:
+        """What it did: branches in which this is equal have the same items."""
+        return [moment.contents() for moment in self.moments]
 
 
 def note_failure(span: Span, error: BaseException) -> None:

@@ -106,7 +106,8 @@ class Tracer:
         self._clock = clock
         self._state = "new"
         self._previous: Position | None = None
-        self._first = threading.Lock()
+        self.lock = threading.RLock()
+        """Held while a span begins or ends where other threads may begin one."""
         self._root: Span | None = None
         self._program: NativeProgram | None = None
         self._completed: CompletedTrace | None = None
@@ -201,9 +202,10 @@ class Tracer:
             encoded = encode_arguments(arguments).hex()
             if here.span is None:
                 self._start(function, encoded)
-            here.check()
             self._check_membership(function)
-            span = Span(here, function.name, function.identify(), encoded, tile=function.kind == "tile")
+            artifact = function.identify()
+            with self.lock:
+                span = Span(here.admit(), function.name, artifact, encoded, tile=function.kind == "tile")
         except TracingError as error:
             raise self._spoilt(error) from error.__cause__
         if here.span is None:
@@ -216,17 +218,23 @@ class Tracer:
             raise self.misused(
                 "loop-misused", f"the loop {name} stands outside of a sequence", "Put it into one"
             )
-        here.check()
         try:
             check_name(name)
         except TracingError as error:
             raise self._spoilt(error) from None
-        return Span(here, name, here.span.artifact, encoded, tile=False)
+        with self.lock:
+            return Span(here.admit(), name, here.span.artifact, encoded, tile=False)
 
     def begin_iteration(self, loop: Span, number: int, encoded: str) -> Span:
         """The span of a loop's next iteration, begun. Raises TracingError."""
-        loop.check()
-        return Span(loop, loop.name, loop.artifact, encoded, tile=False, iteration=number)
+        with self.lock:
+            if loop.admit() is not loop:
+                raise self.misused(
+                    "span-foreign",
+                    f"the loop {loop.shown} goes on in another thread or task than it began in",
+                    "Ask for the next item where the loop was entered",
+                )
+            return Span(loop, loop.name, loop.artifact, encoded, tile=False, iteration=number)
 
     def encoded(self, encode: Callable[[Any], bytes], value: Any) -> str:
         """`value` as hex. Raises TracingError: the trace is spoilt by what has no encoding."""
@@ -261,7 +269,7 @@ class Tracer:
     # The stream
 
     def _start(self, entry: TracedFunction, encoded: str) -> None:
-        with self._first:
+        with self.lock:
             if self.run_id is not None:
                 raise TracingError(
                     "trace-second-root",
