@@ -17,14 +17,18 @@ from golden_traces import (
     write,
 )
 from jsonschema import Draft202012Validator
+from typer import Typer
+from typer.testing import CliRunner, Result
 
 from proofrail.audit.cairo_subject import subject_of
 from proofrail.audit.invariants.check import check_events_alone
 from proofrail.audit.run_audit import RunAudit, audit_run
+from proofrail.cli.offline import register
 from proofrail.commitment.checkpoint import verify_checkpoint
 from proofrail.tracing import reexecute
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.messages import parse_message, to_line
+from proofrail.wire.ndjson import join
 
 UNIT = str(Path(__file__).parents[1] / "unit")
 NAMES = ["completed", "failed", "imported", "looped", "native", "nested"]
@@ -199,3 +203,52 @@ def test_a_golden_trace_is_never_overwritten(tmp_path: Path) -> None:
     write(tmp_path, made)
     with pytest.raises(FileExistsError):
         write(tmp_path, made)
+
+
+def _call(*arguments: object) -> Result:
+    app = Typer()
+    register(app)
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@ALL
+def test_the_commands_say_the_same(golden: GoldenTrace) -> None:
+    """`check`, `commit` and, of Cairo runs, `audit` on the files as they lie there."""
+    events = golden.folder / "events.ndjson"
+    assert 0 == _call("check", events).exit_code
+    seal = golden.seal
+    made = _call(
+        *("commit", events, "--run-id", seal["run_id"]),
+        *("--bits", seal["bits"], "--block-items", seal["block_items"]),
+    )
+    core = {name: value for name, value in seal.items() if name not in {*seal_facts(seal), "checkpoint"}}
+    assert canonical(core) == made.stdout_bytes.splitlines()[-1]
+    if golden.is_cairo:
+        assert 0 == _call("audit", events, "--commitments", golden.folder / "commitments.ndjson").exit_code
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "kind"),
+    [({"v": 2}, "unknown-version", "version"), ({"type": "TileResumed"}, "unknown-type", "type")],
+)
+def test_the_commands_name_what_version_1_does_not_know(
+    tmp_path: Path, members: dict[str, Any], code: str, kind: str
+) -> None:
+    """An event of another version or type: status 1, the line, and what it says."""
+    golden = GoldenTrace(TRACES / "looped")
+    (value,) = members.values()
+    lines = list(golden.events)
+    lines[7] = canonical(parse_object(lines[7]) | members)
+    events = tmp_path / "events.ndjson"
+    events.write_bytes(join(lines))
+    checked = _call("check", events, "--json")
+    violation = next(
+        said for line in checked.stdout.splitlines() if (said := json.loads(line)).get("code") == code
+    )
+    assert (1, 8) == (checked.exit_code, violation["line"])
+    assert repr(value) in violation["message"]
+    audited = _call(
+        *("audit", events, "--commitments", golden.folder / "commitments.ndjson", "--json"),
+    )
+    found = json.loads(audited.stdout)["first_mismatch"]
+    assert (1, kind, 7, value) == (audited.exit_code, found["kind"], found["item"], found["claimed"])
