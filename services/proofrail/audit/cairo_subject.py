@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from proofrail.audit.settings import Settings
 from proofrail.audit.subject import Claim, Recomputed
-from proofrail.cairo import risk_program
+from proofrail.cairo import risk_model, risk_program
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
 from proofrail.cairo.vm import STEP_LIMIT
@@ -134,16 +134,14 @@ class RiskSubject(CairoSubject):
         """Raises InvalidProposalError; `proposal-not-normal` for a proposal in another than its normal
         form.
         """
-        if canonical(parse_proposal(canonical(value)).normal_form()) != canonical(value):
+        line = canonical(value)
+        if canonical(parse_proposal(line).normal_form()) != line:
             raise InvalidProposalError("proposal-not-normal", "the proposal is not in its normal form")
 
     def program_input(self, inputs: Sequence[JsonObject]) -> Mapping[str, object]:
         return risk_program.program_input(list(inputs))
 
     def expected_output(self, inputs: Sequence[JsonObject]) -> list[int] | None:
-        # Its Pedersen library takes a third of a second to import, which other programs need not wait for.
-        from proofrail.cairo import risk_model
-
         return risk_model.expected_output([risk_model.decide(value) for value in inputs])
 
 

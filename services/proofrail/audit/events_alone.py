@@ -21,7 +21,7 @@ from proofrail.audit.consistency import check_invariants, not_executed
 from proofrail.audit.events import check_events, claims_step_limit, first_event, last_event
 from proofrail.audit.evidence import Evidence
 from proofrail.audit.findings import Finding, FoundError, Notes
-from proofrail.audit.output import check_output
+from proofrail.audit.output import begun_model, check_output
 from proofrail.audit.raw import Buffer
 from proofrail.audit.rawfiles import RawFiles
 from proofrail.audit.report import RUN_PARTS, make_report
@@ -120,14 +120,15 @@ def _check_run(case: _Case, subject: Subject, inputs: Sequence[JsonObject]) -> N
         partial(claims_step_limit, events),
         events if isinstance(events, EventPieces) else None,
     )
-    case.recomputed = recomputed = subject.recompute(settings, inputs, claim, policy.max_steps)
-    notes.done("execution")
-    if recomputed.limited and policy.max_steps is None:
-        notes.leave("limit", LIMIT_UNKNOWN)
-    raw = RawFiles(subject, recomputed, case.trace, case.memory)
-    result = check_events(events, recomputed, settings, raw, notes)
-    raw.check(notes)
-    check_output(subject, inputs, recomputed, notes)
+    with begun_model(subject, inputs) as model:
+        case.recomputed = recomputed = subject.recompute(settings, inputs, claim, policy.max_steps)
+        notes.done("execution")
+        if recomputed.limited and policy.max_steps is None:
+            notes.leave("limit", LIMIT_UNKNOWN)
+        raw = RawFiles(subject, recomputed, case.trace, case.memory)
+        result = check_events(events, recomputed, settings, raw, notes)
+        raw.check(notes)
+        check_output(model, recomputed, notes)
     note_unknown_in_events(result.unknown, notes)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -30,7 +31,7 @@ from proofrail.audit.events import (
 )
 from proofrail.audit.evidence import Evidence
 from proofrail.audit.findings import Finding, FoundError, Notes, Verdict
-from proofrail.audit.output import check_output
+from proofrail.audit.output import ModelOutput, begun_model, check_output
 from proofrail.audit.raw import Buffer
 from proofrail.audit.rawfiles import RawFiles
 from proofrail.audit.recommit import Recommitted
@@ -120,7 +121,7 @@ def audit_run(
     - `policy`: the settings the auditor accepts
     - `published`: whether an input was really proposed; None: not asked
     - `trace`, `memory`: the claimed trace.bin and memory.bin, where they can be had
-    - `with_model`: whether the independent model is asked too. It costs more than the run itself, and a
+    - `with_model`: whether the independent model is asked too. It takes as much work as the run itself, and a
       prover, which only wants to know whether a run is its seal's, has no use for it.
     - `run_id`: under which everything was published, as the key of its records; the report is about that
       run. None takes it from the lines.
@@ -195,6 +196,19 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
         header.check_published(case.claims, case.inputs, terms.published, notes)
     header.check_inputs(case.claims, digest, settings, seal, case.start)
     notes.done("inputs")
+    with begun_model(subject, case.inputs) if terms.with_model else nullcontext() as model:
+        _check_execution(case, seal, subject, settings, model, terms, notes)
+
+
+def _check_execution(
+    case: _Case,
+    seal: ClaimedLine,
+    subject: Subject,
+    settings: Settings,
+    model: ModelOutput | None,
+    terms: _Terms,
+    notes: Notes,
+) -> None:
     recomputed = case.recomputed = _execute(case, seal, subject, settings, terms.policy)
     notes.done("execution")
     if recomputed.limited and terms.policy.max_steps is None:
@@ -209,8 +223,8 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
     notes.done("blocks")
     notes.done("seal")
     check_signature(seal, core, terms.keys, notes)
-    if terms.with_model:
-        check_output(subject, case.inputs, recomputed, notes)
+    if model is not None:
+        check_output(model, recomputed, notes)
     note_unknown_in_events(result.unknown, notes)
     note_unknown_in_lines(case.unknown, notes)
 
