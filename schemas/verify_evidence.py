@@ -60,16 +60,13 @@ def head(note, accepted):
 def climb(leaf, index, size, proof):
     """Root of the tree of `size` leaves with leaf `index` (RFC 9162, 2.1.3.2), and the subtrees left of that leaf."""
     need(type(index) is int and 0 <= index < size, f"there is no leaf {index} in a tree of {size}")
-    at, last, node, left = index, size - 1, leaf, []
-    for sibling in proof:
-        if at & 1 or at == last:
+    inner, node, left = (index ^ size - 1).bit_length(), leaf, []
+    need(len(proof) == inner + (index >> inner).bit_count(), "a proof is not as long as its place demands")
+    for level, sibling in enumerate(proof):
+        if level >= inner or index >> level & 1:
             node, left = h(b"\1", sibling, node), [*left, sibling]
-            while at and not at & 1:
-                at, last = at >> 1, last >> 1
         else:
             node = h(b"\1", node, sibling)
-        at, last = at >> 1, last >> 1
-    need(last == 0, "a proof is not whole")
     return node, left
 def transition(now, then, cell):
     """Why step `then` cannot follow `now`, both (ap, fp, pc), or None (Cairo whitepaper, 4.5)."""
@@ -112,8 +109,9 @@ def check(data, tracer, auditor):
     need(len(data) <= 16384 and canonical(b) == data, "it is no canonical JSON of at most 16,384 bytes")
     need((b["v"], b["type"]) == (1, "EvidenceBundle"), "it is no EvidenceBundle of version 1")
     pool, wrong, shows, result = dict(enumerate(b["hashes"])), b["first_mismatch"], b["shows"], None
-    heads, sides, shown = {}, {}, {"step": {}, "cell": {}}
+    heads, sides, used, shown = {}, {}, set(), {"step": {}, "cell": {}}
     def proven(leaf, place, size, root, proof):
+        used.update(proof)
         got, left = climb(leaf, place, size, [bytes.fromhex(pool[one]) for one in proof])
         need(got == root, f"leaf {place} is not in the tree")
         return left
@@ -175,6 +173,7 @@ def check(data, tracer, auditor):
     if "fault" in b:
         said.append(fault_of(b["fault"], shown["step"], shown["cell"], b["run_id"], sides.get("tracer", [{}] * 3)[2]))
         result = "a fault of the tracer, shown without a VM and without trust in anyone"
+    need(used == set(pool), "a hash belongs to no proof")
     return said, lacks, result
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
