@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from proofrail.messaging.client import publish, tail
 from proofrail.messaging.errors import BrokerUnavailableError
@@ -205,3 +206,19 @@ async def test_publishing_into_nothing_fails_in_time() -> None:
     assert "not-published" == caught.value.code
     assert "PROOFRAIL_KAFKA_BOOTSTRAP" in str(caught.value)
     assert time.monotonic() - begun < 10
+
+
+async def test_a_topic_that_lost_its_beginning_says_so(kafka: KafkaSettings, make_topic: MakeTopic) -> None:
+    """Records that the broker removed are told from records that were never there."""
+    topic = await make_topic()
+    for value in (b"a", b"b"):
+        await publish(kafka, [Message(topic, b"k", value)])
+    async with View(kafka, [topic]) as view:
+        assert not await view.has_lost_records()
+        admin = AIOKafkaAdminClient(**kafka.client_options())
+        await admin.start()
+        try:
+            await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(before_offset=1)})
+        finally:
+            await admin.close()
+        assert await view.has_lost_records()

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from proofrail.audit.claimed_events import EventValues
+from proofrail.audit.events import first_event
 from proofrail.audit.run_audit import RunAudit
 from proofrail.messaging.records import Record, TopicPartition
 from proofrail.wire import topics
@@ -29,6 +31,8 @@ class Case:
     event_values: list[bytes] = field(default_factory=list)
     event_lines: int = 0
     events_searched: bool = False
+    events_expired: bool = False
+    """The events, or the first of them, are gone from the topic by its retention: the commitments alone are left."""
     ends: dict[TopicPartition, int] | None = None
     """How far a topic must have been read before what is missing counts as missing."""
     terminal: dict[str, Any] | None = None
@@ -53,10 +57,13 @@ class Case:
         """The prover's terminal record, readable or not, has arrived."""
         return bool(self.terminal_value)
 
-    def replace_events(self, values: list[bytes]) -> None:
+    def replace_events(self, values: list[bytes], *, may_have_expired: bool) -> None:
+        """All events that the topic holds. Retention removes from the beginning: a run whose first event is there
+        has lost none, and what it lacks was never published."""
         self.event_values = values
         self.event_lines = sum(_count_lines(value) for value in values)
         self.events_searched = True
+        self.events_expired = may_have_expired and first_event(EventValues(values)).get("seq") != 0
 
 
 class CaseFile:

@@ -74,7 +74,7 @@ class Examiner:
         """Recompute the run and compare it with everything published of it; evidence goes to the store."""
         audit = audit_run(
             commitments=case.committed.read() if case.committed is not None else (),
-            events=EventValues(case.event_values),
+            events=None if case.events_expired else EventValues(case.event_values),
             subject=self._subject,
             keys=self._checkpoint_keys,
             policy=self._policy,

@@ -121,7 +121,8 @@ class Auditor:
                 late = now - case.committed_at > self._settings.events_within_s
                 if not late or not await self._has_read_all(case, topics.EVENTS):
                     return
-                case.replace_events(await self._search_events(case.run_id))
+                values, lost = await self._search_events(case.run_id)
+                case.replace_events(values, may_have_expired=lost)
             await self._audit_run(case)
         if case.settled_by_prover and now >= case.look_again_at:
             await self._audit_proof(case, now)
@@ -189,9 +190,9 @@ class Auditor:
             case.ends = await self._pipeline.ends(topic)
         return await self._pipeline.has_passed(case.ends)
 
-    async def _search_events(self, run_id: str) -> list[bytes]:
-        """All event records of a run that the topic holds now. The seal's transaction is over, so what is not
-        here will not come."""
+    async def _search_events(self, run_id: str) -> tuple[list[bytes], bool]:
+        """All event records of a run that the topic holds now, and whether it has lost records by its retention.
+        The seal's transaction is over, so what is not here will not come."""
         found: list[bytes] = []
 
         def keep(records: list[Record]) -> None:
@@ -200,7 +201,7 @@ class Auditor:
         _log.warning("events-searched")
         async with View(self._settings.kafka, [topics.EVENTS], keep) as view:
             await view.catch_up()
-        return found
+            return found, await view.has_lost_records()
 
     # --- what is published ------------------------------------------------------------------------------
 

@@ -137,6 +137,17 @@ class View:
                 "A transaction that was left open ends after 10 s; otherwise check the broker",
             ) from error
 
+    async def has_lost_records(self) -> bool:
+        """Whether the broker has removed records from the beginning of a topic: what is not there may have expired.
+        Raises BrokerUnavailableError."""
+        try:
+            begins = await self._started(self._probe).beginning_offsets(self._partitions)
+        except kafka_errors.KafkaError as error:
+            raise BrokerUnavailableError(
+                "broker-unavailable", f"where {', '.join(self._topics)} begins is not known: {error!r}"
+            ) from error
+        return any(begins.values())
+
     async def follow(self) -> None:
         """Handle what comes, until cancelled. Survives a broker that is away."""
         while True:
