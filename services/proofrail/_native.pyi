@@ -167,6 +167,37 @@ def chunk_root(data: bytes, chunk_size: int) -> bytes:
     Raises NativeError `chunk-size`.
     """
 
+class CheckedDict(TypedDict):
+    """What `Checker` has read; see `proofrail.audit.invariants.summary.Summary`."""
+
+    run_id: str
+    backend: str
+    lines: int
+    events: dict[str, int]
+    spans: int
+    iterations: int
+    max_depth: int | None
+    steps: int
+    cells: int
+    n_steps: int | None
+    outcome: str | None
+    unknown_members: int
+
+@final
+class Checker:
+    """Whether a stream of trace events is clean; the fast twin of `proofrail.audit.invariants.checker.Checker` up to
+    the first violation."""
+
+    def __init__(self) -> None: ...
+    def feed(self, ndjson: bytes) -> bool:
+        """Take the next piece of the stream, cut anywhere; false once a violation was found."""
+
+    def finish(self) -> tuple[int, str] | None:
+        """End the stream: None when it is clean, else line, from 1, and code of the violation found first."""
+
+    def summary(self) -> CheckedDict:
+        """What was read, after `finish`; of use for a clean stream only."""
+
 def verify_stwo(proof: bytes) -> str:
     """Verify a stwo proof as the prover program encodes it; JSON of everything it states: variant,
     preprocessed_root, config, program, program_hash_blake, output, segments, initial_state, final_state.

@@ -8,13 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from proofrail.audit.invariants.check import MAX_LISTED, check_events_alone
+from proofrail.audit.invariants.check import MAX_LISTED, check_file
 from proofrail.audit.invariants.summary import Summary
 from proofrail.audit.invariants.violations import Violation
 from proofrail.cli.output import (
@@ -27,9 +27,6 @@ from proofrail.cli.output import (
     wants_json,
 )
 from proofrail.wire.errors import UnusableInputError
-from proofrail.wire.topics import MAX_LINE
-
-_PIECE: Final = 1 << 18
 
 
 def check(
@@ -60,7 +57,7 @@ def check(
       zcat events.ndjson.gz | proofrail check - --json | jq -r 'select(.line) | "\\(.line) \\(.code)"'
     """
     with command(), _file(events) as path:
-        violations, summary = interruptible(lambda: check_events_alone(lambda: _lines(path), limit))
+        violations, summary = interruptible(lambda: check_file(lambda: path.open("rb"), limit))
         _refuse_unusable(events, summary)
         if wants_json(as_json):
             for violation in violations:
@@ -80,19 +77,6 @@ def _file(events: str) -> Iterator[Path]:
         shutil.copyfileobj(sys.stdin.buffer, spool)
         spool.flush()
         yield Path(spool.name)
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """The lines; of one that is too long its beginning, which is too long still."""
-    with path.open("rb") as file:
-        while line := file.readline(MAX_LINE + 1):
-            if line.endswith(b"\n"):
-                yield line[:-1]
-                continue
-            yield line
-            while len(line) > MAX_LINE and (rest := file.readline(_PIECE)):
-                if rest.endswith(b"\n"):
-                    break
 
 
 def _refuse_unusable(events: str, summary: Summary) -> None:
@@ -134,8 +118,9 @@ def _print(violations: list[Violation], summary: Summary) -> None:
         console.print("[bold green]clean[/]")
     else:
         more = summary.violations - len(violations)
-        listed = f", {more} of them not listed" if more else ""
-        console.print(f"[bold red]{summary.violations} violations[/]{listed}")
+        listed = f", {more:,} of them not listed" if more else ""
+        what = "violation" if summary.violations == 1 else "violations"
+        console.print(f"[bold red]{summary.violations:,} {what}[/]{listed}")
     emit_table(_rows(summary))
 
 
@@ -145,7 +130,7 @@ def _rows(summary: Summary) -> list[tuple[str, object]]:
         ("run_id", summary.run_id),
         ("backend", summary.backend),
         ("lines", f"{summary.lines:,}"),
-        ("events", ", ".join(f"{count:,} {kind}" for kind, count in summary.events.items())),
+        ("events", ", ".join(f"{count:,} {kind}" for kind, count in sorted(summary.events.items()))),
         ("spans", f"{summary.spans:,}, of them {summary.iterations:,} iterations"),
         ("greatest depth", summary.max_depth),
         ("steps in blocks", f"{summary.steps:,}"),

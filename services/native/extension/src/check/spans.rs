@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::canonical::push_number;
-use crate::check::event::{Event, Kind, member};
+use crate::check::event::{Event, Kind, SpanId, member};
 use crate::check::{At, Broken, Checked};
 use crate::digest::sha256;
 use crate::events::MAX_PATH_DEPTH;
@@ -16,6 +16,7 @@ const MAX_FUNCTIONS: usize = 10_000;
 /// Bytes of input or output up to which they are kept as they are, not as their digest.
 const KEPT: usize = 256;
 const FELT: usize = 64;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 /// P, as a felt is written.
 const PRIME: &[u8; FELT] = b"0800000000000011000000000000000000000000000000000000000000000001";
 
@@ -27,7 +28,7 @@ const METHOD: usize = 3;
 const TEXTS: usize = 4;
 
 struct Open {
-    id: u64,
+    id: SpanId,
     tile: bool,
     iteration: Option<u64>,
     /// Where its texts lie in `Spans::texts`, and where each ends, counted from there.
@@ -40,7 +41,7 @@ struct Open {
     cycles: Option<u128>,
     is_loop: Option<bool>,
     next: Option<u64>,
-    last: Option<Box<Ended>>,
+    last: Option<Ended>,
 }
 
 /// The iteration that ended last within its loop.
@@ -153,17 +154,21 @@ impl Spans {
         }
     }
 
-    fn place_of(&self, id: u64) -> Option<u64> {
+    fn place_of(&self, id: SpanId) -> Option<u64> {
         self.open.iter().position(|open| open.id == id).map(|place| place as u64)
     }
 
-    fn span_id(&mut self, seq: u64) -> u64 {
+    fn span_id(&mut self, seq: u64) -> SpanId {
         let prefix = self.span.len();
         push_number(seq, &mut self.span);
-        let mut first = [0; 8];
-        first.copy_from_slice(&sha256(&self.span)[..8]);
+        let digest = sha256(&self.span);
         self.span.truncate(prefix);
-        u64::from_be_bytes(first)
+        let mut id = [0; 16];
+        for (pair, byte) in id.chunks_exact_mut(2).zip(digest) {
+            pair[0] = HEX[usize::from(byte >> 4)];
+            pair[1] = HEX[usize::from(byte & 15)];
+        }
+        id
     }
 
     fn iteration(&mut self, here: At, event: &Event<'_>) -> Checked {
@@ -310,7 +315,7 @@ impl Spans {
         match self.open.last_mut().filter(|_| iterates) {
             Some(parent) => {
                 let output = event.output.map(|output| kept(output).into_owned());
-                parent.last = Some(Box::new(Ended { line, output }));
+                parent.last = Some(Ended { line, output });
             }
             None => here.holds(event.output.is_some(), "output-missing")?,
         }
