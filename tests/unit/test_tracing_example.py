@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -15,7 +16,7 @@ import pytest
 
 import proofrail.tracing
 from proofrail.cairo.risk_model import decide, expected_output
-from proofrail.tracing import Tracer, reexecute
+from proofrail.tracing import reexecute
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "risk_model_native.py"
@@ -60,15 +61,25 @@ def test_the_twins_agree_on_all_samples(tmp_path: Path, monkeypatch: pytest.Monk
     assert ("MATCH", events[0]["run_id"]) == (report.verdict, report.run_id)
 
 
-def test_the_introduction_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lines in the package's documentation do what they say, and can be executed again."""
-    _, _, code = (proofrail.tracing.__doc__ or "").partition("\n\n")
-    lines = [line for line in code.splitlines() if not line or line.startswith("    ")]
+def _introductions() -> dict[str, str]:
+    """The lines that show how to trace: in the package's documentation, and in every Python block of README.md that
+    uses the package."""
+    _, _, shown = (proofrail.tracing.__doc__ or "").partition("\n\n")
+    lines = [line for line in shown.splitlines() if not line or line.startswith("    ")]
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    readme = {
+        f"README {number}": block for number, block in enumerate(blocks) if "proofrail.tracing" in block
+    }
+    return {"package": textwrap.dedent("\n".join(lines)), **readme}
+
+
+@pytest.mark.parametrize("where", _introductions())
+def test_the_introduction_runs(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the documentation shows runs as it stands, and what it writes can be executed again."""
     path = tmp_path / "introduction.py"
-    path.write_text(textwrap.dedent("\n".join(lines)))
+    path.write_text(_introductions()[where])
     monkeypatch.chdir(tmp_path)
     module = load(path, "introduction", monkeypatch)
-    assert "MATCH" == reexecute([module.total], "commitments.ndjson", events="events.ndjson").verdict
-    with Tracer() as tracer:
-        module.total([1, 2, 3])
-    assert json.loads((tmp_path / "events.ndjson").read_bytes().splitlines()[0])["run_id"] == tracer.run_id
+    report = reexecute([module], "commitments.ndjson", events="events.ndjson")
+    assert "MATCH" == report.verdict
+    plain_native.check((tmp_path / "events.ndjson").read_bytes().splitlines())

@@ -59,6 +59,7 @@ class Moment(NamedTuple):
 
 def current_owner() -> Owner:
     """The thread and the task that run now."""
+    # Most calls are made outside of any event loop, where get_running_loop and current_task raise: slow.
     loop = asyncio._get_running_loop()
     return threading.get_ident(), None if loop is None else asyncio.current_task(loop)
 
