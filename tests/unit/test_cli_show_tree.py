@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
+import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cairo_runs import events_of, program, traced
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from proofrail.cairo.source import SourceFiles
 from proofrail.cairo.trace import RunSpec, RunTrace
 from proofrail.cairo.vm import run as execute
 from proofrail.cli.diff_items import compare_runs
+from proofrail.cli.show_print import print_run
 from proofrail.cli.show_source import RunSource
 from proofrail.cli.show_tree import Folded, Limits, Span, StepClock, Summary, read_spans, read_tree
 from proofrail.wire.canonical import canonical
@@ -228,3 +236,46 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         list(broken.events())
     assert ("malformed-float", 2) == (error.value.code, error.value.context["line"])
     assert {} == broken.last
+
+
+def test_control_characters_do_not_reach_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What somebody published must not steer the terminal of whoever looks at it."""
+    events = alter(
+        events_of(traced("loops", LOOPS)), 5, name="\x1b]0;evil\x07\x1b[2J", tile_id="\x1b[2J[bold]x[/]"
+    )
+    run = source(tmp_path, "events.ndjson", events)
+    summary = Summary()
+    print_run(run, summary, read_tree(run.events(), summary, Limits()), SourceFiles([]), whole=True)
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "\ufffd[2J[bold]x[/]" in shown
+
+
+MISFITS = st.sampled_from([0, -1, "", "zz", "00", [], {}, None, True, 2**53, "\x1b[2J", "0" * 63])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 14), MISFITS), min_size=1, max_size=4))
+def test_no_event_is_too_strange_to_be_shown_or_refused(changes: list[tuple[int, int, Any]]) -> None:
+    """Whatever a member holds, there is a tree, a difference, or an error in words."""
+    events = [dict(event) for event in events_of(traced("failing", {"how": 1}))]
+    honest = events_of(traced("failing", {"how": 1}))
+    for item, member, value in changes:
+        event = events[item % len(events)]
+        event[sorted(event)[member % len(event)]] = value
+    with tempfile.TemporaryDirectory() as folder:
+        one, other = (source_of(Path(folder), name, of) for name, of in (("a", events), ("b", honest)))
+        with contextlib.suppress(UnusableInputError), redirect_stdout(io.StringIO()):
+            summary = Summary()
+            print_run(one, summary, read_tree(one.events(), summary, Limits()), SourceFiles([]), whole=False)
+        with contextlib.suppress(UnusableInputError):
+            compare_runs(one, other)
+            compare_runs(other, one)
+
+
+def source_of(folder: Path, name: str, events: list[dict[str, Any]]) -> RunSource:
+    path = folder / name
+    path.write_text("".join(json.dumps(event) + "\n" for event in events))
+    return RunSource(name, path)

@@ -136,7 +136,7 @@ def _paired(
 
 
 def _follow(stack: list[JsonObject], event: JsonObject | None) -> Place:
-    kind = None if event is None else event.get("type")
+    kind = "" if event is None else str(event.get("type"))
     if kind in _STARTS and event is not None:
         stack.append(event)
         return Place(event)

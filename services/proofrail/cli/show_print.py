@@ -6,7 +6,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -26,8 +27,21 @@ from proofrail.cli.show_values import (
 )
 
 
+class _Console(Console):
+    """Shows control characters as U+FFFD: what was published must not steer the terminal it is looked at on."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            text = segment.text
+            if segment.control is None and not text.isprintable() and text != "\n":
+                text = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+                yield Segment(text, segment.style)
+            else:
+                yield segment
+
+
 def console() -> Console:
-    return Console(file=sys.stdout, highlight=False)
+    return _Console(file=sys.stdout, highlight=False)
 
 
 def print_run(
@@ -49,7 +63,7 @@ def print_run(
 def header(run: RunSource, summary: Summary) -> list[tuple[str, str]]:
     """What is said of the whole run, in words."""
     start, end, seal = run.start, summary.end or {}, run.seal
-    program: Any = start.get("program") or {}
+    program: Any = start["program"] if isinstance(start.get("program"), dict) else {}
     outcome = end.get("outcome", "not ended")
     # A run of another backend has no steps: 0 would look as if they had been counted.
     steps = f"{count_text(end.get('n_steps'))} steps, " if run.backend == "cairo" else ""

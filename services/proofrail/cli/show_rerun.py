@@ -102,14 +102,16 @@ def _limits(run: RunSource) -> list[int]:
 def _make(
     run: RunSource, program: CairoProgram, names: ProgramNames, inputs: list[JsonObject], max_steps: int
 ) -> Rerun:
-    commitment: Any = run.start.get("commitment") or {}
+    said: Any = run.start.get("commitment")
+    commitment = said if isinstance(said, dict) else {}
+    bits, block_items = commitment.get("bits"), commitment.get("block_items")
     spans: Literal["own", "all"] = "all" if run.spans == "all" else "own"
     spec = RunSpec(
         program,
         layout=str(run.start.get("layout")),
         spans=spans,
-        bits=commitment.get("bits", DEFAULT_BITS),
-        block_items=commitment.get("block_items", DEFAULT_BLOCK_ITEMS),
+        bits=bits if type(bits) is int else DEFAULT_BITS,
+        block_items=block_items if type(block_items) is int else DEFAULT_BLOCK_ITEMS,
         max_steps=max_steps,
     )
     values = subject_of(program).program_input(inputs)

@@ -163,24 +163,28 @@ def _started(event: JsonObject, item: int, depth: int, clock: StepClock | None) 
         name=str(event.get("tile_id" if tile else "name")),
         item=item,
         depth=depth,
-        span_id=event.get("span_id"),
-        path=event.get("path"),
+        span_id=_text(event.get("span_id")),
+        path=_text(event.get("path")),
         iteration=_count(event.get("iteration")),
-        input_bytes=event.get("input_bytes", ""),
+        input_bytes=_text(event.get("input_bytes")) or "",
         first_step=clock.step(event) if clock else None,
     )
 
 
 def _end(span: Span, event: JsonObject) -> None:
     span.is_ended = True
-    span.output_bytes = event.get("output_bytes")
+    span.output_bytes = _text(event.get("output_bytes"))
     span.cycles = _count(event.get("cycles"))
     span.proven = {name: event[name] for name in _PROVEN if name in event}
     if event["type"].endswith("Failure"):
         error = event.get("error")
         span.error = error if isinstance(error, dict) else {}
-        span.detail = event.get("detail")
+        span.detail = _text(event.get("detail"))
 
 
 def _count(value: object) -> int | None:
     return value if type(value) is int else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
