@@ -69,6 +69,33 @@ def root(leaves):
     return nodes[0]
 
 
+def read_frontier(data):
+    """(position, leaf, ommers) of a frontier as it is written, for positions below 128."""
+    position, leaf, count = data[0], data[2:34], data[34]
+    ommers = [data[36 + 33 * index : 68 + 33 * index] for index in range(count)]
+    if data != bytes([position, 32]) + leaf + bytes([count]) + b"".join(b"\x20" + ommer for ommer in ommers):
+        raise ValueError("not a frontier")
+    return position, leaf, ommers
+
+
+def root_after(frontier, leaves):
+    """The root after more leaves, by the frontier alone: every whole subtree on the left is one known node."""
+    position, leaf, ommers = frontier
+    nodes = {}
+    for level in range(32):
+        if position >> level & 1:
+            nodes[level, (position >> level) - 1] = ommers.pop(0)
+    row = {position + index: leaf for index, leaf in enumerate([leaf, *leaves])}
+    empty = SEED
+    for level in range(32):
+        row |= {place: node for (at, place), node in nodes.items() if at == level}
+        parents = {place // 2 for place in row}
+        tag = bytes([level])
+        row = {p: h(tag + row.get(2 * p, empty) + row.get(2 * p + 1, empty)) for p in parents}
+        empty = h(tag + empty + empty)
+    return row[0]
+
+
 def roots(items, encoding):
     """The root after each item."""
     leaves, found = [SEED], []

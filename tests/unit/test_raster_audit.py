@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import plain_raster
 import pytest
@@ -169,10 +171,21 @@ def test_padding_that_no_trace_has() -> None:
     assert result.difference.expected is None
 
 
+def _leaves(window: list[dict[str, Any]], encoding: Encoding) -> list[bytes]:
+    """The leaves of items as they are printed."""
+    leaves = []
+    for obj in window:
+        for name in ("input_data", "output_data"):
+            obj[name] = bytes(obj[name]) if encoding is POSTCARD else base64.b64decode(obj[name])
+        encoded = plain_raster.postcard(obj) if encoding is POSTCARD else plain_raster.bincode(obj)
+        leaves += [plain_raster.h(encoded)] * (1 if encoding is POSTCARD else 2)
+    return leaves
+
+
 @pytest.mark.parametrize("encoding", list(Encoding))
 def test_windows(encoding: Encoding) -> None:
-    """The window is the last two items up to the difference, with the tree before the first of them, at both ends: who
-    appends the window to that tree arrives at the value computed."""
+    """The window is the last two items up to the difference, with the tree before the first of them, at both ends: a
+    stranger who appends the items of the window to the frontier, as they are printed, gets the value computed."""
     found = example_b()
     right = _file(found, encoding)
     for index in range(len(found) + 2):
@@ -186,6 +199,11 @@ def test_windows(encoding: Encoding) -> None:
         assert start == difference.window_start
         assert start * (2 if encoding is BINCODE else 1) == difference.frontier.position
         assert (index < len(found)) == (difference.computed is not None)
+        if difference.computed is not None:
+            printed = json.loads(result.to_line())
+            frontier = plain_raster.read_frontier(bytes(printed["diff"]["frontier"]))
+            root = plain_raster.root_after(frontier, _leaves(printed["trace_window"], encoding))
+            assert difference.computed == int.from_bytes(root[:2], "little")
 
 
 def test_window_far_behind_the_end() -> None:
