@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any, Literal
 
 from tests.exhaustive.cases import Case, Family, flipped
-from tests.exhaustive.oracle import HEADER, VOLATILE, canonical, item
+from tests.exhaustive.oracle import HEADER, VOLATILE, canonical, item, lines_of
 from tests.exhaustive.runs import Run, each, file_of, named, signed
 from tests.unit import plain_commitment
 
@@ -118,6 +118,36 @@ class ForgedMembers(Family):
             None if with_facts and name in HEADER else ("events", at),
             with_events=self.with_events,
             with_facts=with_facts,
+        )
+
+
+class ForgedSeals(Family):
+    """Each member of the seal altered, removed, null, of another type, and the seal signed again."""
+
+    def __init__(self, run: Run, with_events: bool) -> None:
+        self.run, self.with_events = run, with_events
+        self.name = "forged and signed: seals" + ("" if with_events else ", without events")
+        self.places = [(name, how) for name in run.truth.seal for how in (*_HOW, "removed")]
+        self.size = len(self.places)
+
+    def case(self, index: int) -> Case:
+        name, how = self.places[index]
+        seal = copy.deepcopy(self.run.truth.seal)
+        if how == "removed":
+            del seal[name]
+        else:
+            seal[name] = _HOW[how](seal[name])
+        signable = {**self.run.truth.seal, **({name: seal[name]} if how == "altered" else {})}
+        note = signed(signable["run_id"], signable)
+        lines = lines_of(self.run.commitments)[:-1]
+        return Case(
+            self.name,
+            f"{self.run.name}: {name} {how}",
+            self.run,
+            b"".join(line + b"\n" for line in lines) + file_of([seal | {"checkpoint": note}]),
+            self.run.events if self.with_events else None,
+            note=note,
+            changed=("commitments", len(lines)),
         )
 
 
@@ -270,6 +300,7 @@ def families() -> list[Family]:
     for run in each():
         for with_events in (True, False):
             found += [ForgedMembers(run, with_events), ForgedOrder(run, with_events)]
+            found.append(ForgedSeals(run, with_events))
         if run.truth.trace:
             for file in ("trace", "memory"):
                 found.append(ForgedRaw(run, file, "raw files at hand"))  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from proofrail.audit.claimed_events import Events, EventValues
+from proofrail.audit.events_alone import audit_events
 from proofrail.audit.run_audit import audit_run
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.messages import to_line
@@ -22,7 +23,8 @@ def tried(case: Case, *, twice: bool = False) -> str:
     """The class of a case whose report is right. Raises AssertionError for one whose report is not.
 
     With `twice` the run is audited a second time as the command line does it, nothing remembered, and the events
-    compared while the program is executed: the reports must be equal.
+    compared while the program is executed: the reports must be equal. Where the commitments are as they were, the
+    events are audited without them too, and the same must be found.
     """
     run = case.run
     expected = oracle.judge(
@@ -39,6 +41,10 @@ def tried(case: Case, *, twice: bool = False) -> str:
     assert not wrong, f"{case.family}: {case.what}: {wrong}\n  oracle {expected}\n  report {report}"
     if twice:
         assert report == _audit(case, as_commands_do=True), f"{case.family}: {case.what}: another report"
+        if case.events is not None and case.commitments == case.run.commitments:
+            alone = _audit_alone(case, case.events)
+            same = [alone.get(name) == report.get(name) for name in ("verdict", "first_mismatch")]
+            assert all(same), f"{case.family}: {case.what}: events alone: {alone}\n  report {report}"
     return _class(case, expected)
 
 
@@ -55,6 +61,19 @@ def _audit(case: Case, *, as_commands_do: bool) -> dict[str, Any]:
         keys=(VKEY,),
         policy=run.policy,
         published=None if run.proposed is None else _published(run),
+        trace=case.trace,
+        memory=case.memory,
+    ).report
+    return parse_object(to_line(report))
+
+
+def _audit_alone(case: Case, events: bytes) -> dict[str, Any]:
+    run = case.run
+    report = audit_events(
+        events=EventValues([events]),
+        subject=run.subject.forgetful,
+        inputs=run.truth.inputs,
+        policy=run.policy,
         trace=case.trace,
         memory=case.memory,
     ).report
