@@ -258,14 +258,23 @@ def test_no_items(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "method_ids",
-    [["nonsense"], ["greet=ABCD" + "0" * 60], [IMAGE, IMAGE], [f"a={IMAGE}", f"a={IMAGE}"], [""]],
+    [
+        ["nonsense"],
+        ["greet=ABCD" + "0" * 60],
+        [IMAGE, IMAGE],
+        [f"a={IMAGE}", f"a={IMAGE}"],
+        [""],
+        [f"gret={IMAGE}"],
+    ],
     ids=str,
 )
 def test_method_ids_that_are_none(tmp_path: Path, method_ids: list[str]) -> None:
-    """With risc0 a method id is an image id, and each tile has one."""
+    """With risc0 a method id is an image id, each tile has one, and it is a tile of the trace."""
     options = [part for method_id in method_ids for part in ("--method-id", method_id)]
     ended = call(
-        "raster", "import", "-", "--backend", "risc0", "--out", tmp_path / "run", *options, stdin=prefixed([])
+        *("raster", "import", "-", "--backend", "risc0", "--out", tmp_path / "run"),
+        *options,
+        stdin=prefixed(example_b()),
     )
 
     assert (2, True) == (ended.exit_code, "raster-method-id" in ended.stderr)

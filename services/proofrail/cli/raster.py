@@ -9,7 +9,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -240,7 +239,11 @@ def import_(
         shared, single = _method_ids(method_id or [], backend)
         with reopen() as file:
             first = StreamReader(file)
-            deque(first, maxlen=0)
+            unnamed = set(single)
+            for item in first:
+                unnamed.discard(item.fn_name)
+        if unnamed:
+            _refuse_method_id(f"no item of the stream is a call of {min(unnamed)!r:.80}", "Check the name.")
         run = ImportedRun(
             "risc0" if backend is Backend.RISC0 else "native",
             items=first.items,
