@@ -61,10 +61,10 @@ class Program:
         return identifier["size"] if "size" in identifier else self.size(identifier["cairo_type"])
 
     def arguments(self, name):
-        return self.identifiers[name + ".Args"]["size"]
+        return self.size(name + ".Args") if name + ".Args" in self.identifiers else 0
 
     def returns(self, name):
-        return self.size(self.identifiers[name + ".Return"]["cairo_type"])
+        return self.size(name + ".Return") if name + ".Return" in self.identifiers else 0
 
     def instruction(self, pc):
         """The word at a pc; 0, which does nothing to the stack, where it can be no instruction."""

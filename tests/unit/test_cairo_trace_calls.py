@@ -1,11 +1,15 @@
 """Spans of calls that are none by name, and of values of every shape, held to plain_spans.py."""
 
+import json
 from typing import Any
 
 import pytest
 from cairo_runs import events_of, plain_events, program, published, traced, violations, without_volatile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.trace import RunSpec, trace_run
 
 # [ap] = [fp - 3], ap++; call abs [fp - 4]; ret
 HEAP = ["0x480a7ffd7fff8000", "0x10887ffc80018000", "0x208b7fff7fff7ffe"]
@@ -127,3 +131,22 @@ def test_structs_with_tuples_with_structs_are_flattened() -> None:
     assert [*left, 3, *leaf, *leaf, 1, 2, leaves, *left] == given_back
     sizes = {name: sizes for name, _, *sizes, _ in program("calls").native.functions()}
     assert [11, 12] == sizes["__main__.mirror"]
+
+
+def test_one_entry_has_one_name() -> None:
+    """Of several functions of one entry the first by name holds; a function without arguments and return values in
+    the compiled file has none; aliases name nothing."""
+    compiled = json.loads(program("calls").compiled)
+    identifiers = compiled["identifiers"]
+    for name in ("__main__.zzz", "__main__.asquare"):
+        identifiers[name] = identifiers["__main__.square"]
+    identifiers["__main__.alias"] = {"destination": "__main__.square", "type": "alias"}
+    altered = CairoProgram(json.dumps(compiled).encode())
+    values = _values(2)
+    run = trace_run(RunSpec(altered), [values], values, clock=lambda: 0)
+    events = events_of(run)
+    named = [event for event in events if event.get("tile_id") == "asquare" and "depth" in event]
+    assert ["" for _ in named] == [event["input_bytes"] for event in named]
+    assert 4 == len(named)
+    assert not any(event.get("tile_id") in ("square", "zzz", "alias") for event in events)
+    assert plain_events(run, events) == without_volatile(events)

@@ -206,3 +206,24 @@ def test_a_commitment_says_nothing_of_version_and_type() -> None:
     committer = NativeCommitter("r", 16, 8)
     committer.feed(b'{"v":2,"type":"Novel"}\n{"type":null}\n')
     assert 2 == parse_object(committer.finish()[-1])["items"]
+
+
+@pytest.mark.parametrize("path", [(), ("artifact",), ("program",), ("commitment",)])
+def test_members_of_a_later_version_leave_the_verdict_open_at_every_item(path: tuple[str, ...]) -> None:
+    """A tracer that says more, commits to it and signs it is neither right nor wrong: what it says cannot be
+    judged."""
+    run = traced("loops", {"i": 1, "n": 1, "depth": 0, "m": 0})
+    events = [parse_object(line) for line in published(run).events]
+    for item, event in enumerate(events):
+        if path and path[0] not in event:
+            continue
+
+        def add(events: list[dict[str, Any]], item: int = item) -> None:
+            events[item] = _extended(events[item], path, {"later": {"v": 2}})
+
+        report = published(run, add).audit().report
+        assert "INDETERMINATE" == report.verdict
+        assert any(
+            part.code == "unknown-member" and "/".join(["", *path, "later"]) in part.message
+            for part in report.unchecked
+        )
