@@ -402,6 +402,33 @@ def test_misuse_is_an_error_and_never_sealed(call: Callable[[], Any], code: str)
     _misuse(call, code)
 
 
+class _Proxy:
+    """What some libraries keep in modules: it raises whatever it is asked."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+PROXY = _Proxy()
+"""Every program of this module is made up with it around."""
+
+
+def test_errors_say_where() -> None:
+    """The message names the function and the argument, or the result, and the next step is about the type."""
+
+    @tile
+    def late() -> Any:
+        return (value for value in (1, 2))
+
+    for call, where in (
+        (lambda: main(1, extra=0.5), "main: argument extra: a value of type float"),  # type: ignore[arg-type]
+        (lambda: walk([0.5]), "walk: argument values"),  # type: ignore[list-item]
+        (late, "late: its result: a value of type generator"),
+    ):
+        with pytest.raises(TracingError, match=where), Tracer():
+            call()
+
+
 def test_a_result_without_encoding_is_an_error() -> None:
     """The call has been made, but what it returned cannot be recorded: no empty bytes, an error."""
 

@@ -100,7 +100,7 @@ def _async(traced: TracedFunction) -> Callable[..., Any]:
 def _ended(span: Span, result: object) -> None:
     position.set(span.within)
     if span.tracer.tracing:
-        span.end(span.tracer.encoded(encode_result, result))
+        span.end(span.tracer.encoded(encode_result, result, span.name))
 
 
 def _failed(span: Span, error: BaseException) -> None:

@@ -52,3 +52,7 @@ class TracingError(ProofrailError):
         if code not in CODES:
             raise ValueError(f"{code!r} is no code of a tracing error")
         super().__init__(code, message, next_step, **context)
+
+    def within(self, where: str) -> TracingError:
+        """The same, saying where it happened."""
+        return TracingError(self.code, f"{where}: {self.message}", self.next_step, **self.context)

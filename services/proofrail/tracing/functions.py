@@ -117,10 +117,11 @@ def check_name(name: str) -> None:
 
 def traced(candidate: Any) -> TracedFunction | None:
     """The traced function behind a decorated function or method, if it is one."""
-    inner = candidate.__func__ if isinstance(candidate, staticmethod | classmethod) else candidate
-    if not callable(inner):
+    try:
+        inner = candidate.__func__ if isinstance(candidate, staticmethod | classmethod) else candidate
+        found = inner.__dict__.get(ATTRIBUTE)
+    except Exception:  # a module may hold anything, also proxies that raise whatever they are asked
         return None
-    found = getattr(inner, "__dict__", {}).get(ATTRIBUTE)
     return found if isinstance(found, TracedFunction) else None
 
 
@@ -223,7 +224,7 @@ def _members(module: ModuleType) -> Iterator[tuple[TracedFunction, Callable[...,
         function = traced(value)
         if function is not None:
             yield function, value
-        elif isinstance(value, type) and value.__module__ == module.__name__:
+        elif issubclass(type(value), type) and value.__module__ == module.__name__:
             for member in list(vars(value).values()):
                 function = traced(member)
                 if function is not None:

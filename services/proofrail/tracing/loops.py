@@ -88,7 +88,7 @@ class Loop(Generic[T]):
     def _encoded(self, where: Position) -> str:
         if self._next is _END:
             return ""
-        return where.tracer.encoded(encode_arguments, {"item": self._next})
+        return where.tracer.encoded(encode_arguments, {"item": self._next}, self._name)
 
 
 def _misused(message: str) -> TracingError:

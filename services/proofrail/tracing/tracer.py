@@ -198,8 +198,8 @@ class Tracer:
             arguments = function.arguments(args, kwargs)
         except TypeError:
             return None  # the call itself says it better
+        encoded = self.encoded(encode_arguments, arguments, function.name)
         try:
-            encoded = encode_arguments(arguments).hex()
             if here.span is None:
                 self._start(function, encoded)
             self._check_membership(function)
@@ -236,12 +236,12 @@ class Tracer:
                 )
             return Span(loop, loop.name, loop.artifact, encoded, tile=False, iteration=number)
 
-    def encoded(self, encode: Callable[[Any], bytes], value: Any) -> str:
-        """`value` as hex. Raises TracingError: the trace is spoilt by what has no encoding."""
+    def encoded(self, encode: Callable[[Any], bytes], value: Any, name: str) -> str:
+        """`value` of the span `name` as hex. Raises TracingError: the trace is spoilt by what has no encoding."""
         try:
             return encode(value).hex()
         except TracingError as error:
-            raise self._spoilt(error) from None
+            raise self._spoilt(error.within(name)) from None
 
     def misused(self, code: str, message: str, next_step: str) -> TracingError:
         """The error to raise: the trace is spoilt by it."""

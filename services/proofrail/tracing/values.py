@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from types import CoroutineType, GeneratorType
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -28,11 +29,13 @@ MAX_DEPTH: Final = 100
 """Values inside one another, the outermost counted."""
 
 _VERSION: Final = bytes([VERSION])
-_SUGGESTIONS: Final = {
+_SUGGESTIONS: Final[Mapping[type[Any], str]] = {
     float: "Pass an integer in a smaller unit, or its text",
     set: "Pass a sorted list: a set has no order that another process would find again",
     frozenset: "Pass a sorted list: a set has no order that another process would find again",
     bytearray: "Pass bytes(…): what is recorded must not change afterwards",
+    CoroutineType: "Decorate the async function itself, below whatever else decorates it",
+    GeneratorType: "Return a list: a generator runs when the call has ended",
 }
 _OTHERWISE: Final = (
     "Pass None, booleans, integers, strings, bytes, lists, tuples, dicts or records: dataclasses, named tuples, "
@@ -71,13 +74,19 @@ def encode_arguments(arguments: Mapping[str, Any]) -> bytes:
     _write_number(out, len(arguments))
     for name, value in arguments.items():
         _write_text(out, name)
-        _write(out, value, 2)
+        try:
+            _write(out, value, 2)
+        except TracingError as error:
+            raise error.within(f"argument {name}") from None
     return bytes(out)
 
 
 def encode_result(value: Any) -> bytes:
     """The encoding of a call's return value; no bytes for None. Raises as `encode`."""
-    return b"" if value is None else encode(value)
+    try:
+        return b"" if value is None else encode(value)
+    except TracingError as error:
+        raise error.within("its result") from None
 
 
 def decode(data: bytes, records: Iterable[type[Any]] = ()) -> Any:
