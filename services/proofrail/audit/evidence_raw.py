@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from proofrail._native import chunk_root
 from proofrail.audit.evidence_fault import find_fault
 from proofrail.audit.evidence_trees import Hashes, LoggedTree
 from proofrail.audit.raw import Buffer, sorted_cells
 from proofrail.audit.subject import Recomputed
-from proofrail.commitment.blocks import chunk_root
 from proofrail.commitment.items import leaf_hash
 from proofrail.commitment.tree import Tree
 from proofrail.wire.canonical import JsonObject, parse_object

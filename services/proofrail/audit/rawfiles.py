@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from proofrail._native import chunk_root
 from proofrail.audit.compare import Difference
 from proofrail.audit.findings import Finding, FoundError, Notes, from_difference
 from proofrail.audit.raw import (
@@ -23,7 +24,6 @@ from proofrail.audit.raw import (
 from proofrail.audit.subject import Recomputed, Subject
 from proofrail.audit.values import ABSENT
 from proofrail.cairo.instruction import decode
-from proofrail.commitment.blocks import chunk_root
 from proofrail.wire.canonical import JsonObject
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.events import (
