@@ -18,6 +18,7 @@ from proofrail.audit.events_alone import audit_events
 from proofrail.audit.run_audit import Published, RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
 from proofrail.cairo.program import CairoProgram
+from proofrail.cli.audit_vm import Vm, with_vm
 from proofrail.cli.evidence import write_evidence
 from proofrail.cli.inputs import read_inputs
 from proofrail.cli.keys import read_vkeys
@@ -103,6 +104,13 @@ def audit(
             show_default="not signed",
         ),
     ] = None,
+    vm: Annotated[
+        Vm | None,
+        typer.Option(
+            help="Another VM to ask as well: the original cairo-lang, set up on first use.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as one JSON line.")] = False,
 ) -> None:
     """Audit a run: execute it again from its inputs, and compare everything.
@@ -118,6 +126,9 @@ def audit(
 
     A run that the step limit ended matches when it got as far as it says; whether the tracer had to stop there
     is checked with --max-steps alone, and the report says so.
+
+    With --vm reference the original Cairo VM makes the run too, in an environment of its own, and trace, memory
+    and public input of the two are compared. Where it cannot, the verdict stays open.
 
     \b
     Exit status:
@@ -137,6 +148,7 @@ def audit(
       proofrail audit events.ndjson --program mine.json --inputs asked.json
       proofrail audit events.ndjson --commitments commitments.ndjson \\
           --evidence evidence.json --signing-key auditor.key
+      proofrail audit --commitments commitments.ndjson --vm reference
       python schemas/verify_evidence.py evidence.json \\
           --tracer-key tracer.vkey --auditor-key auditor.vkey
     """
@@ -175,11 +187,13 @@ def audit(
 
         result = interruptible(audited)
         report = result.report if evidence is None else write_evidence(result, evidence, signing_key)
+        if vm is not None:
+            report = with_vm(report, result, subject)
         if wants_json(as_json):
             emit_line(to_line(report))
         else:
             print_report(report)
-        raise ExitError(_STATUS[result.report.verdict])
+        raise ExitError(_STATUS[report.verdict])
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from proofrail.audit.cairo_subject import CairoSubject
+from proofrail.audit.findings import MISMATCH
 from proofrail.audit.run_audit import RunAudit
 from proofrail.audit.second_opinion import not_asked, second_opinion, with_opinion
 from proofrail.audit.subject import Subject
@@ -27,7 +28,7 @@ def with_vm(report: AuditReport, audited: RunAudit, subject: Subject | None) -> 
     Half a minute the first time, to set it up; then a second and the VM's own time, some 10,000 steps a second.
     """
     recomputed = audited.recomputed
-    if recomputed is None or not isinstance(subject, CairoSubject):
+    if recomputed is None or report.verdict == MISMATCH or not isinstance(subject, CairoSubject):
         return not_asked(report)
     program, values = subject.program, subject.program_input(audited.inputs)
     # Any other run ends by itself, in the same way in both.
