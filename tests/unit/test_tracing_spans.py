@@ -172,6 +172,18 @@ def test_loops_have_iterations() -> None:
     ]
 
 
+def test_items_that_calls_make() -> None:
+    """What is called for the first item stands before the loop, for a later one in the iteration before it."""
+
+    @sequence
+    def lazy() -> int:
+        with loop("each", (double(value) for value in (1, 2))) as steps:
+            return sum(steps)
+
+    paths = [e["path"] for e in events_of(lazy).events if e["type"].endswith("Start") and e["seq"]]
+    assert ["lazy", "lazy/double", "lazy/each", "lazy/each[0]", "lazy/each[0]/double", "lazy/each[1]"] == paths
+
+
 def test_loops_within_loops() -> None:
     """Loops nest, and an empty loop is a tile."""
     trace = events_of(lambda: grid(2, 2))
@@ -377,6 +389,13 @@ def loops_twice() -> None:
 
 
 @sequence
+def calls_beside_iterations(values: list[int]) -> None:
+    with loop("x", values) as steps:
+        list(steps)
+        nothing()
+
+
+@sequence
 def names_badly() -> None:
     with loop("a/b", [1]) as steps:
         list(steps)
@@ -394,6 +413,8 @@ def names_badly() -> None:
         (swallows, "tile-calls"),
         (iterates_badly, "loop-misused"),
         (loops_twice, "loop-misused"),
+        (lambda: calls_beside_iterations([1]), "loop-misused"),
+        (lambda: calls_beside_iterations([]), "loop-misused"),
         (names_badly, "traced-name"),
     ],
 )

@@ -24,13 +24,15 @@ class Loop(Generic[T]):
         self._source: Iterator[T] | None = None
         self._next: Any = _END
         self._count = 0
+        self._entered = False
         self._above: Position | None = None
         self._span: Span | None = None
         self._iteration: Span | None = None
 
     def __enter__(self) -> Self:
-        if self._count or self._source is not None:
+        if self._entered:
             raise _misused("a loop is entered twice")
+        self._entered = True
         self._source = iter(self._items)
         # The first item is had before the loop begins: what making it calls is no part of any iteration.
         self._next = next(self._source, _END)

@@ -84,7 +84,7 @@ class Position:
         """Where a span, loop or block of branches that comes here and now begins: in this position, or in a new
         branch when it comes from another thread or task. The caller holds the tracer's lock until it has begun.
 
-        Raises TracingError: `tile-calls`, `span-overlap`, `span-ended`.
+        Raises TracingError: `tile-calls`, `loop-misused`, `span-overlap`, `span-ended`.
         """
         if self.span is not None:
             self.span.check_open()
@@ -132,6 +132,7 @@ class Span(Position):
         "depth",
         "ended",
         "input",
+        "is_loop",
         "is_tile",
         "iteration",
         "kind",
@@ -149,7 +150,8 @@ class Span(Position):
         artifact: dict[str, str],
         input_hex: str,
         *,
-        tile: bool,
+        tile: bool = False,
+        loop: bool = False,
         iteration: int | None = None,
     ) -> None:
         super().__init__(within.tracer, self, within.sink, within.owner)
@@ -158,6 +160,7 @@ class Span(Position):
         self.artifact = artifact
         self.input = input_hex
         self.is_tile = tile
+        self.is_loop = loop
         self.iteration = iteration
         self.ended = False
         self.announced = False
@@ -184,7 +187,8 @@ class Span(Position):
         return here
 
     def check_open(self) -> None:
-        """Raises TracingError `span-ended`, `tile-calls`, when nothing can begin inside any more, or ever."""
+        """Raises TracingError `span-ended`, `tile-calls`, `loop-misused`, when no call can begin inside any more, or
+        ever."""
         if self.ended:
             raise self.tracer.misused(
                 "span-ended",
@@ -197,6 +201,23 @@ class Span(Position):
                 f"the tile {self.shown} calls another traced function, or opens a loop",
                 f"Decorate {self.name} with @sequence",
             )
+        if self.is_loop:
+            raise self.tracer.misused(
+                "loop-misused",
+                f"a call stands in the block of the loop {self.shown} and in none of its iterations",
+                "Move it into the `for` statement, or out of the `with` block",
+            )
+
+    def check_next(self) -> None:
+        """The loop's next iteration can begin. Raises TracingError `span-foreign`, `span-overlap`."""
+        if self.owner != current_owner():
+            raise self.tracer.misused(
+                "span-foreign",
+                f"the loop {self.shown} goes on in another thread or task than it began in",
+                "Ask for the next item where the loop was entered",
+            )
+        if self.child is not None:
+            raise self._overlap()
 
     def branch(self, owner: Owner) -> Branch:
         """A branch for a thread or task that begins its first span below this one."""

@@ -223,18 +223,13 @@ class Tracer:
         except TracingError as error:
             raise self._spoilt(error) from None
         with self.lock:
-            return Span(here.admit(), name, here.span.artifact, encoded, tile=False)
+            return Span(here.admit(), name, here.span.artifact, encoded, loop=True)
 
     def begin_iteration(self, loop: Span, number: int, encoded: str) -> Span:
         """The span of a loop's next iteration, begun. Raises TracingError."""
         with self.lock:
-            if loop.admit() is not loop:
-                raise self.misused(
-                    "span-foreign",
-                    f"the loop {loop.shown} goes on in another thread or task than it began in",
-                    "Ask for the next item where the loop was entered",
-                )
-            return Span(loop, loop.name, loop.artifact, encoded, tile=False, iteration=number)
+            loop.check_next()
+            return Span(loop, loop.name, loop.artifact, encoded, iteration=number)
 
     def encoded(self, encode: Callable[[Any], bytes], value: Any, name: str) -> str:
         """`value` of the span `name` as hex. Raises TracingError: the trace is spoilt by what has no encoding."""
