@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 from synthetic_run import Event, Published, publish
 
+from proofrail.audit.events_alone import audit_events
 from proofrail.commitment.blocks import chunk_root
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.messages import parse_message, to_line
+
+INPUTS = [{"amount": 5}, {"amount": 7}, {"amount": 11}]
 
 
 def _found(run: Published, **options: Any) -> dict[str, Any]:
@@ -155,3 +158,32 @@ def test_a_moved_cell_that_is_committed_to_is_named_itself() -> None:
     run.memory = bytes(raw)
     found = _found(run, raw=True)
     assert ("cell", 9, block) == (found["kind"], found["cell"], found["item"])
+
+
+@pytest.mark.parametrize(
+    "commitment", [None, {}, {"bits": 3}, {"bits": 16, "block_items": 9}, {"block_items": 8}]
+)
+def test_settings_that_one_line_alone_tells_are_found_from_the_run_id(commitment: Any) -> None:
+    """Of events alone nothing but TraceStart says how they are committed to; altered, its run_id still tells."""
+    run = publish()
+    start = {name: value for name, value in parse_object(run.events[0]).items() if name != "commitment"}
+    run.events[0] = canonical(start | ({} if commitment is None else {"commitment": commitment}))
+    audit = audit_events(events=lambda: iter(run.events), subject=run.subject, inputs=INPUTS)
+    found = audit.report.to_object()["first_mismatch"]
+    assert ("member", "commitment", 0) == (found["kind"], found["member"], found["item"])
+    assert {"bits": 16, "block_items": 8} == found["expected"]
+
+
+def test_a_raw_file_that_goes_on_has_no_item_there() -> None:
+    """Surplus bytes, a whole record or less, belong to no StepBlock; it is said that the file goes on."""
+    for surplus in (1, 24):
+        run = publish()
+        run.trace += bytes(surplus)
+        found = _found(run, raw=True)
+        assert ("step", 4200, None, None) == (
+            found["kind"],
+            found["step"],
+            found.get("item"),
+            found.get("block"),
+        )
+        assert "goes on" in found["message"]

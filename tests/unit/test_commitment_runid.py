@@ -2,7 +2,7 @@
 
 import hashlib
 
-from proofrail.commitment.runid import inputs_sha256, run_id
+from proofrail.commitment.runid import inputs_sha256, run_id, run_ids
 
 IDENTITY = {
     "artifact_sha256": "ab" * 32,
@@ -35,3 +35,15 @@ def test_inputs_are_hashed_in_order_each_with_a_line_feed() -> None:
     """No two lists of inputs run together to the same bytes."""
     assert hashlib.sha256(b'{"a":1}\n{"b":2}\n').hexdigest() == inputs_sha256([b'{"a":1}', b'{"b":2}'])
     assert hashlib.sha256(b"").hexdigest() == inputs_sha256([])
+
+
+def test_many_run_ids_are_those_made_one_by_one() -> None:
+    """The fast way for many packings is the same hash."""
+    same = {"artifact_sha256": "a" * 64, "method_id": "0x1", "layout": "small", "spans": "own"}
+    packings = [(1, 1), (16, 256), (64, 100_000)]
+    made = run_ids(**same, inputs_sha256="b" * 64, packings=packings)  # type: ignore[arg-type]
+    expected = [
+        (bits, items, run_id(**same, inputs_sha256="b" * 64, bits=bits, block_items=items))
+        for bits, items in packings
+    ]
+    assert expected == list(made)

@@ -7,6 +7,7 @@ another, only one of them gives the run_id that all lines carry.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from typing import Any, Final, TypeVar
 from proofrail.cairo.trace import RunSpec
 from proofrail.commitment.blocks import MAX_BITS
 from proofrail.commitment.runid import run_id as compute_run_id
+from proofrail.commitment.runid import run_ids
 
 T = TypeVar("T")
 
@@ -42,6 +44,11 @@ _MOST_LINES: Final = 16
 
 _MAX_BLOCK_ITEMS: Final = 1 << 20
 """Blocks of more items would not fit one line."""
+
+_USUAL_ITEMS: Final = (*range(1, 257), *(1 << power for power in range(9, 21)))
+"""With all bits some 17,000 packings: hundredths of a second."""
+
+_RUN_ID: Final = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True)
@@ -90,8 +97,9 @@ def resolve(
 
     The candidate values are those claimed, then the defaults; the combination wins whose run_id most lines
     carry, so that a line put in from another run does not speak for all (of two with as many lines, that of the
-    Input lines). If none gives a claimed run_id, the seal's claims stand as they are, and the run_id will be
-    found to differ.
+    Input lines). If none does, bits and block_items are sought among the usual ones, for a single line may be all
+    that tells them; and if those do not give a claimed run_id either, the seal's claims stand as they are, and the
+    run_id will be found to differ.
     """
     commitment = start.get("commitment")
     nested = commitment if isinstance(commitment, Mapping) else {}
@@ -114,12 +122,9 @@ def resolve(
         )
         for digest in dict.fromkeys([inputs_sha256, *_digests(seal, start)])
     )
-    first: Settings | None = None
-    best: Settings | None = None
-    votes = (0, False)
-    for settings in candidates:
-        first = first or settings
-        found = compute_run_id(
+
+    def run_id(settings: Settings) -> str:
+        return compute_run_id(
             artifact_sha256=artifact_sha256,
             method_id=method_id,
             layout=settings.layout,
@@ -128,14 +133,39 @@ def resolve(
             bits=settings.bits,
             block_items=settings.block_items,
         )
-        if carried[found] and (weight := (carried[found], settings.inputs_sha256 == inputs_sha256)) > votes:
+
+    first: Settings | None = None
+    best: Settings | None = None
+    votes = (0, False)
+    for settings in candidates:
+        first = first or settings
+        count = carried[run_id(settings)]
+        if count and (weight := (count, settings.inputs_sha256 == inputs_sha256)) > votes:
             best, votes = settings, weight
             if votes == most:
                 break
     if best is not None:
         return best
     assert first is not None  # noqa: S101 - every setting has a default
+    if any(_RUN_ID.fullmatch(claimed) for claimed in carried):
+        found = run_ids(
+            artifact_sha256=artifact_sha256,
+            method_id=method_id,
+            layout=first.layout,
+            spans=first.spans,
+            inputs_sha256=inputs_sha256,
+            packings=_usual_packings(policy),
+        )
+        for bits, block_items, name in found:
+            if carried[name]:
+                return replace(first, bits=bits, block_items=block_items, inputs_sha256=inputs_sha256)
     return replace(first, anchored=False, inputs_sha256=inputs_sha256)
+
+
+def _usual_packings(policy: RunPolicy) -> Iterator[tuple[int, int]]:
+    for block_items in [policy.block_items] if policy.block_items is not None else _USUAL_ITEMS:
+        for bits in [policy.bits] if policy.bits is not None else range(1, MAX_BITS + 1):
+            yield bits, block_items
 
 
 def _choices(fixed: T | None, claimed: Iterator[T], defaults: Sequence[T]) -> list[T]:

@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 from proofrail.wire.canonical import canonical, sha256_hex
+
+_TAG: Final = b"proofrail/run/v1\n"
 
 
 def inputs_sha256(inputs: Iterable[bytes]) -> str:
@@ -28,15 +31,43 @@ def run_id(
     block_items: int,
 ) -> str:
     """The run's id, 32 hex characters: equal for equal programs, inputs, layout, spans and packing."""
-    identity = {
+    identity = _identity(artifact_sha256, method_id, layout, spans, inputs_sha256)
+    return sha256_hex(_TAG + canonical(identity | _packing(bits, block_items)))[:32]
+
+
+def run_ids(
+    *,
+    artifact_sha256: str,
+    method_id: str,
+    layout: str,
+    spans: str,
+    inputs_sha256: str,
+    packings: Iterable[tuple[int, int]],
+) -> Iterator[tuple[int, int, str]]:
+    """bits, block_items and the `run_id` with them, for many of them: several times as fast as one by one."""
+    identity = _identity(artifact_sha256, method_id, layout, spans, inputs_sha256)
+    head, _, tail = canonical(identity | {"commitment": 0}).partition(b'"commitment":0')
+    begun = hashlib.sha256(_TAG + head)
+    for bits, block_items in packings:
+        digest = begun.copy()
+        digest.update(b'"commitment":{"bits":%d,"block_items":%d}' % (bits, block_items) + tail)
+        yield bits, block_items, digest.hexdigest()[:32]
+
+
+def _identity(
+    artifact_sha256: str, method_id: str, layout: str, spans: str, inputs_sha256: str
+) -> dict[str, object]:
+    return {
         "artifact": artifact_sha256,
         "program": method_id,
         "layout": layout,
         "spans": spans,
         "inputs_sha256": inputs_sha256,
-        "commitment": {"bits": bits, "block_items": block_items},
     }
-    return sha256_hex(b"proofrail/run/v1\n" + canonical(identity))[:32]
+
+
+def _packing(bits: int, block_items: int) -> dict[str, object]:
+    return {"commitment": {"bits": bits, "block_items": block_items}}
 
 
 def span_id(run_id: str, seq: int) -> str:
