@@ -223,7 +223,7 @@ def test_every_changed_event_is_found_at_its_place() -> None:
         commitment = _committed(lies, honest)
         found = reexecute([survey], commitment, events=lies, keys=[VKEY]).first_mismatch
         assert found is not None
-        assert (member, number, member) == (found.kind, found.item, found.member)
+        assert (member, number, number // 4, member) == (found.kind, found.item, found.block, found.member)
         located = reexecute([survey], commitment, keys=[VKEY]).first_mismatch
         assert located is not None
         assert ("packed", number // 4, number) == (located.kind, located.block, located.item)

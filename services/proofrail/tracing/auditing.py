@@ -20,7 +20,7 @@ from proofrail.audit.claims import Claims, read_claims
 from proofrail.audit.compare import compare_objects
 from proofrail.audit.findings import Finding, FoundError, Notes, Verdict, from_difference
 from proofrail.audit.header import check_lines, check_versions
-from proofrail.audit.items import Unknown, first_item_difference
+from proofrail.audit.items import first_item_difference
 from proofrail.audit.report import make_report
 from proofrail.audit.signature import check_signature
 from proofrail.audit.values import ABSENT
@@ -79,11 +79,12 @@ class AuditSubscriber(Subscriber):
         self._on_mismatch = on_mismatch
         self._notes = Notes()
         self._unknown = UnknownMembers()
-        self._unknown_events = Unknown()
+        self._unknown_event: tuple[int, str] | None = None
         self._sealing = Sealing()
         self._paths: list[str | None] = []
         self._open: list[str | None] = []
         self._first_item = 0
+        self._block_items = 1
         self._blocks = 0
         self._run_id: str | None = None
         self._report: AuditReport | None = None
@@ -140,6 +141,7 @@ class AuditSubscriber(Subscriber):
 
     def _start(self, event: JsonObject) -> None:
         self._run_id = event["run_id"]
+        self._block_items = event["commitment"]["block_items"]
         check_lines(self._claims)
         check_versions(self._claims, {})
         self._notes.done("version")
@@ -161,11 +163,13 @@ class AuditSubscriber(Subscriber):
             return
         ours = [] if line is None else [line]
         found, unknown = first_item_difference(iter(ours), islice(self._events, 1), item)
-        self._unknown_events.first += unknown.first
+        if self._unknown_event is None and unknown.first:
+            self._unknown_event = unknown.first[0][:2]
         if found is None:
             return
         path = self._path(found.expected) if found.expected is not None else None
-        place: dict[str, Any] = {"item": item, "line": item + 1, "path": path}
+        block = item // self._block_items
+        place: dict[str, Any] = {"item": item, "block": block, "line": item + 1, "path": path}
         if found.difference is not None and found.expected is not None:
             kind = found.expected["type"]
             raise FoundError(from_difference(found.difference, "event", f"item {item} ({kind})", **place))
@@ -265,7 +269,8 @@ class AuditSubscriber(Subscriber):
             self._notes.unsure(
                 "seal", Finding("unknown-member", where, _undefined(pointer), line=line.number)
             )
-        for item, pointer, _ in self._unknown_events.first[:1]:
+        if self._unknown_event is not None:
+            item, pointer = self._unknown_event
             self._notes.unsure("events", Finding("unknown-member", "event", _undefined(pointer), item=item))
         parts = tuple(part for part in PARTS if part != "signature" or self._keys is not None)
         claimed = next((line.members.get("run_id") for line in self._claims.in_order()), None)
