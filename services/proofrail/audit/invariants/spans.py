@@ -6,7 +6,6 @@ that one fault is named once and not at every line behind it.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from proofrail.audit.invariants.functions import Functions
 from proofrail.audit.invariants.open_span import Ended, OpenSpan, kept, shown_kept
 from proofrail.audit.invariants.violations import Violations
 from proofrail.audit.values import ABSENT
+from proofrail.commitment.runid import span_id
 from proofrail.wire.canonical import JsonObject
 from proofrail.wire.events import MAX_PATH_DEPTH
 
@@ -447,11 +447,6 @@ class Spans:
             self._pop()
         if self._open:
             self._open[-1].tear()
-
-
-def span_id(run_id: str, seq: int) -> str:
-    """The span_id of the span whose Start has this seq (section 4, Members)."""
-    return hashlib.sha256(f"proofrail/span/v1\n{run_id}:{seq}".encode()).hexdigest()[:16]
 
 
 _TILE_ENDS: Final = frozenset({"TileEnd", "TileFailure"})
