@@ -40,7 +40,7 @@ BUILT = {
 }  # fmt: skip
 """Codes that are put together, or passed in, where the source does not spell them as they are given."""
 
-PASSED_ON = re.compile(r"code|name|kind or .*|subject\.input_fault|[a-z.]*(?:error|failure|fault)\.code")
+PASSED_ON = re.compile(r"code|name|kind or .*|subject\.input_fault|[a-z.]*(?:error|failure|fault|self)\.code")
 """A code that was given elsewhere, where it is collected."""
 
 REPORTED = {"after-mismatch", "not-at-hand", "not-reached"}

@@ -46,6 +46,12 @@ def is_ready(folder: Path) -> bool:
     return _marker(folder).exists()
 
 
+def library() -> Path | None:
+    """Where the sources of Cairo's own library lie: in the checkout's environment, if that is there."""
+    folders = sorted(IN_CHECKOUT.glob("lib/python*/site-packages")) if is_ready(IN_CHECKOUT) else []
+    return folders[0] if folders else None
+
+
 def environment(folder: Path, tell: Callable[[str], None]) -> Path:
     """The folder of an environment with cairo-lang, which is set up if need be (half a minute); `tell` is called
     before that takes its time.

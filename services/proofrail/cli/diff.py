@@ -19,7 +19,7 @@ from proofrail.cli.diff_steps import CellsApart, StepsApart, cells_apart, steps_
 from proofrail.cli.output import Exit, ExitError, command, emit_json, interruptible, wants_json
 from proofrail.cli.show_print import console, place_text
 from proofrail.cli.show_rerun import Rerun, rerun
-from proofrail.cli.show_source import RunSource, opened
+from proofrail.cli.show_source import RunSource, opened, sources_of
 from proofrail.cli.show_values import bytes_felts, bytes_text, felt_text, inputs_text
 from proofrail.wire.canonical import JsonObject, felt_hex
 from proofrail.wire.errors import PoisonError, UnusableInputError
@@ -81,9 +81,7 @@ def diff(
             if wants_json(as_json):
                 emit_json(found.to_object())
             else:
-                found.show(
-                    SourceFiles([folder for folder in (source, Path(), left.folder) if folder is not None])
-                )
+                found.show(sources_of(left, source))
             raise ExitError(Exit.OK if compared.is_same else Exit.NEGATIVE)
 
 

@@ -11,7 +11,8 @@ app = typer.Typer(
     help=(
         "Allocation decisions that are executed, traced, proven and audited.\n\n"
         "Start with `proofrail demo`. `up` runs the whole system, `propose` gives it work; `trace`, `commit`, "
-        "`audit`, `prove` and `verify` work on files, without Kafka.\n\n"
+        "`check`, `audit`, `prove` and `verify` work on files, without Kafka; `show` and `diff` let people read a run, "
+        "`explain` says what a code means.\n\n"
         "Exit status: 0 done or accepted, 1 a negative verdict, 2 unusable input, 3 undecided because a part is "
         "missing, 130 interrupted."
     ),

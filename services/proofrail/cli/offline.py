@@ -1,4 +1,4 @@
-"""Commands on files, without Kafka: `trace`, `commit`, `audit`, `prove`, `verify`."""
+"""Commands on files, without Kafka: to make, check, audit, prove and verify runs, and to read them."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from proofrail.cairo.source import SourceFiles
 from proofrail.cli.output import command, emit_json, interruptible, wants_json
 from proofrail.cli.show_print import print_run
 from proofrail.cli.show_rerun import rerun
-from proofrail.cli.show_source import RunSource, opened
+from proofrail.cli.show_source import RunSource, opened, sources_of
 from proofrail.cli.show_step import print_step, step_json
 from proofrail.cli.show_tree import Limits, Span, StepClock, Summary, read_spans, read_tree
 from proofrail.cli.show_values import bytes_text, felts_json, felts_of, signature_of
@@ -85,7 +85,7 @@ def show(
       proofrail show 3f9a1c
     """
     with command(), opened(run, program, home) as found:
-        sources = SourceFiles([folder for folder in (source, Path(), found.folder) if folder is not None])
+        sources = sources_of(found, source)
         as_lines = wants_json(as_json)
         if at is not None:
             _show_step(found, at, sources, as_lines)

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofrail.audit.claims import Claims, read_claims
+from proofrail.cairo import cairo_lang
 from proofrail.cairo.decode import ProgramNames
 from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.source import SourceFiles
 from proofrail.cli.home import Home
 from proofrail.cli.runfolder import COMMITMENTS, EVENTS, PROGRAM
 from proofrail.wire.canonical import JsonObject, parse_object
@@ -138,6 +140,13 @@ class RunSource:
         if program.artifact_sha256 != claimed.get("artifact_sha256"):
             return None, f"{self.program_file} is not the program of this run: felts have no names"
         return program, None
+
+
+def sources_of(run: RunSource, given: Path | None) -> SourceFiles:
+    """Where the Cairo sources of a run are looked for: the folder that was given, here, beside the run's files, and
+    in Cairo's own library where it is installed."""
+    places = (given, Path(), run.folder, cairo_lang.library())
+    return SourceFiles([folder for folder in places if folder is not None])
 
 
 @contextmanager

@@ -215,6 +215,12 @@ NATIVE: Final = Area.of(
         ),
         Entry("input-not-written", "A prover's input cannot be written as JSON.", "A defect.", _DEFECT),
         Entry(
+            "chunk-size",
+            "A root over chunks of no bytes was asked for.",
+            "A chunk has at least one byte.",
+            "Ask for the chunks of StepBlocks or MemoryBlocks.",
+        ),
+        Entry(
             "spans-unknown",
             "Spans are neither `own` nor `all`.",
             "The caller misspelled it.",

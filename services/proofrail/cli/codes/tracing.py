@@ -58,5 +58,19 @@ TRACING: Final = Area.of(
     "tracing",
     "Python programs that cannot be traced",
     "services/proofrail/tracing/errors.py",
-    [Entry(code, f"{means[0].upper()}{means[1:]}.", *_about(code)) for code, means in CODES.items()],
+    [
+        *(Entry(code, f"{means[0].upper()}{means[1:]}.", *_about(code)) for code, means in CODES.items()),
+        Entry(
+            "native-entry",
+            "None of the functions that were given has the name of the run's outermost call.",
+            "The module that has it was not given.",
+            "Give the module or the function that was traced.",
+        ),
+        Entry(
+            "native-input",
+            "The commitments do not say with which arguments a native run was begun.",
+            "They are of another backend, or the functions that were given take other arguments.",
+            "Give commitments and functions of one run that proofrail.tracing made.",
+        ),
+    ],
 )
