@@ -37,8 +37,7 @@ def check_events(
 ) -> EventsResult:
     """Raises FoundError at the first item that differs. Equal items keep the invariants that the run's own keep.
 
-    Events found equal while the run was executed are not read again: their items have the bytes of the run's, so
-    whatever holds of its own stream, as the invariants of section 4 do, holds of them.
+    Events found equal while the run was executed are not read again: their items have the bytes of the run's.
     """
     if recomputed.same_events:
         return _equal(notes)
