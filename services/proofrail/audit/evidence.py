@@ -7,7 +7,7 @@ and what does not is said to be the auditor's word.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -15,7 +15,7 @@ from typing import Final
 
 from proofrail.audit.claims import Claims
 from proofrail.audit.evidence_raw import shown_fault
-from proofrail.audit.evidence_trees import Hashes, Heads, LoggedTree, heads_of
+from proofrail.audit.evidence_trees import Hashes, Heads, Lines, LoggedTree, heads_of
 from proofrail.audit.findings import Finding
 from proofrail.audit.raw import Buffer
 from proofrail.audit.subject import Recomputed
@@ -26,9 +26,6 @@ from proofrail.wire.canonical import JsonObject, canonical, parse_object, sha256
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.evidence import COMMAND, MAX_EVIDENCE
 from proofrail.wire.signing import sign_message
-
-Lines = Callable[[], Iterator[bytes]]
-"""Opens a stream of events anew, as lines without their line feeds."""
 
 Keep = Callable[[bytes], str]
 """Puts a blob into the artifact store and gives its URI."""
@@ -79,8 +76,7 @@ class Evidence:
 
     @cached_property
     def heads(self) -> Heads:
-        lines = self.recomputed.lines if self.recomputed is not None else None
-        return heads_of(self.about, self.claims, self.events, lines, self.keys)
+        return heads_of(self.about, self.claims, self.events, self.recomputed, self.keys)
 
     @cached_property
     def shows(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
 from proofrail.audit.claims import Claims
+from proofrail.audit.subject import Recomputed
 from proofrail.commitment.checkpoint import (
     ORIGIN_PREFIX,
     Checkpoint,
@@ -20,8 +22,14 @@ from proofrail.commitment.tree import Tree
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError
 
+Lines = Callable[[], Iterator[bytes]]
+"""Opens a stream of events anew, as lines without their line feeds."""
+
 MAX_NOTE: Final = 2048
 """Bytes of a checkpoint that fits into a bundle: more would be a note made to be too long."""
+
+_TIMES: Final = re.compile(rb'"(?:duration_ns|timestamp)":[0-9]+,')
+"""Volatile members of a line in canonical form, where they never stand last."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +37,20 @@ class LoggedTree:
     """The items of one stream of events as a tree; `lines` opens the stream anew."""
 
     tree: Tree
-    lines: Callable[[], Iterator[bytes]]
+    lines: Lines
 
     @classmethod
-    def of(cls, lines: Callable[[], Iterator[bytes]]) -> LoggedTree | None:
-        """None for a stream that breaks the wire format: it has no items."""
-        try:
-            return cls(Tree([leaf_hash(item_bytes(parse_object(line))) for line in lines()]), lines)
-        except MalformedError:
-            return None
+    def under(cls, size: int, root: bytes, lines: Lines) -> LoggedTree | None:
+        """The tree of the stream's items; None when it is another than that of `size` items under `root`, or the
+        stream breaks the wire format."""
+        for leaf in (_quick_leaf, _leaf):
+            try:
+                made = cls(Tree([leaf(line) for line in lines()]), lines)
+            except MalformedError:
+                continue
+            if (made.tree.size, made.tree.root()) == (size, root):
+                return made
+        return None
 
     def item(self, index: int) -> bytes:
         """The item at `index`."""
@@ -65,20 +78,22 @@ class Heads:
 def heads_of(
     run_id: str,
     claims: Claims,
-    events: Callable[[], Iterator[bytes]] | None,
-    recomputed: Callable[[], Iterator[bytes]] | None,
+    events: Lines | None,
+    recomputed: Recomputed | None,
     keys: Sequence[str],
 ) -> Heads:
     """The two sides of a run. A checkpoint that none of the accepted keys signed is none; without accepted keys
     it is taken as it stands, for whoever reads the bundle to verify."""
     note, head = _head(run_id, claims, keys)
-    ours = LoggedTree.of(recomputed) if recomputed is not None else None
+    ours = None
+    if recomputed is not None:
+        ours = LoggedTree.under(recomputed.items, bytes.fromhex(recomputed.seal["root"]), recomputed.lines)
     if head is None:
         return Heads(None, None, None, ours)
     if ours is not None and ours.is_under(head):
         return Heads(note, head, ours, ours)
-    theirs = LoggedTree.of(events) if events is not None else None
-    return Heads(note, head, theirs if theirs is not None and theirs.is_under(head) else None, ours)
+    theirs = LoggedTree.under(head.size, head.root, events) if events is not None else None
+    return Heads(note, head, theirs, ours)
 
 
 def _head(run_id: str, claims: Claims, keys: Sequence[str]) -> tuple[str | None, Checkpoint | None]:
@@ -90,6 +105,17 @@ def _head(run_id: str, claims: Claims, keys: Sequence[str]) -> tuple[str | None,
     except CheckpointError:
         return None, None
     return (note, head) if head.origin == ORIGIN_PREFIX + run_id else (None, None)
+
+
+def _leaf(line: bytes) -> bytes:
+    return leaf_hash(item_bytes(parse_object(line)))
+
+
+def _quick_leaf(line: bytes) -> bytes:
+    """The leaf of a line in canonical form. Of any other it may be wrong: the root shows it."""
+    if b'"label"' in line or b'"detail"' in line:
+        return _leaf(line)
+    return leaf_hash(_TIMES.sub(b"", line))
 
 
 class Hashes:

@@ -44,7 +44,7 @@ _ON_TOPIC: Final[dict[str, tuple[str, list[str]]]] = {
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema (draft 2020-12) of every message, by type."""
-    models = {**EVENT_TYPES, **MESSAGE_TYPES, "EvidenceBundle": EvidenceBundle}
+    models: dict[str, type[BaseModel]] = {**EVENT_TYPES, **MESSAGE_TYPES, "EvidenceBundle": EvidenceBundle}
     schemas = {name: _schema(model, name) for name, model in sorted(models.items())}
     native, seed = _schema(Proposal, "native"), _schema(SeedProposal, "seed", versioned=False)
     definitions = native.pop("$defs")
