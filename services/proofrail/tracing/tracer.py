@@ -6,7 +6,6 @@ What every subscriber may rely on: events come one at a time, in the order of `s
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 import time
@@ -16,7 +15,7 @@ from types import ModuleType, TracebackType
 from typing import Any, Final, Self
 
 from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS
-from proofrail.commitment.runid import inputs_sha256, run_id
+from proofrail.commitment.runid import inputs_sha256, run_id, span_id
 from proofrail.tracing.errors import TracingError
 from proofrail.tracing.failures import is_fact, span_error
 from proofrail.tracing.functions import NativeProgram, TracedFunction, check_name, program_of
@@ -35,7 +34,6 @@ SPANS: Final = "own"
 _ENCODER: Final = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, check_circular=False
 )
-_SPAN_TAG: Final = "proofrail/span/v1\n"
 
 
 @dataclass(frozen=True)
@@ -300,7 +298,7 @@ class Tracer:
         span = moment.span
         name = {"tile_id" if span.kind == "Tile" else "name": span.name}
         if moment.what == "start":
-            span.span_id = self._next_span_id()
+            span.span_id = span_id(self.run_id or "", self._seq)
             self._emit(f"{span.kind}Start", moment.at, name | _place(span, parent=True) | _origin(span))
         elif moment.what == "end":
             output = {} if moment.output is None else {"output_bytes": moment.output}
@@ -361,9 +359,6 @@ class Tracer:
                     return
         finally:
             self._telling = None
-
-    def _next_span_id(self) -> str:
-        return hashlib.sha256(f"{_SPAN_TAG}{self.run_id}:{self._seq}".encode()).hexdigest()[:16]
 
     # What spoils a trace
 
