@@ -25,6 +25,8 @@ from evidence_runs import (
     verifier,
     verify,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from synthetic_run import Published, publish
 
 from proofrail.commitment.checkpoint import verify_checkpoint
@@ -333,3 +335,43 @@ def test_the_golden_bundles_hold_for_ever() -> None:
     assert [*[True] * 8, False] == [accepts(line) for line in lines]
     assert verifier().check.__doc__
     assert ["items", "length", "heads", "published"] == [json.loads(line)["shows"] for line in lines[:4]]
+
+
+_JUNK = st.sampled_from([None, True, -1, 2**53 - 1, "", "x", "\N{SNOWMAN}" * 400, [], {"a": 1}, "ff" * 3000])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_the_bundle_of_any_mismatch_is_small_and_holds(data: st.DataObject) -> None:
+    """Whatever is altered, and whether the tracer signed it: the verifier never refuses what the auditor made."""
+    sealed = data.draw(st.booleans())
+    item = data.draw(st.integers(0, 24))
+    member = data.draw(st.sampled_from([*parse_object(publish().events[item]), "extra"]))
+    value = data.draw(_JUNK)
+    how = data.draw(st.sampled_from(["member", "drop", "double", "move", "cut", "garbage"]))
+
+    def alter(events: list[Any]) -> None:
+        match how:
+            case "member":
+                events[item] = events[item] | {member: value}
+            case "drop":
+                del events[item]
+            case "double":
+                events.insert(item, events[item])
+            case "move":
+                events.append(events.pop(item))
+            case "cut":
+                del events[item:]
+
+    if sealed:
+        run = publish(edit=alter)
+    else:
+        run = publish()
+        lines = [parse_object(line) for line in run.events]
+        alter(lines)
+        run.events = [canonical(line) for line in lines]
+        if how == "garbage":
+            run.events[item] = data.draw(st.binary(max_size=40))
+    audit = run.audit(with_events=data.draw(st.booleans()))
+    if audit.evidence is not None:
+        verify(canonical(_read(audit.evidence.bundle(AUDITOR))))
