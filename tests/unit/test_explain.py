@@ -54,10 +54,16 @@ RUST = (
 RUST_FILES_OF_OTHER_WORDS = {"progress.rs"}
 
 
-def _python() -> list[tuple[str, ast.Module]]:
+Node = ast.Call | ast.ClassDef | ast.FunctionDef
+
+
+def _python() -> list[tuple[str, Node]]:
+    """The calls and definitions of all modules, with their files."""
     return [
-        (str(path.relative_to(SERVICES)), ast.parse(path.read_text()))
+        (str(path.relative_to(SERVICES)), node)
         for path in sorted(SERVICES.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, Node)
     ]
 
 
@@ -65,9 +71,9 @@ def _named(node: ast.expr) -> str | None:
     return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
 
 
-def _errors(trees: list[tuple[str, ast.Module]]) -> set[str]:
+def _errors(nodes: list[tuple[str, Node]]) -> set[str]:
     """ProofrailError and all classes below it."""
-    classes = [node for _, tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = [node for _, node in nodes if isinstance(node, ast.ClassDef)]
     found = {"ProofrailError"}
     while more := {c.name for c in classes if {_named(base) for base in c.bases} & found} - found:
         found |= more
@@ -82,15 +88,15 @@ def _constants(node: ast.expr) -> Iterator[str]:
         yield from _constants(node.orelse)
 
 
-def _passing(trees: list[tuple[str, ast.Module]]) -> set[str]:
+def _passing(nodes: list[tuple[str, Node]]) -> set[str]:
     """Functions whose first parameter is a code that they pass on. (`add` is too common a name.)"""
-    functions = [node for _, tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    functions = [node for _, node in nodes if isinstance(node, ast.FunctionDef)]
     first = {f.name: [a.arg for a in f.args.args if a.arg != "self"][:1] for f in functions}
     return {name for name, parameters in first.items() if parameters == ["code"]} - {"add", "__init__"}
 
 
-def _passed(node: ast.AST, passing: set[str]) -> list[str]:
-    if not isinstance(node, ast.Call) or _named(node.func) not in passing or not node.args:
+def _passed(node: ast.Call, passing: set[str]) -> list[str]:
+    if _named(node.func) not in passing or not node.args:
         return []
     return [code for code in _constants(node.args[0]) if re.fullmatch("[a-z0-9]+(-[a-z0-9]+)+", code)]
 
@@ -105,28 +111,29 @@ def _own(node: ast.ClassDef) -> Iterator[str]:
 @cache
 def in_python() -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
     """The codes that Python spells out, and where it does not."""
-    trees = _python()
-    errors = _errors(trees)
+    nodes = _python()
+    errors = _errors(nodes)
     # _ExitedError takes no code: its class gives it one.
     givers = (errors | {"Finding"}) - {"_ExitedError"}
-    passing = _passing(trees)
+    passing = _passing(nodes)
     codes: set[str] = set()
     unclear: set[tuple[str, str]] = set()
-    for file, tree in trees:
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ClassDef) and node.name in errors:
-                codes.update(_own(node))
-            if not isinstance(node, ast.Call) or _named(node.func) not in givers:
-                codes.update(_passed(node, passing))
-                continue
-            keywords = [k.value for k in node.keywords if k.arg in ("code", "kind")]
-            first = next(iter([*node.args[:1], *keywords]), None)
-            if first is None:
-                continue
-            spelled = list(_constants(first))
-            codes.update(spelled)
-            if not spelled:
-                unclear.add((file, ast.unparse(first)))
+    for file, node in nodes:
+        if isinstance(node, ast.ClassDef) and node.name in errors:
+            codes.update(_own(node))
+        if not isinstance(node, ast.Call):
+            continue
+        if _named(node.func) not in givers:
+            codes.update(_passed(node, passing))
+            continue
+        keywords = [k.value for k in node.keywords if k.arg in ("code", "kind")]
+        first = next(iter([*node.args[:1], *keywords]), None)
+        if first is None:
+            continue
+        spelled = list(_constants(first))
+        codes.update(spelled)
+        if not spelled:
+            unclear.add((file, ast.unparse(first)))
     return frozenset(codes), frozenset(unclear)
 
 
