@@ -30,13 +30,14 @@ from proofrail.wire.errors import PoisonError, TransientError
 
 _NICE: Final = 10
 _USAGE: Final = "usage.json"
-_PROVER_CONFIG: Final[Mapping[str, Any]] = {
+PROVER_CONFIG: Final[Mapping[str, Any]] = {
     # The full extension would take two to five times the memory and save nothing.
     "cached_lde_config": {"store_full_lde": False, "use_fft_for_eval": False},
     "constraint_polynomial_task_size": 256,
     "n_out_of_memory_merkle_layers": 1,
     "table_prover_n_tasks_per_segment": 32,
 }
+"""Stone's prover configuration (cpu_air_prover_config.json)."""
 
 STONE_LIMITS: Final = Limits(max_steps=1 << 20, max_instances={}, max_output_words=1 << 16)
 """Beyond a million steps a proof takes tens of gigabytes and the better part of an hour."""
@@ -167,7 +168,7 @@ def _write_inputs(scratch: Path, run: _Run) -> None:
     (scratch / "public_input.json").write_text(run.native.public_input())
     (scratch / "private_input.json").write_text(run.native.private_input(str(trace), str(memory)))
     (scratch / "parameters.json").write_text(json.dumps(run.choice.parameters.to_json()))
-    (scratch / "prover_config.json").write_text(json.dumps(_PROVER_CONFIG))
+    (scratch / "prover_config.json").write_text(json.dumps(PROVER_CONFIG))
 
 
 async def _call(

@@ -54,9 +54,14 @@ def predict(parameters: StoneParameters, layout: Layout, log_n_steps: int, speed
     seconds *= 1 + _MORE_PER_DOUBLING * (log_n_steps - 12)
     if parameters.hashes.friendly_layers:
         seconds += n_steps * blow_up * _POSEIDON_STEP_SECONDS
-    seconds += parameters.n_queries * _QUERY_SECONDS + _POW_SECONDS * 2.0**parameters.pow_bits
+    seconds += parameters.n_queries * _QUERY_SECONDS + work_seconds(parameters.pow_bits)
     memory = n_steps * (_COLUMN_STEP_BYTES * sum(layout.columns) + _BLOW_UP_STEP_BYTES * blow_up)
     return Cost(seconds / speed, _BASE_MEMORY + memory, _proof_bytes(parameters, layout, log_n_steps))
+
+
+def work_seconds(pow_bits: int) -> float:
+    """CPU seconds that a proof of work is expected to take."""
+    return _POW_SECONDS * 2.0**pow_bits
 
 
 def _proof_bytes(parameters: StoneParameters, layout: Layout, log_n_steps: int) -> int:
