@@ -121,6 +121,34 @@ class ForgedMembers(Family):
         )
 
 
+class ForgedNames(Family):
+    """A whole run published under the run_id of another, committed to and signed under it."""
+
+    def __init__(self, run: Run, with_events: bool) -> None:
+        self.run, self.with_events = run, with_events
+        self.name = "forged and committed: whole runs" + ("" if with_events else ", without events")
+        self.others = [other.truth.run_id for other in each() if other is not run]
+        self.size = len(self.others)
+
+    def case(self, index: int) -> Case:
+        name, truth = {"run_id": self.others[index]}, self.run.truth
+        events = [event | name for event in truth.events]
+        bits, block_items = truth.seal["bits"], truth.seal["block_items"]
+        blocks, core = plain_commitment.commit(events, self.others[index], bits, block_items)
+        seal = truth.seal | core
+        note = signed(self.others[index], seal)
+        inputs = [json.loads(line) | name for line in lines_of(self.run.commitments)[: len(truth.inputs)]]
+        return Case(
+            self.name,
+            f"{self.run.name}: as {index}",
+            self.run,
+            file_of([*inputs, *blocks, seal | {"checkpoint": note}]),
+            file_of(events) if self.with_events else None,
+            note=note,
+            changed=("commitments", 0),
+        )
+
+
 class ForgedSeals(Family):
     """Each member of the seal altered, removed, null, of another type, and the seal signed again."""
 
@@ -300,7 +328,7 @@ def families() -> list[Family]:
     for run in each():
         for with_events in (True, False):
             found += [ForgedMembers(run, with_events), ForgedOrder(run, with_events)]
-            found.append(ForgedSeals(run, with_events))
+            found += [ForgedSeals(run, with_events), ForgedNames(run, with_events)]
         if run.truth.trace:
             for file in ("trace", "memory"):
                 found.append(ForgedRaw(run, file, "raw files at hand"))  # type: ignore[arg-type]
