@@ -245,7 +245,7 @@ def test_flipped_bits_are_found() -> None:
     random = Random(4)  # noqa: S311
     found: Counter[str] = Counter()
     for number, line in enumerate(events):
-        for _ in range(25):
+        for _ in range(12):
             lies = _flipped(events, number, random.randrange(8 * len(line)))
             report = reexecute([survey], commitment, events=lies, keys=[VKEY])
             try:
@@ -257,7 +257,7 @@ def test_flipped_bits_are_found() -> None:
                 assert number == report.first_mismatch.item
             found[report.verdict] += 1
     for number, line in enumerate(commitment):
-        for _ in range(100):
+        for _ in range(40):
             lies = _flipped(commitment, number, random.randrange(8 * len(line)))
             try:
                 verdict = reexecute([survey], lies, keys=[VKEY]).verdict
@@ -265,7 +265,7 @@ def test_flipped_bits_are_found() -> None:
                 verdict = "unusable"
             assert verdict != "MATCH"
             found[verdict] += 1
-    assert found["MISMATCH"] > 500
+    assert found["MISMATCH"] > 200
 
 
 def test_equal_packed_values_do_not_pass() -> None:

@@ -113,8 +113,7 @@ class Tracer:
         self._facts: dict[str, Any] = {}
         self._seq = 0
         self._telling: int | None = None
-        self.run_id: str | None = None
-        """Known when the outermost call has begun."""
+        self._run_id = ""
         self.fault: ProofrailError | None = None
         """Why the trace is not sealed, once it is known."""
         self.sealed = False
@@ -165,6 +164,11 @@ class Tracer:
         if self.fault is not None:
             raise self.fault
         self.sealed = True
+
+    @property
+    def run_id(self) -> str | None:
+        """None while the outermost call has not begun."""
+        return self._run_id or None
 
     @property
     def outcome(self) -> str | None:
@@ -263,7 +267,7 @@ class Tracer:
 
     def _start(self, entry: TracedFunction, encoded: str) -> None:
         with self.lock:
-            if self.run_id is not None:
+            if self._run_id:
                 raise TracingError(
                     "trace-second-root",
                     f"{entry.name} is a second outermost call; a trace has one",
@@ -272,7 +276,7 @@ class Tracer:
             self._program = program = program_of(entry, self._more)
             given = {"arguments": encoded, "entry": entry.name}
             digest = inputs_sha256([canonical(given)])
-            self.run_id = run_id(
+            self._run_id = run_id(
                 artifact_sha256=program.identity["artifact_sha256"],
                 method_id=program.identity["method_id"],
                 layout=LAYOUT,
@@ -281,7 +285,7 @@ class Tracer:
                 **self._commitment,
             )
         self._input_line = canonical(
-            {"v": 1, "type": "Input", "run_id": self.run_id, "index": 0, "input": given}
+            {"v": 1, "type": "Input", "run_id": self._run_id, "index": 0, "input": given}
         )
         self._facts = {
             "program": program.identity,
@@ -298,7 +302,7 @@ class Tracer:
         span = moment.span
         name = {"tile_id" if span.kind == "Tile" else "name": span.name}
         if moment.what == "start":
-            span.span_id = span_id(self.run_id or "", self._seq)
+            span.span_id = span_id(self._run_id, self._seq)
             self._emit(f"{span.kind}Start", moment.at, name | _place(span, parent=True) | _origin(span))
         elif moment.what == "end":
             output = {} if moment.output is None else {"output_bytes": moment.output}
@@ -326,9 +330,9 @@ class Tracer:
             "output_sha256": sha256_hex(canonical(output)),
         }
         self._emit("TraceEnd", self.now(), results)
-        if self._program is not None and self.run_id is not None:
+        if self._program is not None:
             self._completed = CompletedTrace(
-                self.run_id,
+                self._run_id,
                 str(results["outcome"]),
                 (self._input_line,),
                 self._facts | results,
@@ -338,7 +342,7 @@ class Tracer:
     def _emit(self, kind: str, at: int, members: dict[str, Any]) -> None:
         if not self.tracing:
             return
-        event = {"v": 1, "type": kind, "run_id": self.run_id, "seq": self._seq, "timestamp": at} | members
+        event = {"v": 1, "type": kind, "run_id": self._run_id, "seq": self._seq, "timestamp": at} | members
         # What stands in the events of spans is text that was checked and integers in range, so that the encoder alone
         # writes their canonical form, at a quarter of the cost.
         line = canonical(event) if kind == "TraceStart" else _ENCODER.encode(event).encode()
@@ -376,7 +380,7 @@ class Tracer:
         return "?" if self._program is None else self._program.entry.name
 
     def _unfinished(self) -> TracingError:
-        if self.run_id is None:
+        if not self._run_id:
             return TracingError(
                 "trace-empty",
                 "no traced function was called in the tracer's block",
