@@ -181,7 +181,14 @@ def test_items_that_calls_make() -> None:
             return sum(steps)
 
     paths = [e["path"] for e in events_of(lazy).events if e["type"].endswith("Start") and e["seq"]]
-    assert ["lazy", "lazy/double", "lazy/each", "lazy/each[0]", "lazy/each[0]/double", "lazy/each[1]"] == paths
+    assert [
+        "lazy",
+        "lazy/double",
+        "lazy/each",
+        "lazy/each[0]",
+        "lazy/each[0]/double",
+        "lazy/each[1]",
+    ] == paths
 
 
 def test_loops_within_loops() -> None:
