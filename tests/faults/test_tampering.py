@@ -8,16 +8,18 @@ from dataclasses import dataclass
 
 import pytest
 
+from proofrail.artifacts.store import ArtifactStore
 from proofrail.commitment.checkpoint import parse_vkey
 from proofrail.messaging.client import publish
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
 from proofrail.wire.signing import verify_message
 from tests.faults import proposals
-from tests.faults.forging import Run, proposed, sealed
+from tests.faults.forging import TRACER_VKEY, Run, proposed, sealed
 from tests.faults.systems import Service, environment
 from tests.faults.tampering import CASES, Expected, Scene
 from tests.faults.watching import Contents, followed, read_all
+from tests.unit.evidence_runs import verifier
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -33,6 +35,7 @@ class Tried:
     contents: Contents
     honest: Run
     vkey: str
+    store: ArtifactStore
     seconds: float
     took: dict[str, float]
 
@@ -69,6 +72,7 @@ def tried(own_kafka: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) ->
             await read_all(own_kafka),
             honest,
             (folder / "auditor.vkey").read_text().strip(),
+            ArtifactStore(env["PROOFRAIL_STORE_URL"]),
             seconds,
             took,
         )
@@ -78,13 +82,18 @@ def tried(own_kafka: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.mark.parametrize("case", list(CASES))
 def test_an_altered_run_is_found_out(tried: Tried, case: str) -> None:
-    """The report says what was altered, is signed by the auditor, and no attestation follows."""
+    """The report says what was altered, is signed by the auditor, has evidence that holds, and no attestation
+    follows."""
     scene, expected = tried.scenes[case]
     reports = tried.contents.reports(scene.run.run_id, "run")
     assert [expected] == [Expected.read(report) for report in reports]
     assert verify_message(reports[0], parse_vkey(tried.vkey)[1])
     if expected.verdict == "MISMATCH":
-        assert "evidence" in reports[0]
+        bundle = tried.store.get(reports[0]["evidence"]["digest"])
+        read = verifier().read_keys
+        tracer, auditor = read([TRACER_VKEY], "proofrail-tracer"), read([tried.vkey], "proofrail-auditor")
+        said, _, _ = verifier().check(bundle, list(tracer), list(auditor))  # raises when it does not hold
+        assert "the auditor signed this bundle" in said
         # Nothing to wait for, least of all for events that will not come.
         assert tried.took[scene.run.run_id] < 30
 
