@@ -36,6 +36,7 @@ BUILT = {
     ],
         ("audit/proof_audit.py", "kind"): [],
     ("audit/proof_audit.py", "ALTERED"): ["artifact-altered"],
+    ("audit/signature.py", "f'checkpoint-{name}'"): ["checkpoint-origin", "checkpoint-size", "checkpoint-root"],
     ("audit/second_opinion.py", "PART"): ["reference-vm"],
 }  # fmt: skip
 """Codes that are put together, or passed in, where the source does not spell them as they are given."""
@@ -101,6 +102,24 @@ def _passed(node: ast.Call, passing: set[str]) -> list[str]:
     return [code for code in _constants(node.args[0]) if re.fullmatch("[a-z0-9]+(-[a-z0-9]+)+", code)]
 
 
+def _said_by_name(node: ast.Call) -> Iterator[ast.expr]:
+    """What is given as `code=…`, or as the member "code" of an object that is given."""
+    for keyword in node.keywords:
+        if keyword.arg == "code":
+            yield keyword.value
+        elif isinstance(keyword.value, ast.Dict):
+            yield from _member(keyword.value)
+    for argument in node.args:
+        if isinstance(argument, ast.Dict):
+            yield from _member(argument)
+
+
+def _member(node: ast.Dict) -> Iterator[ast.expr]:
+    for key, value in zip(node.keys, node.values, strict=True):
+        if isinstance(key, ast.Constant) and key.value == "code":
+            yield value
+
+
 def _own(node: ast.ClassDef) -> Iterator[str]:
     """The code that a class of errors gives all its instances."""
     for call in ast.walk(node):
@@ -123,6 +142,11 @@ def in_python() -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
             codes.update(_own(node))
         if not isinstance(node, ast.Call):
             continue
+        for said in _said_by_name(node):
+            spelled = list(_constants(said))
+            codes.update(spelled)
+            if not spelled and isinstance(said, ast.JoinedStr):
+                unclear.add((file, ast.unparse(said)))
         if _named(node.func) not in givers:
             codes.update(_passed(node, passing))
             continue

@@ -200,7 +200,7 @@ class Moments:
             yield Operand("op0", op0, value)
         base = value if instruction.op1_source == "op0" else registers[instruction.op1_source]
         if base is not None:
-            op1 = base + instruction.op1_offset
+            op1 = (base + instruction.op1_offset) % FELT_PRIME
             yield Operand("op1", op1, self.read(op1))
 
     def _frames(self, now: Registers) -> Iterator[Frame]:

@@ -19,7 +19,7 @@ from proofrail.cli.diff_steps import CellsApart, StepsApart, cells_apart, steps_
 from proofrail.cli.output import Exit, ExitError, command, emit_json, interruptible, wants_json
 from proofrail.cli.show_print import console, place_text
 from proofrail.cli.show_rerun import Rerun, rerun
-from proofrail.cli.show_source import RunSource, opened, sources_of
+from proofrail.cli.show_source import HomeFolder, RunSource, SourceFolder, opened, sources_of
 from proofrail.cli.show_values import bytes_felts, bytes_text, felt_text, inputs_text
 from proofrail.wire.canonical import JsonObject, felt_hex
 from proofrail.wire.errors import PoisonError, UnusableInputError
@@ -38,16 +38,8 @@ def diff(
             metavar="FILE", help="The compiled program of both.", show_default="program.json beside each"
         ),
     ] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where the Cairo sources lie.", show_default="here, and beside A"),
-    ] = None,
-    home: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Home folder of the system that a run_id is of.", show_default=False
-        ),
-    ] = None,
+    source: SourceFolder = None,
+    home: HomeFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="What differs as one JSON line.")] = False,
 ) -> None:
     """Show where two runs part: the first item that differs, and the first step.

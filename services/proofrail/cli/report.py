@@ -25,6 +25,7 @@ def print_report(report: AuditReport) -> None:
         found = report.first_mismatch.to_object()
         console.print(f"\n[bold]{escape(found['kind'])}[/]: {escape(str(found.get('message', '')))}")
         console.print(_table({n: v for n, v in found.items() if n not in _SAID_ABOVE}))
+        console.print(f"[dim]more: proofrail explain {escape(found.get('code', found['kind']))}[/]")
     if report.evidence is not None:
         console.print(f"\nevidence: {escape(report.evidence.uri)} (SHA-256 {report.evidence.digest})")
     open_parts = [part for part in report.unchecked if part.code != _AFTER]

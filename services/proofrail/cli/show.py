@@ -11,7 +11,7 @@ from proofrail.cairo.source import SourceFiles
 from proofrail.cli.output import command, emit_json, interruptible, wants_json
 from proofrail.cli.show_print import print_run
 from proofrail.cli.show_rerun import rerun
-from proofrail.cli.show_source import RunSource, opened, sources_of
+from proofrail.cli.show_source import HomeFolder, RunSource, SourceFolder, opened, sources_of
 from proofrail.cli.show_step import print_step, step_json
 from proofrail.cli.show_tree import Limits, Span, StepClock, Summary, read_spans, read_tree
 from proofrail.cli.show_values import bytes_text, felts_json, felts_of, signature_of
@@ -47,18 +47,8 @@ def show(
             metavar="FILE", help="The compiled program.", show_default="program.json beside the events"
         ),
     ] = None,
-    source: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Where the Cairo sources lie.", show_default="here, and beside the events"
-        ),
-    ] = None,
-    home: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Home folder of the system that a run_id is of.", show_default=False
-        ),
-    ] = None,
+    source: SourceFolder = None,
+    home: HomeFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="NDJSON: spans as they end, then the run.")] = False,
 ) -> None:
     """Show a run: its tree of spans with inputs, outputs, steps and source lines, or one step of it.

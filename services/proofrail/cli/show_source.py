@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+import typer
 
 from proofrail.audit.claims import Claims, read_claims
 from proofrail.cairo import cairo_lang
@@ -26,6 +28,22 @@ from proofrail.wire.canonical import JsonObject, parse_object
 from proofrail.wire.errors import MalformedError, UnusableInputError
 from proofrail.wire.ndjson import MAX_FILE_LINE, iter_lines
 from proofrail.wire.topics import MAX_LINE
+
+SourceFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--source",
+        metavar="DIR",
+        help="Where the Cairo sources lie.",
+        show_default="here, and beside the run",
+    ),
+]
+HomeFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", metavar="DIR", help="Home folder of the system that a run_id is of.", show_default=False
+    ),
+]
 
 _RUN_ID: Final = re.compile(r"[0-9a-f]{4,32}")
 

@@ -143,6 +143,16 @@ FILES: Final = Area.of(
             "A key says whose it is: the tracer's signs checkpoints of runs, the auditor's evidence and reports.",
             "Name the auditor's private key, or a file that does not exist yet: it is made.",
         ),
+        *(
+            Entry(
+                f"checkpoint-{what}",
+                f"A checkpoint is signed as it should be, and about another {meant} than the run's.",
+                "It was taken from another seal, or its tracer signed something else.",
+                "Do not rely on the run.",
+                f"{TRACE} section 6, Checkpoint",
+            )
+            for what, meant in (("origin", "run"), ("size", "number of items"), ("root", "root"))
+        ),
         Entry(
             "checkpoint-malformed",
             "A text is no checkpoint.",
