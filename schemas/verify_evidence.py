@@ -38,7 +38,7 @@ def differences(one, other):
 def read_keys(given, name):
     for text in " ".join(open(one).read() if os.path.exists(one) else one for one in given).split():
         label, digest, raw = (*text.split("+", 2)[:2], base64.b64decode(text.split("+", 2)[2], validate=True))
-        need((label, digest) == (name, h(name.encode(), b"\n", raw)[:4].hex()), f"{text[:80]} is no key of {name}")
+        need((label, digest) == (name, h(name.encode(), b"\n", raw)[:4].hex()), f"a key given is no key of {name}")
         yield label, bytes.fromhex(digest), raw[1:]
 def verified(key, signature, text):
     try:
@@ -166,10 +166,10 @@ def check(data, tracer, auditor):
         read = {name: value for name, value in json.loads(text).items() if name not in VOLATILE}
         place, leaf, expected, _ = sides["auditor"] if index < heads["tracer"][0] else (index, b"", {}, [])
         need(h(b"\0", canonical(read)) != leaf and (place, h(text).hex()) == (index, b["published"]["sha256"])
-             and heads["tracer"] == heads["auditor"], "the line that was read is the one in the tree, or not whole")
-        said += [f"the line read as event {index} is not item {index} of that tree",
+             and heads["tracer"] == heads["auditor"], "what was read is the item in the tree, or not whole")
+        said += [f"what the auditor says it read as event {index} is not item {index} of that tree",
                  *(differences(read, expected).values() if expected else ())]
-        result = "the auditor read an event that the tracer has not signed; no fault of the tracer is shown"
+        result = "the auditor says it read an event that the tracer has not signed; no fault of the tracer is shown"
     if "fault" in b:
         said.append(fault_of(b["fault"], shown["step"], shown["cell"], b["run_id"], sides.get("tracer", [{}] * 3)[2]))
         result = "a fault of the tracer, shown without a VM and without trust in anyone"

@@ -116,9 +116,10 @@ def test_an_event_altered_after_sealing_does_not_speak_against_the_tracer(item: 
     made = _read(_bundle(_edited(publish(), item, seq=99)))
     assert ("published", False) == (made["shows"], "item" in made["claimed"])
     said, _, result = verify(canonical(made))
-    assert f"the line read as event {item} is not item {item} of that tree" in said
+    assert f"what the auditor says it read as event {item} is not item {item} of that tree" in said
     assert (
-        "the auditor read an event that the tracer has not signed; no fault of the tracer is shown" == result
+        "the auditor says it read an event that the tracer has not signed; no fault of the tracer is shown"
+        == result
     )
 
 
