@@ -86,6 +86,21 @@ class Program:
         return sites
 
 
+def message(compiled, code, pc):
+    """`error.message` for a failure at a pc within the program."""
+    program = Program(compiled)
+    entries = [entry for entry in program.functions if entry <= pc <= len(program.words)]
+    text = code + (f" in {program.functions[max(entries)]}" if entries else "")
+    debug_info = json.loads(compiled)["debug_info"] or {"instruction_locations": {}}
+    location = debug_info["instruction_locations"].get(str(pc - 1))
+    if location is None:
+        return f"{text} at pc {pc}"
+    place = location["inst"]
+    while "parent_location" in place:
+        place = place["parent_location"][0]
+    return f"{text} at {place['input_file']['filename']}:{place['start_line']}"
+
+
 def opcode(word):
     return word >> 60 & 7
 

@@ -1,14 +1,28 @@
 """Failures in loops, recursion, libraries and hints, at every step: recorded, sealed, and audited to the item."""
 
 import json
+import struct
 from collections.abc import Callable
 from typing import Any
 
+import plain_spans
 import pytest
-from cairo_runs import PublishedRun, events_of, plain_events, published, traced, violations, without_volatile
+from cairo_runs import (
+    PublishedRun,
+    events_of,
+    plain_events,
+    program,
+    published,
+    traced,
+    violations,
+    without_volatile,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from proofrail.cairo import vm
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.vm import Execution
 from proofrail.wire.canonical import canonical
 from proofrail.wire.errors import PoisonError
 
@@ -150,6 +164,25 @@ def test_the_step_limit_anywhere_in_loops_and_recursion(how: int, mode: str) -> 
         assert ("failed", limit) == (run.outcome, run.n_steps)
         assert plain_events(run, events) == without_volatile(events)
         assert [] == violations(run)
+
+
+@pytest.mark.parametrize("debug_info", [True, False])
+def test_the_message_is_spelt_as_the_text_says(debug_info: bool) -> None:
+    """Code, function and place of the instruction that comes next when the limit is met, wherever that is."""
+    compiled = json.loads(program("faults").compiled)
+    if not debug_info:
+        compiled["debug_info"] = None
+    faults = CairoProgram(json.dumps(compiled).encode())
+    values = {"how": 18, **INPUTS}
+
+    def run(limit: int | None) -> Execution:
+        return vm.run(faults, values, "small", limit, private_input=False)
+
+    pcs = [pc for _, _, pc in struct.iter_unpack("<QQQ", run(None).trace)]
+    for limit, pc in enumerate(pcs[1:], 1):
+        failure = run(limit).failure
+        assert failure is not None
+        assert plain_spans.message(faults.compiled, "step-limit", pc) == failure.message
 
 
 def test_before_the_first_span_there_is_no_failure_event() -> None:
