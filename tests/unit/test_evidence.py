@@ -152,6 +152,10 @@ def _input(run: Published) -> None:
     run.commitments[0] = canonical(parse_object(run.commitments[0]) | {"input": {"amount": 6}})
 
 
+def _malformed_seal(run: Published) -> None:
+    run.commitments[-1] = run.commitments[-1][:-1]
+
+
 def _version(run: Published) -> None:
     run.commitments[-1] = canonical(parse_object(run.commitments[-1]) | {"v": 2})
 
@@ -162,7 +166,9 @@ def _unsigned(run: Published) -> None:
     run.commitments[-1] = canonical(seal)
 
 
-@pytest.mark.parametrize("spoil", [_missing, _malformed, _not_utf8, _block, _input, _version, _unsigned])
+@pytest.mark.parametrize(
+    "spoil", [_missing, _malformed, _malformed_seal, _not_utf8, _block, _input, _version, _unsigned]
+)
 def test_what_nobody_signed_is_said_to_rest_on_the_auditors_word(spoil: Callable[[Published], None]) -> None:
     """Such a bundle holds, carries the line, and never makes the verifier exit 0."""
     run = publish()

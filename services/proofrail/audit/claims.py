@@ -22,10 +22,11 @@ class ClaimedLine:
 
 @dataclass(frozen=True)
 class MalformedLine:
-    """A line that breaks the wire format."""
+    """A line that breaks the wire format; `line` is empty when its bytes could not be had."""
 
     number: int
     error: MalformedError
+    line: bytes
 
 
 @dataclass
@@ -59,13 +60,14 @@ def read_claims(lines: Iterable[bytes]) -> Claims:
     number = 0
     while True:
         number += 1
+        line = b""
         try:
             line = next(source)
             members = parse_object(line)
         except StopIteration:
             break
         except MalformedError as error:
-            claims.malformed.append(MalformedLine(number, error))
+            claims.malformed.append(MalformedLine(number, error, line))
             if error.code == "line-too-long":  # the rest of the stream cannot be framed
                 break
             continue

@@ -36,6 +36,8 @@ _LINE: Final = 512
 _WORDS: Final = 64
 """Characters of a text of the mismatch in a bundle that is otherwise too large."""
 
+_IN_COMMITMENTS: Final = frozenset({"commitments", "input", "block", "seal", "checkpoint"})
+
 _RUN_ID: Final = re.compile("[0-9a-f]{32}")
 
 _ROOM: Final = 512
@@ -102,11 +104,14 @@ class Evidence:
         if self.finding.where == "event" and self.finding.item is not None and self.events is not None:
             found = _line_at(self.events, self.finding.item)
             return None if found is None else ("events", self.finding.item + 1, found)
-        if number is None:
+        if number is None or self.finding.where not in _IN_COMMITMENTS:
             return None
         for line in self.claims.in_order():
             if line.number == number:
                 return "commitments", number, canonical(line.members)
+        for broken in self.claims.malformed:
+            if broken.number == number and broken.line:
+                return "commitments", number, broken.line
         return None
 
     def _was_altered_after(self) -> bool:
