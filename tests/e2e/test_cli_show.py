@@ -265,3 +265,24 @@ def test_an_error_on_a_terminal_leads_to_its_explanation(risk: Path) -> None:
     status, shown = on_terminal(80, "show", risk, "--at", "99999")
     assert 2 == status
     assert "proofrail explain step-out-of-range" in shown
+
+
+VECTORS = Path(__file__).parents[2] / "schemas" / "vectors" / "traces"
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path for path in VECTORS.iterdir() if path.is_dir()), ids=lambda p: p.name
+)
+def test_every_golden_trace_can_be_read(folder: Path) -> None:
+    """Completed, failed, looped, nested, native, imported: all spans are shown, and no difference from itself; a
+    Cairo run that is executed again has the root that was published."""
+    found = lines(call("show", folder))
+    events = [json.loads(line) for line in (folder / "events.ndjson").read_bytes().splitlines()]
+    starts = sum(event["type"] in ("SequenceStart", "TileStart") for event in events)
+    assert ("ShownRun", starts, starts + 1) == (found[-1]["type"], found[-1]["spans_count"], len(found))
+    assert 0 == call("diff", folder, folder / "events.ndjson").exit_code
+    if (folder / "program.json").exists():
+        step = lines(call("show", folder, "--at", "last"))[0]
+        assert step["same_root"] is True
+        assert ("error" in step) == (found[-1]["outcome"] == "failed")
+        assert all("[0]" != felt["name"] for span in found[:-1] for felt in span["inputs"])
