@@ -48,7 +48,7 @@ def test_every_kind_of_call(n: int, leaves: Any, mode: str) -> None:
 def test_the_step_limit_at_every_kind_of_call(mode: str) -> None:
     """Also where the last completed step is a call by pointer, from a label or on the heap."""
     most = traced("calls", _values()).execution.real_steps
-    for limit in range(1, most - 1, 1 if mode == "own" else 5):
+    for limit in range(1, most - 1, 2 if mode == "own" else 7):
         run = traced("calls", _values(), spans=mode, max_steps=limit)
         events = events_of(run)
         assert plain_events(run, events) == without_volatile(events)
