@@ -187,6 +187,22 @@ def test_steps_of_events_alone_cannot_be_shown(risk: Path) -> None:
     assert "rerun-impossible" in result.stderr
 
 
+def test_events_with_program_and_inputs_have_steps(failed: Path, other: Path) -> None:
+    """The inputs must be those of the run; there is no root to compare with."""
+    events = (failed / "events.ndjson").read_bytes()
+    found = call(
+        "show", "-", "--at", "last", "--program", failed / "program.json",
+        "--inputs", failed.parent / "inputs.json", stdin=events,
+    )  # fmt: skip
+    assert ("failing.cairo:9", False) == (lines(found)[0]["source"], "same_root" in lines(found)[0])
+    wrong = call(
+        "show", "-", "--at", "last", "--program", failed / "program.json",
+        "--inputs", other.parent / "inputs.json", stdin=events,
+    )  # fmt: skip
+    assert 2 == wrong.exit_code
+    assert "inputs-of-another-run" in wrong.stderr
+
+
 def test_an_altered_run_is_shown_with_a_warning(failed: Path, tmp_path: Path) -> None:
     """A seal that executing again does not give is pointed out; the step shown is the VM's."""
     copy = tmp_path / "run"

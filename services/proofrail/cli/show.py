@@ -47,6 +47,14 @@ def show(
             metavar="FILE", help="The compiled program.", show_default="program.json beside the events"
         ),
     ] = None,
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the run was asked to do, for --at without commitments.",
+            show_default=False,
+        ),
+    ] = None,
     source: SourceFolder = None,
     home: HomeFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="NDJSON: spans as they end, then the run.")] = False,
@@ -72,9 +80,11 @@ def show(
       proofrail show run --at last
       proofrail show run --depth 3 --all
       proofrail show events.ndjson --program program.json --json | jq .path
+      proofrail show events.ndjson --program program.json \\
+          --inputs input.json --at 95
       proofrail show 3f9a1c
     """
-    with command(), opened(run, program, home) as found:
+    with command(), opened(run, program, home, inputs) as found:
         sources = sources_of(found, source)
         as_lines = wants_json(as_json)
         if at is not None:

@@ -77,7 +77,7 @@ def rerun(run: RunSource) -> Rerun:
         raise UnusableInputError(
             "rerun-impossible",
             f"{run.name} cannot be executed again for want of its {missing}: {why}",
-            "Give the folder that `proofrail trace` wrote, or --program FILE.",
+            "Give the folder that `proofrail trace` wrote, or --program FILE and --inputs FILE.",
         )
     found: Rerun | None = None
     for max_steps in _limits(run):

@@ -17,14 +17,17 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from proofrail.audit.cairo_subject import subject_of
 from proofrail.audit.claims import Claims, read_claims
 from proofrail.cairo import cairo_lang
 from proofrail.cairo.decode import ProgramNames
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.source import SourceFiles
 from proofrail.cli.home import Home
+from proofrail.cli.inputs import read_inputs
 from proofrail.cli.runfolder import COMMITMENTS, EVENTS, PROGRAM
-from proofrail.wire.canonical import JsonObject, parse_object
+from proofrail.commitment.runid import inputs_sha256
+from proofrail.wire.canonical import JsonObject, canonical, parse_object
 from proofrail.wire.errors import MalformedError, UnusableInputError
 from proofrail.wire.ndjson import MAX_FILE_LINE, iter_lines
 from proofrail.wire.topics import MAX_LINE
@@ -57,6 +60,7 @@ class RunSource:
     commitments_file: Path | None = None
     program_file: Path | None = None
     folder: Path | None = None
+    inputs_file: Path | None = None
 
     def lines(self) -> Iterator[tuple[int, bytes]]:
         """Numbers, from 1, and lines of the events. Raises MalformedError `line-too-long`."""
@@ -117,11 +121,24 @@ class RunSource:
 
     @property
     def inputs(self) -> list[JsonObject] | None:
-        """The run's inputs in normal form; None where they are not at hand."""
+        """The run's inputs in normal form; None where they are not at hand. Raises UnusableInputError
+        (`inputs-of-another-run`, and what `read_inputs` raises) for an inputs file."""
         if self.claims is None or not self.claims.inputs:
-            return None
+            return self._given_inputs()
         found = [line.members.get("input") for line in self.claims.inputs]
         return [value for value in found if isinstance(value, dict)]
+
+    def _given_inputs(self) -> list[JsonObject] | None:
+        if self.inputs_file is None or self.program is None:
+            return None
+        values = read_inputs(self.inputs_file, subject_of(self.program))
+        if inputs_sha256(map(canonical, values)) != self.start.get("inputs_sha256"):
+            raise UnusableInputError(
+                "inputs-of-another-run",
+                f"{self.inputs_file} does not hold the inputs of this run: their digest is another",
+                "Give the inputs that the run was made with.",
+            )
+        return values
 
     @property
     def backend(self) -> str | None:
@@ -168,8 +185,11 @@ def sources_of(run: RunSource, given: Path | None) -> SourceFiles:
 
 
 @contextmanager
-def opened(what: str, program: Path | None = None, home: Path | None = None) -> Iterator[RunSource]:
-    """The run that an argument names: a folder, a file of events, `-`, or the beginning of a run_id.
+def opened(
+    what: str, program: Path | None = None, home: Path | None = None, inputs: Path | None = None
+) -> Iterator[RunSource]:
+    """The run that an argument names: a folder, a file of events, `-`, or the beginning of a run_id. `inputs` is the
+    inputs file of a run whose commitments are not at hand.
 
     Raises UnusableInputError (`no-run-folder`, `file-not-found`, `run-not-found`, `run-ambiguous`, and what
     reading the topics of a running system raises).
@@ -181,7 +201,7 @@ def opened(what: str, program: Path | None = None, home: Path | None = None) -> 
             if what == "-":
                 with (folder / EVENTS).open("wb") as file:
                     shutil.copyfileobj(sys.stdin.buffer, file)
-                yield RunSource("standard input", folder / EVENTS, program_file=program)
+                yield RunSource("standard input", folder / EVENTS, program_file=program, inputs_file=inputs)
             else:
                 yield _published(what, folder, program, Home.at(home))
         return
@@ -192,17 +212,19 @@ def opened(what: str, program: Path | None = None, home: Path | None = None) -> 
                 f"{path} has no {EVENTS}",
                 "Name a folder that `proofrail trace --out` wrote.",
             )
-        yield _in_folder(what, path / EVENTS, path, program)
+        yield _in_folder(what, path / EVENTS, path, program, inputs)
         return
     # The other files count only beside the events of the same name: any other file may be of another run.
-    yield _in_folder(what, path, path.parent if path.name == EVENTS else None, program)
+    yield _in_folder(what, path, path.parent if path.name == EVENTS else None, program, inputs)
 
 
-def _in_folder(name: str, events: Path, folder: Path | None, program: Path | None) -> RunSource:
+def _in_folder(
+    name: str, events: Path, folder: Path | None, program: Path | None, inputs: Path | None = None
+) -> RunSource:
     def beside(file: str) -> Path | None:
         return folder / file if folder is not None and (folder / file).is_file() else None
 
-    return RunSource(name, events, beside(COMMITMENTS), program or beside(PROGRAM), folder)
+    return RunSource(name, events, beside(COMMITMENTS), program or beside(PROGRAM), folder, inputs)
 
 
 def _published(what: str, folder: Path, program: Path | None, home: Home) -> RunSource:

@@ -85,6 +85,13 @@ FILES: Final = Area.of(
             "`proofrail check EVENTS` names everything that is wrong with the stream.",
         ),
         Entry(
+            "inputs-of-another-run",
+            "The inputs file does not hold the inputs of this run.",
+            "Its digest is not inputs_sha256 of TraceStart.",
+            "Give the inputs that the run was made with.",
+            f"{TRACE} section 3",
+        ),
+        Entry(
             "rerun-impossible",
             "The run cannot be executed again, which this needs.",
             "Its program or inputs are not at hand, or it is of a backend without steps.",
