@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cairo_runs import events_of, traced
@@ -18,6 +19,8 @@ from proofrail.audit.invariants.violations import Violation
 
 Event = dict[str, Any]
 
+_VECTORS = Path(__file__).parents[2] / "schemas" / "vectors" / "traces"
+GOLDEN = tuple(sorted(folder.name for folder in _VECTORS.iterdir()))
 NO_INPUTS = hashlib.sha256(b"").hexdigest()
 NO_OUTPUT = hashlib.sha256(b"[]").hexdigest()
 _RUNS: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
@@ -49,6 +52,12 @@ def cairo_run(name: str) -> list[Event]:
     return events
 
 
+def golden(name: str) -> list[Event]:
+    """The events of a golden trace, which may be altered."""
+    lines = (_VECTORS / name / "events.ndjson").read_bytes().splitlines()
+    return [json.loads(line) for line in lines]
+
+
 def two_blocks() -> list[Event]:
     """The run "loops" as if it had two StepBlocks and two MemoryBlocks."""
     events = cairo_run("loops")
@@ -61,7 +70,7 @@ def two_blocks() -> list[Event]:
     return renumbered([*events[:at], steps, more_steps, cells, more_cells, end])
 
 
-def native_run(*, failed: bool = False) -> list[Event]:
+def foreign_run(*, failed: bool = False) -> list[Event]:
     """A run from elsewhere: no cycles, a Failure that was caught, a loop, artifacts of its own for each tile."""
     events: list[Event] = []
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from event_streams import Event, cairo_run, lines_of, native_run
+from event_streams import Event, cairo_run, foreign_run, lines_of
 from typer.testing import CliRunner
 
 from proofrail.cli import check as command
@@ -56,7 +56,7 @@ def test_the_list_can_be_cut(tmp_path: Path) -> None:
 
 def test_a_stream_from_a_pipe(tmp_path: Path) -> None:
     """- reads stdin; a stream that ends early has not ended, and neither has an empty one."""
-    given = b"\n".join(lines_of(native_run()))
+    given = b"\n".join(lines_of(foreign_run()))
     assert 0 == _run("-", given=given)[0]
     status, lines = _run("-", given=given[:-1])
     assert (1, ["malformed-json", "not-ended"]) == (status, [line["code"] for line in lines[:-1]])
@@ -66,7 +66,7 @@ def test_a_stream_from_a_pipe(tmp_path: Path) -> None:
 
 def test_a_long_line_is_passed(tmp_path: Path) -> None:
     """A line of a mebibyte is named, and what is behind it is read."""
-    lines = lines_of(native_run())
+    lines = lines_of(foreign_run())
     path = tmp_path / "events.ndjson"
     path.write_bytes(b"\n".join([*lines, b"x" * (1 << 20), b"{}", b"y" * (1 << 19)]))
     status, (*violations, summary) = _run(str(path))

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from event_streams import NO_INPUTS, NO_OUTPUT, Event, cairo_run, check, native_run, renumbered, two_blocks
+from event_streams import (
+    NO_INPUTS,
+    NO_OUTPUT,
+    Event,
+    cairo_run,
+    check,
+    foreign_run,
+    golden,
+    renumbered,
+    two_blocks,
+)
 
 from proofrail.audit.invariants.violations import CODES
 
@@ -19,6 +29,10 @@ def _loops() -> list[Event]:
 
 def _assert() -> list[Event]:
     return cairo_run("assert")
+
+
+def _native() -> list[Event]:
+    return golden("native")
 
 
 def _set(line: int, **members: object) -> Edit:
@@ -103,12 +117,17 @@ LARGE = f"{2**251 + 17 * 2**192 + 1:064x}"
 
 # code, stream, alteration, line that is named, member that is named
 CASES: list[tuple[str, Streams, Edit, int, str | None]] = [
-    ("start-missing", native_run, _drop(1), 1, "type"),
+    ("start-missing", foreign_run, _drop(1), 1, "type"),
     ("start-again", _loops, lambda events: renumbered([events[0], *events]), 2, None),
     ("run-id-differs", _loops, _set(7, run_id="f" * 32), 7, "run_id"),
     ("run-id-wrong", _loops, _wrong_run, 1, "run_id"),
-    ("inputs-wrong", native_run, _other_inputs, 1, "inputs_count"),
-    ("inputs-wrong", native_run, _set(1, inputs_sha256="0" * 64), 1, "inputs_count"),
+    ("inputs-wrong", foreign_run, _other_inputs, 1, "inputs_count"),
+    ("inputs-wrong", foreign_run, _set(1, inputs_sha256="0" * 64), 1, "inputs_count"),
+    ("inputs-wrong", _native, _set(1, inputs_count=2), 2, "input_bytes"),
+    ("inputs-wrong", _native, _set(2, input_bytes="01"), 2, "input_bytes"),
+    ("run-id-wrong", _native, _wrong_run, 1, "run_id"),
+    ("run-id-wrong", lambda: golden("imported"), _set(1, inputs_sha256="0" * 64), 1, "run_id"),
+    ("outermost-again", _native, lambda events: _second_entry(events), 38, None),
     ("seq-wrong", _loops, _set(7, seq=7), 7, "seq"),
     ("seq-wrong", _loops, lambda events: events[:12] + events[14:], 13, "seq"),
     ("order-wrong", _loops, _swap(48), 49, "type"),
@@ -137,14 +156,15 @@ CASES: list[tuple[str, Streams, Edit, int, str | None]] = [
     ("tile-has-child", _loops, _other_kind(31, 36), 32, None),
     ("sequence-empty", _loops, _other_kind(13, 14), 14, None),
     ("artifact-differs", _loops, _artifact(13, method_id="0x1"), 13, "artifact"),
-    ("artifact-differs", native_run, _artifact(4, backend="cairo"), 4, "artifact"),
+    ("artifact-differs", foreign_run, _artifact(4, backend="cairo"), 4, "artifact"),
+    ("artifact-differs", _native, _artifact(14, method_id="0" * 64), 14, "artifact"),
     ("felts-wrong", _loops, _all(_set(2, input_bytes="00")), 2, "input_bytes"),
     ("felts-wrong", _loops, _set(47, output_bytes=LARGE), 47, "output_bytes"),
     ("function-differs", _loops, _set(25, input_bytes=""), 25, "input_bytes"),
     ("function-differs", _loops, _set(26, output_bytes=FELT * 2), 26, "output_bytes"),
     ("function-differs", _loops, lambda events: _no_loop(events), 18, "loop"),
     ("iteration-wrong", _loops, _set(8, iteration=2, path="main/outer[0]/inner[2]"), 8, "iteration"),
-    ("iteration-wrong", native_run, _set(6, iteration=2), 6, "iteration"),
+    ("iteration-wrong", foreign_run, _set(6, iteration=2), 6, "iteration"),
     ("iteration-misplaced", _loops, _set(25, iteration=0), 25, "iteration"),
     ("iteration-misplaced", _loops, _set(2, iteration=0), 2, "iteration"),
     ("iteration-missing", _loops, _set(8, iteration=None), 8, "iteration"),
@@ -159,12 +179,15 @@ CASES: list[tuple[str, Streams, Edit, int, str | None]] = [
     ("loop-output-differs", _loops, _set(12, output_bytes=FELT), 12, "output_bytes"),
     ("output-missing", _loops, _set(14, output_bytes=None), 14, "output_bytes"),
     ("output-missing", _loops, _set(11, output_bytes=None), 11, "output_bytes"),
-    ("output-missing", native_run, _set(7, output_bytes=None), 7, "output_bytes"),
+    ("output-missing", foreign_run, _set(7, output_bytes=None), 7, "output_bytes"),
     ("output-unexpected", _loops, _set(7, output_bytes=FELT), 7, "output_bytes"),
     ("cycles-missing", _loops, _set(34, cycles=None), 34, "cycles"),
     ("cycles-wrong", _loops, _set(12, cycles=14), 12, "cycles"),
     ("cycles-wrong", _loops, _set(36, cycles=9), 36, "cycles"),
     ("cycles-wrong", _loops, _set(34, cycles=0), 34, "cycles"),
+    ("cycles-misplaced", _native, _set(36, cycles=5), 36, "cycles"),
+    ("proof-misplaced", _loops, _set(34, verified=True), 34, "verified"),
+    ("proof-misplaced", _loops, _set(34, receipt=""), 34, "receipt"),
     ("n-steps-too-few", _assert, _set(14, n_steps=1), 14, "n_steps"),
     ("failure-differs", _assert, _set(10, depth=2), 10, "depth"),
     ("failure-differs", _assert, _set(10, path=None), 10, "path"),
@@ -174,12 +197,29 @@ CASES: list[tuple[str, Streams, Edit, int, str | None]] = [
     ("artifact-missing", _assert, _set(11, artifact=None), 11, "artifact"),
     ("error-differs", _assert, _set(12, error={"code": "assert-failed", "message": "?"}), 12, "error"),
     ("error-code-missing", _assert, lambda events: _no_code(events), 10, "error.code"),
+    ("error-code-missing", _native, lambda events: _caught(events, error={"message": "?"}), 38, "error.code"),
+    ("artifact-missing", _native, lambda events: _caught(events, artifact=None), 38, "artifact"),
+    ("error-wrong", _assert, lambda events: _error(events, "oops", "oops in a at b:1"), 10, "error.code"),
+    ("error-wrong", _assert, lambda events: _error(events, "vm-error", "?"), 10, "error.message"),
+    ("error-wrong", _assert, lambda events: _error(events, "vm-error", "vm-error in a"), 10, "error.message"),
+    (
+        "error-wrong",
+        _assert,
+        lambda events: _error(events, "vm-error", "vm-error at the end of the run"),
+        10,
+        "error.message",
+    ),
     ("detail-misplaced", _assert, _set(11, detail="again"), 11, "detail"),
     ("after-failure", _assert, lambda events: _ends_well(events), 13, None),
     ("after-failure", _assert, lambda events: _goes_on(events), 13, None),
     ("outcome-wrong", _assert, lambda events: _with_blocks(events), 16, "outcome"),
-    ("outcome-wrong", lambda: native_run(failed=True), _set(12, outcome="completed"), 12, "outcome"),
-    ("outcome-wrong", native_run, _set(12, outcome="failed"), 12, "outcome"),
+    (
+        "outcome-wrong",
+        _native,
+        _set(38, outcome="failed", output_count=0, output_sha256=NO_OUTPUT),
+        38,
+        "outcome",
+    ),
     ("block-wrong", two_blocks, _set(49, block=2), 49, "block"),
     ("block-first-wrong", two_blocks, _set(49, first_step=4095), 49, "first_step"),
     ("block-first-wrong", two_blocks, _set(50, first_cell=1), 50, "first_cell"),
@@ -190,6 +230,8 @@ CASES: list[tuple[str, Streams, Edit, int, str | None]] = [
     ("steps-wrong", _loops, _drop(48), 49, "n_steps"),
     ("cells-missing", _loops, _drop(49), 49, None),
     ("output-wrong", _assert, _set(14, output_count=1, output_sha256="0" * 64), 14, "output_count"),
+    ("output-wrong", _native, _set(38, output_sha256="0" * 64), 38, "output_sha256"),
+    ("output-wrong", _native, _set(38, output_count=2), 38, "output_count"),
     ("output-wrong", _loops, _set(50, output_count=0), 50, "output_sha256"),
     ("output-wrong", _loops, _set(50, output_sha256=NO_OUTPUT), 50, "output_count"),
 ]
@@ -211,6 +253,27 @@ def _no_code(events: list[Event]) -> None:
     for event in events[9:12]:
         event["error"] = {"message": "?"}
     events[12]["error"] = {"message": "?"}
+
+
+def _error(events: list[Event], code: str, message: str) -> None:
+    for event in events[9:13]:
+        event["error"] = {"code": code, "message": message}
+
+
+def _caught(events: list[Event], **members: object) -> list[Event]:
+    """The native run with one more tile, which fails and is caught; members of its Failure, None for none."""
+    start = events[34] | {"span_id": "x"}
+    failure = {name: value for name, value in start.items() if name != "parent_span_id"}
+    failure |= {"type": "TileFailure", "error": {"code": "c", "message": "m"}} | members
+    failed = {name: value for name, value in failure.items() if value is not None}
+    return renumbered([*events[:36], start, failed, *events[36:]])
+
+
+def _second_entry(events: list[Event]) -> list[Event]:
+    start = {name: value for name, value in events[34].items() if name != "parent_span_id"}
+    start |= {"span_id": "x", "depth": 0, "path": start["tile_id"]}
+    end = events[35] | {"span_id": "x", "output_bytes": events[36]["output_bytes"]}
+    return renumbered([*events[:37], start, end, events[37]])
 
 
 def _ends_well(events: list[Event]) -> None:
@@ -262,4 +325,4 @@ def test_every_code_is_provoked() -> None:
 
 def test_no_inputs_are_told_by_their_digest() -> None:
     """The digest of no inputs is that of nothing."""
-    assert NO_INPUTS == native_run()[0]["inputs_sha256"]
+    assert NO_INPUTS == foreign_run()[0]["inputs_sha256"]

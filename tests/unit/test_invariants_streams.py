@@ -10,12 +10,14 @@ import pytest
 from cairo_runs import events_of, traced
 from event_streams import (
     CAIRO_RUNS,
+    GOLDEN,
     Event,
     cairo_run,
     check,
     check_lines,
+    foreign_run,
+    golden,
     lines_of,
-    native_run,
     renumbered,
     two_blocks,
 )
@@ -45,11 +47,20 @@ def test_a_run_is_clean_wherever_the_step_limit_ends_it(limit: int, mode: str) -
     assert ("failed", []) == (events[-1]["outcome"], check(events)[0])
 
 
-@pytest.mark.parametrize("events", [native_run(), native_run(failed=True), two_blocks()])
+@pytest.mark.parametrize("events", [foreign_run(), foreign_run(failed=True), two_blocks()])
 def test_runs_from_elsewhere_are_clean(events: list[Event]) -> None:
     """They may lack cycles, durations, error codes and a failure's artifact, and go on after a failure."""
     assert [] == check(events)[0]
     assert check(events) == check_plainly(lambda: lines_of(events))
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_traces_are_clean(name: str) -> None:
+    """Completed, failed, looped, nested, native and imported: nothing broken, no member unknown."""
+    events = golden(name)
+    violations, summary = check(events)
+    assert ([], 0) == (violations, summary.unknown_members)
+    assert ([], summary) == check_plainly(lambda: lines_of(events))
 
 
 def test_the_summary_counts_what_was_read() -> None:
@@ -110,7 +121,7 @@ def test_a_line_that_breaks_the_wire_format_is_named_and_passed(
     line: bytes, code: str, member: str | None
 ) -> None:
     """It has the wire's own code, and counts as an item: nothing behind it is called wrong."""
-    events = native_run()
+    events = foreign_run()
     lines = [*lines_of(events[:8]), line, *lines_of(renumbered([*events[:8], {}, *events[8:]])[9:])]
     violations, summary = check_lines(lines)
     assert [(code, 9, 8, member)] == [
@@ -152,6 +163,11 @@ def test_a_line_that_breaks_the_wire_format_is_named_and_passed(
         (5, "proof_cycles", "1"),
         (5, "receipt", "x"),
         (5, "verified", 1),
+        (5, "output_type", 7),
+        (4, "desc", None),
+        (4, "inputs", {}),
+        (4, "inputs", [{"name": "n"}]),
+        (4, "inputs", [{"name": "n", "ty": None}]),
         (10, "error", {"code": "e"}),
         (10, "error", {"code": None, "message": "m"}),
         (10, "error", {"code": "", "message": "m"}),
@@ -163,7 +179,7 @@ def test_a_line_that_breaks_the_wire_format_is_named_and_passed(
 )
 def test_members_are_what_their_type_says(line: int, member: str, value: object) -> None:
     """A member of the wrong type, out of range or null is a malformed line, for both checkers."""
-    events = native_run()
+    events = foreign_run()
     events[line - 1][member] = value
     lines = [json.dumps(event).encode() for event in events]
     (first, *_), _ = check_plainly(lambda: lines)
@@ -174,7 +190,7 @@ def test_members_are_what_their_type_says(line: int, member: str, value: object)
 
 def test_unknown_members_are_allowed_and_told() -> None:
     """They are counted, the first of them named by line and pointer, and break nothing."""
-    events = native_run()
+    events = foreign_run()
     events[1] |= {"colour": "red", "a/b~c": None}
     events[2]["artifact"]["size"] = 5
     events[9]["error"]["line"] = [1]
@@ -241,7 +257,7 @@ def test_what_cannot_be_split_into_lines_ends_the_stream() -> None:
     """An iterator that fails names the next line, and nothing after it is missed but the end."""
 
     def lines() -> Iterator[bytes]:
-        yield from lines_of(native_run()[:5])
+        yield from lines_of(foreign_run()[:5])
         raise MalformedError("line-too-long", "it never ends")
 
     violations, _ = check_events_alone(lines)

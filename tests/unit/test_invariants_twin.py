@@ -10,7 +10,17 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from event_streams import CAIRO_RUNS, Event, cairo_run, lines_of, native_run, renumbered, two_blocks
+from event_streams import (
+    CAIRO_RUNS,
+    GOLDEN,
+    Event,
+    cairo_run,
+    foreign_run,
+    golden,
+    lines_of,
+    renumbered,
+    two_blocks,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,8 +29,9 @@ from proofrail.audit.invariants.checker import Checker
 
 RUNS: dict[str, Callable[[], list[Event]]] = {
     **{name: lambda name=name: cairo_run(name) for name in CAIRO_RUNS if name != "deep"},  # type: ignore[misc]
-    "native": native_run,
-    "native-failed": lambda: native_run(failed=True),
+    **{f"golden-{name}": lambda name=name: golden(name) for name in GOLDEN},  # type: ignore[misc]
+    "foreign": foreign_run,
+    "foreign-failed": lambda: foreign_run(failed=True),
     "two-blocks": two_blocks,
 }
 STREAMS = {name: make() for name, make in RUNS.items()}
@@ -143,7 +154,7 @@ def test_many_altered_runs_are_judged_alike(name: str, seed: int) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.sampled_from(["native", "assert", "completed"]),
+    st.sampled_from(["foreign", "golden-native", "assert", "completed"]),
     st.integers(0, 10**6),
     st.integers(0, 3),
     st.binary(max_size=3),
@@ -180,7 +191,7 @@ def test_nothing_at_all_has_not_ended() -> None:
 @pytest.mark.parametrize("cuts", [[], [1000, 65_000], [65_540]])
 def test_a_line_that_is_too_long_is_named(cuts: list[int]) -> None:
     """Also before its line feed has come."""
-    lines = lines_of(native_run())
+    lines = lines_of(foreign_run())
     long = lines[0][:-1] + b',"x":"' + b"x" * 66_000 + b'"}'
     assert "line-too-long" == _assert_equal([long, *lines[1:]], cuts)
     assert "line-too-long" == _assert_equal([*lines, long], cuts, ended=False)
@@ -202,7 +213,7 @@ def test_errors_of_failures_are_compared_in_depth() -> None:
 def test_large_inputs_are_compared_by_their_digest() -> None:
     """Inputs and outputs beyond 256 characters: the same rules."""
     felts = "".join(f"{number:064x}" for number in range(40))
-    events = native_run()
+    events = foreign_run()
     events[8]["input_bytes"] = events[9]["input_bytes"] = felts
     assert None is _assert_equal(lines_of(events))
     events[9]["input_bytes"] = felts[:-1] + "0"
@@ -217,7 +228,7 @@ def test_large_inputs_are_compared_by_their_digest() -> None:
 
 def test_names_and_paths_beyond_ascii() -> None:
     """A name may hold anything; it joins the path as it is."""
-    events = native_run()
+    events = foreign_run()
     for event in events:
         if event.get("tile_id") == "try":
             event["tile_id"] = 'é"\U0001f600/['

@@ -96,8 +96,9 @@ struct State {
     events: [u64; KINDS.len()],
     unknown: u64,
     run_id: String,
-    native: bool,
     backend: String,
+    /// Count and digest of a native run's inputs, until its outermost span has begun.
+    inputs: Option<(u64, String)>,
     spans: Option<Spans>,
     ending: Ending,
     phase: u8,
@@ -174,14 +175,20 @@ impl State {
         };
         match kind {
             Kind::TraceStart => Ok(()),
-            Kind::SequenceStart | Kind::TileStart => spans.start(self.lines, &event, kind),
+            Kind::SequenceStart | Kind::TileStart => {
+                spans.start(self.lines, &event, kind)?;
+                let Some((entry, inputs)) = spans.entry.as_ref().zip(self.inputs.take()) else {
+                    return Ok(());
+                };
+                here.holds(inputs == (1, native_input(entry)), "inputs-wrong")
+            }
             Kind::SequenceEnd | Kind::TileEnd => spans.end(self.lines, &event, kind),
             Kind::SequenceFailure | Kind::TileFailure => spans.failure(self.lines, &event, kind),
             Kind::StepBlock => self.ending.steps.take(self.lines, &event),
             Kind::MemoryBlock => self.ending.cells.take(self.lines, &event),
             Kind::TraceEnd => {
                 self.end = Some((event.failed, event.n_steps));
-                self.ending.end(self.lines, &event, self.native, spans)
+                self.ending.end(self.lines, &event, spans)
             }
         }
     }
@@ -189,11 +196,14 @@ impl State {
     fn start(&mut self, here: At, event: &Event<'_>) -> Checked {
         let program = event.artifact.unwrap_or_default();
         here.holds((event.inputs_count == 0) == (event.inputs_sha256 == NO_INPUTS), "inputs-wrong")?;
-        here.holds(program.0 != "cairo" || event.run_id == run_id(event), "run-id-wrong")?;
+        // Of our own traces; those from elsewhere may have any.
+        let own = program.0 == "cairo" || matches!(event.layout, "native" | "raster");
+        here.holds(!own || event.run_id == run_id(event), "run-id-wrong")?;
         self.run_id = event.run_id.to_owned();
         self.backend = program.0.to_owned();
-        self.native = program.0 == "native";
-        self.spans = Some(Spans::new(event.run_id, program));
+        let spans = Spans::new(event.run_id, program, event.layout);
+        self.inputs = spans.native.then(|| (event.inputs_count, event.inputs_sha256.to_owned()));
+        self.spans = Some(spans);
         Ok(())
     }
 
@@ -235,6 +245,18 @@ impl State {
         summary.set_item("unknown_members", self.unknown)?;
         Ok(summary)
     }
+}
+
+/// The inputs_sha256 of a native run with this entry: its name and input_bytes.
+fn native_input((name, arguments): &(String, String)) -> String {
+    let mut text = b"{\"arguments\":".to_vec();
+    push_string(arguments, &mut text);
+    text.extend_from_slice(b",\"entry\":");
+    push_string(name, &mut text);
+    text.extend_from_slice(b"}\n");
+    let mut hex = Vec::new();
+    push_hex(&mut hex, &sha256(&text));
+    String::from_utf8(hex).unwrap_or_default()
 }
 
 /// The run_id that follows from a TraceStart (section 5, Identity of a run).

@@ -12,8 +12,8 @@ from proofrail.audit.invariants.summary import Summary
 from proofrail.audit.invariants.violations import Violation, Violations
 from proofrail.audit.values import ABSENT
 from proofrail.audit.vocabulary import Members, event_members
-from proofrail.commitment.runid import run_id
-from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
+from proofrail.commitment.runid import inputs_sha256, run_id
+from proofrail.wire.canonical import JsonObject, canonical, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.events import parse_event
 from proofrail.wire.topics import MAX_LINE
@@ -23,6 +23,8 @@ UNKNOWN_KEPT: Final = 16
 
 _PHASES: Final = {"StepBlock": 2, "MemoryBlock": 3, "TraceEnd": 4}
 _SPANS: Final = 1
+_OWN_LAYOUTS: Final = frozenset({"native", "raster"})
+"""Those of our own traces that are no Cairo runs: their run_ids are digests too."""
 _NO_INPUTS: Final = sha256_hex(b"")
 
 
@@ -42,6 +44,8 @@ class Checker:
         self._seq = Counting()
         self._run_id: Constant | None = None
         self._backend: str | None = None
+        self._inputs: tuple[int, str] | None = None
+        """Count and digest of a native run's inputs, until its outermost span has begun."""
         self._phase = 0
         self._end: JsonObject | None = None
         self._begun = self._said_open = self._said_after = False
@@ -119,6 +123,7 @@ class Checker:
         self._order(event, kind)
         if kind in ("SequenceStart", "TileStart"):
             self._spans.start(self._line, event, origin)
+            self._native_input(event)
         elif kind in ("SequenceEnd", "TileEnd"):
             self._spans.end(self._line, event)
         elif kind in ("SequenceFailure", "TileFailure"):
@@ -129,7 +134,7 @@ class Checker:
             self._ending.cells.take(self._line, event)
         else:
             self._end = event
-            self._ending.end(self._line, event, self._backend, self._spans)
+            self._ending.end(self._line, event, self._spans)
 
     def _first(self, event: JsonObject, kind: str) -> None:
         first, self._begun = not self._begun, True
@@ -159,10 +164,14 @@ class Checker:
         if (count == 0) != (digest == _NO_INPUTS):
             text = f"inputs_sha256 is that of {'some' if count == 0 else 'no'} inputs"
             add("inputs-wrong", self._line, text, event, "inputs_count", claimed=count)
-        if self._backend != "cairo":
+        self._spans.native = self._backend == "native" and event["layout"] == "native"
+        if self._spans.native:
+            self._inputs = (count, digest)
+        if self._backend == "cairo":
+            self._spans.cairo = True
+            self._spans.artifact = Constant((program["backend"], program["method_id"]))
+        elif event["layout"] not in _OWN_LAYOUTS:
             return
-        self._spans.cairo = True
-        self._spans.artifact = Constant((program["backend"], program["method_id"]))
         expected = run_id(
             artifact_sha256=program["artifact_sha256"],
             method_id=program["method_id"],
@@ -175,6 +184,17 @@ class Checker:
         if event["run_id"] != expected:
             text = "run_id is not the digest of program, inputs, layout, spans and commitment"
             add("run-id-wrong", self._line, text, event, "run_id", expected, event["run_id"])
+
+    def _native_input(self, event: JsonObject) -> None:
+        """The input of a native run is its entry and what that is given."""
+        if self._inputs is None or self._spans.entry is None:
+            return
+        claimed, self._inputs = self._inputs, None
+        name, arguments = self._spans.entry
+        expected = (1, inputs_sha256([canonical({"arguments": arguments, "entry": name})]))
+        if claimed != expected:
+            text = "the one input of TraceStart is the outermost span's name and input_bytes"
+            self._log.add("inputs-wrong", self._line, text, event, "input_bytes", expected[1], claimed[1])
 
     def _identity(self, event: JsonObject) -> Origin:
         """Check run_id and seq."""

@@ -7,7 +7,7 @@ from typing import Final
 from proofrail.audit.invariants.expecting import Counting
 from proofrail.audit.invariants.spans import Spans
 from proofrail.audit.invariants.violations import Violations
-from proofrail.wire.canonical import JsonObject, sha256_hex
+from proofrail.wire.canonical import JsonObject, canonical, sha256_hex
 from proofrail.wire.events import CELLS_PER_BLOCK, STEPS_PER_BLOCK
 
 _NO_OUTPUT: Final = sha256_hex(b"[]")
@@ -52,24 +52,26 @@ class Ending:
         self.steps = RawBlocks(STEPS_PER_BLOCK, "first_step", "steps", log)
         self.cells = RawBlocks(CELLS_PER_BLOCK, "first_cell", "cells", log)
 
-    def end(self, line: int, event: JsonObject, backend: str | None, spans: Spans) -> None:
+    def end(self, line: int, event: JsonObject, spans: Spans) -> None:
         """TraceEnd of a run whose spans are these."""
         add, cairo = self._log.add, spans.cairo
         failed, n_steps = event["outcome"] == "failed", event["n_steps"]
-        if cairo and not failed and spans.failure_line is not None:
-            text = f"a span fails at line {spans.failure_line}, so the run has failed"
+        if cairo and not failed and spans.failures.first_line is not None:
+            text = f"a span fails at line {spans.failures.first_line}, so the run has failed"
             add("outcome-wrong", line, text, event, "outcome", "failed", "completed")
-        elif backend == "native" and spans.failed not in (None, failed):
+        elif spans.native and spans.failed not in (None, failed):
             text = "a run fails exactly when its outermost span does"
             expected = "failed" if spans.failed else "completed"
             add("outcome-wrong", line, text, event, "outcome", expected, event["outcome"])
         self._output(line, event, failed)
+        if spans.native and not failed:
+            self._native_output(line, event, spans.output)
         block_line = min((b.line for b in (self.steps, self.cells) if b.line is not None), default=None)
         if failed:
             if block_line is not None:
                 text = f"a failed run has no blocks; the first stands at line {block_line}"
                 add("blocks-in-failed-run", line, text, event, "outcome", "completed", "failed")
-        elif n_steps != self.steps.total and (cairo or self.steps.line is not None):
+        elif n_steps != self.steps.total and (cairo or spans.native or self.steps.line is not None):
             text = "n_steps is the sum of the StepBlocks' steps"
             add("steps-wrong", line, text, event, "n_steps", self.steps.total, n_steps)
         if cairo and not failed and self.cells.line is None:
@@ -89,3 +91,15 @@ class Ending:
         elif count != 0 and digest == _NO_OUTPUT:
             text = "output_sha256 is that of no output"
             add("output-wrong", line, text, event, "output_count", 0, count)
+
+    def _native_output(self, line: int, event: JsonObject, output: str | None) -> None:
+        """The output of a native run is that of its outermost span."""
+        expected = sha256_hex(canonical([output] if output else []))
+        if event["output_sha256"] != expected:
+            text = "output_sha256 is that of the outermost span's output_bytes"
+            self._log.add(
+                "output-wrong", line, text, event, "output_sha256", expected, event["output_sha256"]
+            )
+        elif event["output_count"] > 1:
+            text = "a native run has one output at most"
+            self._log.add("output-wrong", line, text, event, "output_count", 1, event["output_count"])

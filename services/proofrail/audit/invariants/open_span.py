@@ -81,3 +81,14 @@ def kept(text: str) -> bytes:
 
 def shown_kept(kept: bytes) -> str:
     return f"H: {kept[1:].hex()}" if kept.startswith(b"H") else kept.decode()
+
+
+def artifact_of(event: JsonObject) -> tuple[str, str] | None:
+    """backend and method_id of a span's artifact."""
+    artifact = event.get("artifact")
+    return None if artifact is None else (artifact["backend"], artifact["method_id"])
+
+
+def artifact_object(artifact: tuple[str, str]) -> JsonObject:
+    """What `artifact_of` was made from."""
+    return {"backend": artifact[0], "method_id": artifact[1]}

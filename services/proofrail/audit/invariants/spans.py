@@ -10,8 +10,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proofrail.audit.invariants.expecting import Constant, Counting
+from proofrail.audit.invariants.failures import Failures
 from proofrail.audit.invariants.functions import Functions
-from proofrail.audit.invariants.open_span import Ended, OpenSpan, kept, shown_kept
+from proofrail.audit.invariants.open_span import (
+    Ended,
+    OpenSpan,
+    artifact_object,
+    artifact_of,
+    kept,
+    shown_kept,
+)
 from proofrail.audit.invariants.violations import Violations
 from proofrail.audit.values import ABSENT
 from proofrail.commitment.runid import span_id
@@ -38,13 +46,13 @@ class Spans:
         self._open: list[OpenSpan] = []
         self._depths: dict[str, int] = {}
         self.cairo = False
+        self.native = False
+        """A trace by the rules of "Native traces"; not merely one whose backend is native."""
         self.artifact: Constant | None = None
         """The program's backend and method_id, in a Cairo run that says them."""
         self._said_cairo = False
         self._functions = Functions(log)
-        self._error: JsonObject | None = None
-        self.failure_line: int | None = None
-        """Of the first Failure."""
+        self.failures = Failures(log)
         self.failed: bool | None = None
         """Whether the outermost span that ended last has failed."""
         self.count = 0
@@ -52,6 +60,15 @@ class Spans:
         self.max_depth: int | None = None
         self.least_steps = 0
         """What the outermost spans must have taken, the calls of them included."""
+        self.entry: tuple[str, str] | None = None
+        """Name and input_bytes of the first outermost span."""
+        self.output: str | None = None
+        """output_bytes of the outermost span that ended last."""
+
+    @property
+    def _strict(self) -> bool:
+        """The whole of section 4 holds, not only what it asks of traces from elsewhere."""
+        return self.cairo or self.native
 
     def __len__(self) -> int:
         return len(self._open)
@@ -67,8 +84,8 @@ class Spans:
         add = self._log.add
         tile = event["type"] == "TileStart"
         name = event["tile_id" if tile else "name"]
-        if self.cairo and self.failure_line is not None:
-            text = f"nothing is called after the failure at line {self.failure_line}"
+        if self.cairo and self.failures.first_line is not None:
+            text = f"nothing is called after the failure at line {self.failures.first_line}"
             add("after-failure", line, text, event)
         self._find_parent(line, event)
         depth = len(self._open)
@@ -82,20 +99,28 @@ class Spans:
         span = OpenSpan(line, ids, ())
         span.tile, span.name, span.input = tile, name, kept(event["input_bytes"])
         span.iteration = event.get("iteration")
-        span.artifact = _artifact(event)
+        span.artifact = artifact_of(event)
         numbers = self._iteration(line, event, span, parent)
         span.paths = self._paths(line, event, name, parent, numbers)
-        self._program(line, event, span.artifact)
+        self._program(line, event, span, parent)
         if self.cairo:
             self._functions.felts(line, event, name, "input_bytes")
-            if parent is not None and parent.loop and parent.children == 0 and not parent.torn:
-                self._same_as_loop(line, event, "input_bytes", "loop-input-differs", parent.input)
+        if self._strict and parent is not None and parent.loop and parent.children == 0 and not parent.torn:
+            self._same_as_loop(line, event, "input_bytes", "loop-input-differs", parent.input)
+        if self.native and parent is None:
+            self._outermost(line, event, name)
         if parent is not None:
             parent.children += 1
         self._push(span)
         self.count += 1
         self.iterations += span.iteration is not None
         self.max_depth = max(depth, self.max_depth or 0)
+
+    def _outermost(self, line: int, event: JsonObject, name: str) -> None:
+        if self.entry is not None:
+            self._log.add("outermost-again", line, "a native trace has one outermost span", event)
+        else:
+            self.entry = (name, event["input_bytes"])
 
     def _find_parent(self, line: int, event: JsonObject) -> None:
         """Compare parent_span_id with the innermost open span. Where it and depth agree that the parent is another
@@ -137,16 +162,27 @@ class Spans:
         self._log.add("span-id-wrong", line, text, event, "span_id", right[0], claimed)
         return (claimed, right[0])
 
-    def _program(self, line: int, event: JsonObject, artifact: tuple[str, str] | None) -> None:
-        add = self._log.add
+    def _program(self, line: int, event: JsonObject, span: OpenSpan, parent: OpenSpan | None) -> None:
+        add, artifact = self._log.add, span.artifact
         if self.artifact is not None and self.artifact.wrong(artifact):
             text = "a span of a Cairo run has the program's backend and method_id"
-            expected = _artifact_object(self.artifact.value)
+            expected = artifact_object(self.artifact.value)
             add("artifact-differs", line, text, event, "artifact", expected, event["artifact"])
         elif not self.cairo and artifact is not None and artifact[0] == "cairo" and not self._said_cairo:
             self._said_cairo = True
             text = "a span of backend cairo stands in a run whose program is none of Cairo"
             add("artifact-differs", line, text, event, "artifact", claimed=event["artifact"])
+        elif self.native and parent is not None and parent.loop and artifact != parent.artifact:
+            text = f"an iteration has the artifact of its loop, of line {parent.line}"
+            add(
+                "artifact-differs",
+                line,
+                text,
+                event,
+                "artifact",
+                artifact_object(parent.artifact),
+                event["artifact"],
+            )
 
     def _iteration(
         self, line: int, event: JsonObject, span: OpenSpan, parent: OpenSpan | None
@@ -156,7 +192,7 @@ class Spans:
         if claimed is None:
             if parent is None or parent.tile is None:
                 return (None,)
-            if not (self.cairo and parent.loop):
+            if not (self._strict and parent.loop):
                 self._last_output(parent)
                 parent.loop = False
                 return (None,)
@@ -171,7 +207,7 @@ class Spans:
             return (claimed, None)
         if parent.tile is None:
             return (claimed,)
-        if self.cairo:
+        if self._strict:
             stranger = parent.loop is None and name != parent.name
             if parent.loop is False or parent.iteration is not None or stranger:
                 text = f"the span around it, of line {parent.line}, is no loop"
@@ -184,13 +220,13 @@ class Spans:
                 parent.renamed = name
                 text = f"the loop, of line {parent.line}, has another name"
                 add("iteration-name-differs", line, text, event, _name(event), parent.name, name)
-            if parent.children == 0:
+            if self.cairo and parent.children == 0:
                 self._functions.same(line, event, parent.name, "loop", True)
         if parent.numbers is None:
             parent.numbers = Counting()
             if parent.torn:
                 parent.numbers.lose()
-        elif not self.cairo and claimed == 0:  # elsewhere, loops may follow one another within one span
+        elif not self._strict and claimed == 0:  # elsewhere, loops may follow one another within one span
             self._last_output(parent)
             parent.numbers = Counting()
         self._output_before_last(parent)
@@ -203,7 +239,7 @@ class Spans:
 
     def _output_before_last(self, loop: OpenSpan) -> None:
         ended, loop.last = loop.last, None
-        if self.cairo and ended is not None and ended.output is not None:
+        if self._strict and ended is not None and ended.output is not None:
             text = "output_bytes are absent at an iteration that is not the last"
             self._log.add("output-unexpected", ended.line, text, ended.event, "output_bytes")
 
@@ -237,7 +273,7 @@ class Spans:
         if number is None:
             return [f"{path}/{name}" for path in parent.paths]
         paths = [f"{path}[{number}]" for path in parent.paths]
-        if not self.cairo:
+        if not self._strict:
             paths += [f"{path}/{name}[{number}]" for path in parent.paths]
         return paths
 
@@ -251,41 +287,48 @@ class Spans:
     def end(self, line: int, event: JsonObject) -> None:
         """SequenceEnd or TileEnd."""
         span = self._closing(line, event)
-        self._note_outermost(False)
-        if self.cairo and self.failure_line is not None:
-            text = f"open spans end with a Failure each after the one at line {self.failure_line}"
+        self._note_outermost(False, event.get("output_bytes"))
+        if self.cairo and self.failures.first_line is not None:
+            text = f"open spans end with a Failure each after the one at line {self.failures.first_line}"
             self._log.add("after-failure", line, text, event)
         if span is None:
             return
-        if self.cairo:
+        if self._strict:
             self._empty(line, event, span)
         parent = self._open[-1] if self._open else None
         self._output(line, event, span, parent)
+        proven = next((member for member in _PROVEN if self.cairo and member in event), None)
+        if proven is not None:
+            self._log.add(
+                "proof-misplaced", line, "no tile of a Cairo run is proven by itself", event, proven
+            )
+        if self.native and "cycles" in event:
+            self._log.add(
+                "cycles-misplaced", line, "nobody counts the cycles of a native trace", event, "cycles"
+            )
         cycles = self._cycles(line, event, span) if self.cairo else None
         self._add_cycles(parent, cycles)
 
     def failure(self, line: int, event: JsonObject) -> None:
         """SequenceFailure or TileFailure."""
         span = self._closing(line, event)
-        self._note_outermost(True)
-        if self.cairo:
-            self._error_of_run(line, event)
-            if span is not None:
-                self._empty(line, event, span)
-        if self.failure_line is None:
-            self.failure_line = line
+        self._note_outermost(True, None)
+        self.failures.take(line, event, cairo=self.cairo, native=self.native, outermost=not self._open)
+        if self._strict and span is not None:
+            self._empty(line, event, span)
         if span is None:
             return
-        self._as_started(line, event, span, len(self._open))
+        program = None if self.artifact is None else self.artifact.value
+        self.failures.as_started(line, event, span, len(self._open), program)
         # Each span inside was entered by a call; how far this one came is not known.
         calls = 0 if span.loop else span.children
         self._add_cycles(
             self._open[-1] if self._open else None, None if span.cycles is None else span.cycles + calls
         )
 
-    def _note_outermost(self, failed: bool) -> None:
+    def _note_outermost(self, failed: bool, output: str | None) -> None:
         if not self._open:
-            self.failed = failed
+            self.failed, self.output = failed, output
 
     def _closing(self, line: int, event: JsonObject) -> OpenSpan | None:
         """Take the span that an End or Failure closes off the open ones; None when it closes none."""
@@ -334,7 +377,7 @@ class Spans:
         last = self._last_output(span)
         if self.cairo and name is not None and span.iteration is None and not span.loop:
             self._functions.same(line, event, name, "loop", False)
-        if self.cairo and span.loop and last is not None and output is not None:
+        if self._strict and span.loop and last is not None and output is not None:
             self._same_as_loop(line, event, "output_bytes", "loop-output-differs", last)
         if span.iteration is not None and parent is not None:
             parent.last = Ended(line, event, None if output is None else kept(output))
@@ -381,45 +424,6 @@ class Spans:
         else:
             parent.cycles += cycles
 
-    # Failures
-
-    def _error_of_run(self, line: int, event: JsonObject) -> None:
-        add, error = self._log.add, event["error"]
-        if "code" not in error and self._error is None:
-            add("error-code-missing", line, "the error of a Cairo run has a code", event, "error.code")
-        if "artifact" not in event:
-            add("artifact-missing", line, "a Failure of a Cairo run has an artifact", event, "artifact")
-        if self._error is None:
-            self._error = error
-            return
-        if error != self._error:
-            text = f"all Failures carry the error of line {self.failure_line}"
-            add("error-differs", line, text, event, "error", self._error, error)
-        if "detail" in event:
-            text = f"detail stands in the innermost Failure only, at line {self.failure_line}"
-            add("detail-misplaced", line, text, event, "detail")
-
-    def _as_started(self, line: int, event: JsonObject, span: OpenSpan, depth: int) -> None:
-        """A Failure repeats its Start; a wrong Start is a violation of its own, so what is derived counts too."""
-        differs: list[tuple[str, Any, Any]] = []
-        if event["depth"] != depth:
-            differs.append(("depth", depth, event["depth"]))
-        if span.tile is not None:
-            path = event.get("path")
-            if (path is not None or span.paths) and path not in span.paths:
-                differs.append(("path", span.paths[0] if span.paths else ABSENT, _absent(path)))
-            iteration = event.get("iteration")
-            if iteration != span.iteration:
-                differs.append(("iteration", _absent(span.iteration), _absent(iteration)))
-            program = None if self.artifact is None else self.artifact.value
-            if "artifact" in event and _artifact(event) not in (span.artifact, program):
-                differs.append(("artifact", _artifact_object(span.artifact), event["artifact"]))
-            if kept(event["input_bytes"]) != span.input:
-                differs.append(("input_bytes", shown_kept(span.input), event["input_bytes"]))
-        for member, expected, claimed in differs:
-            text = f"{member} is that of the Start at line {span.line}"
-            self._log.add("failure-differs", line, text, event, member, expected, claimed)
-
     # The stack
 
     def _is(self, span: OpenSpan, claimed: str) -> bool:
@@ -449,24 +453,12 @@ class Spans:
             self._open[-1].tear()
 
 
+_PROVEN: Final = ("proof_cycles", "receipt", "verified")
 _TILE_ENDS: Final = frozenset({"TileEnd", "TileFailure"})
 
 
 def _name(event: JsonObject) -> str:
     return "tile_id" if event["type"].startswith("Tile") else "name"
-
-
-def _artifact(event: JsonObject) -> tuple[str, str] | None:
-    artifact = event.get("artifact")
-    return None if artifact is None else (artifact["backend"], artifact["method_id"])
-
-
-def _artifact_object(artifact: tuple[str, str]) -> JsonObject:
-    return {"backend": artifact[0], "method_id": artifact[1]}
-
-
-def _absent(value: Any) -> Any:
-    return ABSENT if value is None else value
 
 
 def _without_last(path: Any) -> tuple[str, ...]:

@@ -18,8 +18,9 @@ CODES: Final[dict[str, str]] = {
     "start-missing": "The first event is not TraceStart.",
     "start-again": "A second TraceStart stands in the stream.",
     "run-id-differs": "An event carries another run_id than the events before it.",
-    "run-id-wrong": "TraceStart's run_id is not the digest of its program, inputs, layout, spans and commitment.",
-    "inputs-wrong": "inputs_count is 0 and inputs_sha256 not that of no inputs, or the other way round.",
+    "run-id-wrong": "The run_id of a Cairo, native or imported run is not the digest of what TraceStart says.",
+    "inputs-wrong": "inputs_count is 0 and inputs_sha256 not that of no inputs, or the other way round; or a native "
+    "run's are not those of its outermost span.",
     "seq-wrong": "seq does not go on by one from 0.",
     "order-wrong": "Spans, StepBlocks, MemoryBlocks, TraceEnd do not stand in this order.",
     "after-end": "Something follows TraceEnd.",
@@ -37,8 +38,9 @@ CODES: Final[dict[str, str]] = {
     "depth-wrong": "depth is not the number of open spans.",
     "path-wrong": "path does not join the names of the open spans, or stands below depth 64, or is absent above.",
     "tile-has-child": "A span begins inside a tile.",
-    "sequence-empty": "A sequence of a Cairo run ends without a span inside.",
-    "artifact-differs": "A span's artifact is not the program of the Cairo run.",
+    "outermost-again": "A native run has a second outermost span.",
+    "sequence-empty": "A sequence ends without a span inside.",
+    "artifact-differs": "A span's artifact is not the Cairo run's program, or an iteration's not its loop's.",
     "felts-wrong": "input_bytes or output_bytes of a Cairo run are not felts of 32 bytes below P.",
     "function-differs": "A function of a Cairo run takes or returns another number of felts than before, or is a loop "
     "in one place and none in another.",
@@ -55,12 +57,16 @@ CODES: Final[dict[str, str]] = {
     "cycles-missing": "A span of a Cairo run ends without cycles.",
     "cycles-wrong": "A span's cycles do not contain those of the spans inside, or a loop's are not their sum plus the "
     "trailing returns.",
+    "cycles-misplaced": "A span of a native run has cycles, which nobody counts.",
+    "proof-misplaced": "A tile of a Cairo run has proof_cycles, receipt or verified.",
     "n-steps-too-few": "n_steps are fewer than the cycles of the outermost spans.",
     # Failures
     "failure-differs": "A Failure's depth, path, iteration, artifact or input_bytes are not those of its Start.",
-    "artifact-missing": "A Failure of a Cairo run has no artifact.",
+    "artifact-missing": "A Failure of a Cairo or native run has no artifact.",
     "error-differs": "A Failure of a Cairo run has another error than the innermost one.",
-    "error-code-missing": "A Failure of a Cairo run has an error without code.",
+    "error-code-missing": "A Failure of a Cairo or native run has an error without code.",
+    "error-wrong": "A Cairo run's error has a code that none has, or a message that is not code, function and place; "
+    "or what was found at the end of the run fails another span than the outermost.",
     "detail-misplaced": "detail stands in another Failure than the innermost.",
     "after-failure": "After a Failure in a Cairo run a span begins, or one ends as if nothing had failed.",
     "outcome-wrong": "The outcome is completed although a span of a Cairo run has failed, or is not what became of the "
@@ -73,7 +79,7 @@ CODES: Final[dict[str, str]] = {
     "steps-wrong": "The steps of the StepBlocks do not add up to n_steps.",
     "cells-missing": "A completed Cairo run has no MemoryBlock.",
     "output-wrong": "output_count is 0 and output_sha256 not that of no output, or the other way round, or a failed "
-    "run has output.",
+    "run has output, or a native one another than its outermost span.",
 }
 """Every code of a violation by well-formed lines, and what it says. Codes are stable."""
 

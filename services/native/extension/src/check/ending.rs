@@ -3,6 +3,7 @@
 use crate::check::event::Event;
 use crate::check::spans::Spans;
 use crate::check::{At, Checked, NO_OUTPUT};
+use crate::digest::{push_hex, sha256};
 
 /// Steps or cells in a block that is not the last.
 const SIZE: u64 = 4096;
@@ -40,22 +41,32 @@ pub struct Ending {
 }
 
 impl Ending {
-    pub fn end(&self, line: u64, event: &Event<'_>, native: bool, spans: &Spans) -> Checked {
+    pub fn end(&self, line: u64, event: &Event<'_>, spans: &Spans) -> Checked {
         let here = At(line);
-        let (cairo, failed) = (spans.cairo, event.failed);
+        let (cairo, native, failed) = (spans.cairo, spans.native, event.failed);
         here.holds(!cairo || failed || !spans.any_failed, "outcome-wrong")?;
         here.holds(!native || spans.failed.is_none_or(|span| span == failed), "outcome-wrong")?;
         let nothing = event.output_sha256 == NO_OUTPUT;
         let output =
             if failed && event.output_count != 0 { false } else { nothing == (event.output_count == 0) };
         here.holds(output, "output-wrong")?;
+        here.holds(!native || failed || is_output(event, spans.output.as_deref()), "output-wrong")?;
         let n_steps = u128::from(event.n_steps);
         if failed {
             here.holds(!self.steps.any() && !self.cells.any(), "blocks-in-failed-run")?;
-        } else if cairo || self.steps.any() {
+        } else if cairo || native || self.steps.any() {
             here.holds(n_steps == self.steps.total, "steps-wrong")?;
         }
         here.holds(!cairo || failed || self.cells.any(), "cells-missing")?;
         here.holds(!cairo || n_steps >= spans.least_steps, "n-steps-too-few")
     }
+}
+
+/// Whether the output of a native run is that of its outermost span.
+fn is_output(event: &Event<'_>, output: Option<&str>) -> bool {
+    let output = output.filter(|output| !output.is_empty());
+    let array = output.map_or_else(|| "[]".to_owned(), |output| format!("[\"{output}\"]"));
+    let mut hex = Vec::new();
+    push_hex(&mut hex, &sha256(array.as_bytes()));
+    event.output_count <= 1 && event.output_sha256.as_bytes() == hex
 }

@@ -81,6 +81,8 @@ pub struct Event<'a> {
     pub cycles: Option<u64>,
     pub error: Option<&'a [Member<'a>]>,
     pub detail: bool,
+    /// Whether it has a member that only a proving virtual machine gives.
+    pub proven: bool,
     pub layout: &'a str,
     pub all_spans: bool,
     pub inputs_count: u64,
@@ -160,15 +162,6 @@ pub fn read<'a>(members: &'a [Member<'a>], kind: Kind) -> Option<Event<'a>> {
             "output_bytes" if kind.is_end() => event.output = Some(hex_bytes(value)?),
             "duration_ns" if kind.is_end() => nanoseconds(value)?,
             "cycles" if kind.is_end() => event.cycles = Some(count(value)?),
-            "proof_cycles" if kind == Kind::TileEnd => {
-                count(value)?;
-            }
-            "receipt" if kind == Kind::TileEnd => {
-                hex_bytes(value)?;
-            }
-            "verified" if kind == Kind::TileEnd => {
-                matches!(value, Value::Bool(_)).then_some(())?;
-            }
             "error" if kind.is_failure() => {
                 event.error(value)?;
                 missing.found(Missing::ERROR);
@@ -184,7 +177,7 @@ pub fn read<'a>(members: &'a [Member<'a>], kind: Kind) -> Option<Event<'a>> {
 }
 
 impl<'a> Event<'a> {
-    /// The types of which a run has few.
+    /// What few events have.
     fn rest(&mut self, name: &str, value: &'a Value<'a>, kind: Kind, missing: &mut Missing) -> Option<()> {
         match (name, kind) {
             ("program", Kind::TraceStart) => {
@@ -214,6 +207,13 @@ impl<'a> Event<'a> {
             ("label", Kind::TraceStart) => {
                 text(value)?;
             }
+            ("proof_cycles", Kind::TileEnd) => self.proven = count(value).map(|_| true)?,
+            ("receipt", Kind::TileEnd) => self.proven = hex_bytes(value).map(|_| true)?,
+            ("verified", Kind::TileEnd) => self.proven = matches!(value, Value::Bool(_)).then_some(true)?,
+            ("desc", Kind::TileStart) | ("output_type", Kind::TileEnd) => {
+                text(value)?;
+            }
+            ("inputs", Kind::TileStart) => arguments(value)?,
             ("block", _) if kind.is_block() => {
                 self.block = count(value)?;
                 missing.found(Missing::BLOCK);
@@ -406,6 +406,19 @@ fn hash<'a>(value: &'a Value<'a>) -> Option<&'a str> {
 fn span_id(value: &Value<'_>) -> Option<SpanId> {
     let text = text(value).filter(|text| text.len() == 16 && is_hex(text))?;
     text.as_bytes().try_into().ok()
+}
+
+/// An array of objects with name and ty.
+fn arguments(value: &Value<'_>) -> Option<()> {
+    let Value::Array(values) = value else {
+        return None;
+    };
+    for value in values {
+        let members = object(value)?;
+        text(member(members, "name")?)?;
+        text(member(members, "ty")?)?;
+    }
+    Some(())
 }
 
 /// At most `most` characters, and at least one.

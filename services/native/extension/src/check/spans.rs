@@ -20,6 +20,17 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 /// P, as a felt is written.
 const PRIME: &[u8; FELT] = b"0800000000000011000000000000000000000000000000000000000000000001";
 
+const ERROR_CODES: [&str; 8] = [
+    "assert-failed",
+    "memory-unknown",
+    "memory-inconsistent",
+    "out-of-range",
+    "builtin-inconsistent",
+    "hint-failed",
+    "step-limit",
+    "vm-error",
+];
+
 /// The texts that are kept of an open span.
 const NAME: usize = 0;
 const INPUT: usize = 1;
@@ -59,6 +70,8 @@ enum Fact {
 
 pub struct Spans {
     pub cairo: bool,
+    /// A trace by the rules of "Native traces"; not merely one whose backend is native.
+    pub native: bool,
     program: (String, String),
     /// `proofrail/span/v1\n…:`, and room for a number.
     span: Vec<u8>,
@@ -75,12 +88,17 @@ pub struct Spans {
     pub iterations: u64,
     pub max_depth: Option<u64>,
     pub least_steps: u128,
+    /// Name and input_bytes of the first outermost span.
+    pub entry: Option<(String, String)>,
+    /// output_bytes of the outermost span that ended last.
+    pub output: Option<String>,
 }
 
 impl Spans {
-    pub fn new(run_id: &str, program: (&str, &str)) -> Self {
+    pub fn new(run_id: &str, program: (&str, &str), layout: &str) -> Self {
         Self {
             cairo: program.0 == "cairo",
+            native: program.0 == "native" && layout == "native",
             program: (program.0.to_owned(), program.1.to_owned()),
             span: format!("proofrail/span/v1\n{run_id}:").into_bytes(),
             open: Vec::new(),
@@ -95,7 +113,14 @@ impl Spans {
             iterations: 0,
             max_depth: None,
             least_steps: 0,
+            entry: None,
+            output: None,
         }
+    }
+
+    /// The whole of section 4 holds, not only what it asks of traces from elsewhere.
+    fn strict(&self) -> bool {
+        self.cairo || self.native
     }
 
     pub fn any_open(&self) -> bool {
@@ -121,11 +146,14 @@ impl Spans {
         self.artifact(here, event)?;
         if self.cairo {
             self.felts(here, event.name, event.input, Fact::Input)?;
-            let parent = self.open.last();
-            if let Some(parent) = parent.filter(|parent| parent.is_loop == Some(true) && parent.children == 0)
-            {
-                here.holds(*self.text(parent, INPUT) == *kept(event.input), "loop-input-differs")?;
-            }
+        }
+        let parent = self.open.last().filter(|_| self.strict());
+        if let Some(parent) = parent.filter(|parent| parent.is_loop == Some(true) && parent.children == 0) {
+            here.holds(*self.text(parent, INPUT) == *kept(event.input), "loop-input-differs")?;
+        }
+        if self.native && self.open.is_empty() {
+            here.holds(self.entry.is_none(), "outermost-again")?;
+            self.entry = Some((event.name.to_owned(), event.input.to_owned()));
         }
         if let Some(parent) = self.open.last_mut() {
             parent.children += 1;
@@ -172,10 +200,10 @@ impl Spans {
     }
 
     fn iteration(&mut self, here: At, event: &Event<'_>) -> Checked {
-        let cairo = self.cairo;
+        let strict = self.strict();
         let Some(number) = event.iteration else {
             return match self.open.last_mut() {
-                Some(parent) if cairo && parent.is_loop == Some(true) => here.broken("iteration-missing"),
+                Some(parent) if strict && parent.is_loop == Some(true) => here.broken("iteration-missing"),
                 Some(parent) => {
                     parent.is_loop = Some(false);
                     last_output(parent)
@@ -186,28 +214,28 @@ impl Spans {
         let Some(parent) = self.open.last() else {
             return here.broken("iteration-misplaced");
         };
-        if cairo {
+        if strict {
             let same = self.text(parent, NAME) == event.name.as_bytes();
             let stranger = parent.is_loop.is_none() && !same;
             if parent.is_loop == Some(false) || parent.iteration.is_some() || stranger {
                 return here.broken("iteration-misplaced");
             }
             here.holds(same, "iteration-name-differs")?;
-            if parent.children == 0 {
+            if self.cairo && parent.children == 0 {
                 self.same(here, event.name, Fact::Loop, 1)?;
             }
         }
         let Some(parent) = self.open.last_mut() else {
             return Ok(());
         };
-        if cairo {
+        if strict {
             parent.is_loop = Some(true);
         } else if number == 0 && parent.next.is_some() {
             last_output(parent)?;
             parent.next = None;
         }
         if let Some(ended) = parent.last.take()
-            && cairo
+            && strict
             && ended.output.is_some()
         {
             return At(ended.line).broken("output-unexpected");
@@ -227,7 +255,7 @@ impl Spans {
         }
         let claimed = claimed.as_bytes();
         let before = self.path.len();
-        if event.iteration.is_some() && !self.cairo {
+        if event.iteration.is_some() && !self.strict() {
             self.push_name(event);
             self.push_iteration(event);
             if self.path == claimed {
@@ -259,7 +287,12 @@ impl Spans {
 
     fn artifact(&self, here: At, event: &Event<'_>) -> Checked {
         let (backend, method) = event.artifact.unwrap_or_default();
-        let right = if self.cairo { self.is_program((backend, method)) } else { backend != "cairo" };
+        let of_loop = || match self.open.last().filter(|parent| self.native && parent.is_loop == Some(true)) {
+            Some(parent) => self.has_artifact(parent, (backend, method)),
+            None => true,
+        };
+        let right =
+            if self.cairo { self.is_program((backend, method)) } else { backend != "cairo" && of_loop() };
         here.holds(right, "artifact-differs")
     }
 
@@ -294,6 +327,7 @@ impl Spans {
         let mut span = self.close(here, event, kind)?;
         if self.open.is_empty() {
             self.failed = Some(false);
+            self.output = event.output.filter(|_| self.native).map(str::to_owned);
         }
         here.holds(!(self.cairo && self.any_failed), "after-failure")?;
         self.not_empty(here, &span)?;
@@ -308,7 +342,7 @@ impl Spans {
         if self.cairo && span.iteration.is_none() && !is_loop {
             self.same(here, event.name, Fact::Loop, 0)?;
         }
-        if let (true, Some(last), Some(output)) = (self.cairo && is_loop, &last, event.output) {
+        if let (true, Some(last), Some(output)) = (self.strict() && is_loop, &last, event.output) {
             here.holds(last.output.as_deref() == Some(&*kept(output)), "loop-output-differs")?;
         }
         let iterates = span.iteration.is_some();
@@ -319,6 +353,8 @@ impl Spans {
             }
             None => here.holds(event.output.is_some(), "output-missing")?,
         }
+        here.holds(!self.cairo || !event.proven, "proof-misplaced")?;
+        here.holds(!self.native || event.cycles.is_none(), "cycles-misplaced")?;
         let cycles = if self.cairo { Some(self.cycles(here, event, &span, is_loop)?) } else { None };
         self.add_cycles(cycles);
         self.forget(&span);
@@ -349,11 +385,18 @@ impl Spans {
         let span = self.close(here, event, kind)?;
         if self.open.is_empty() {
             self.failed = Some(true);
+            self.output = None;
         }
-        if self.cairo {
-            self.error(here, event)?;
-            self.not_empty(here, &span)?;
+        if self.strict() {
+            let error = event.error.unwrap_or_default();
+            let has_code = self.error.is_some() || member(error, "code").is_some();
+            here.holds(has_code, "error-code-missing")?;
+            here.holds(event.artifact.is_some(), "artifact-missing")?;
+            if self.cairo {
+                self.error(here, event, error)?;
+            }
         }
+        self.not_empty(here, &span)?;
         self.any_failed = true;
         self.as_started(here, event, &span)?;
         let calls = if span.is_loop == Some(true) { 0 } else { u128::from(span.children) };
@@ -362,16 +405,27 @@ impl Spans {
         Ok(())
     }
 
-    fn error(&mut self, here: At, event: &Event<'_>) -> Checked {
-        let error = event.error.unwrap_or_default();
-        here.holds(self.error.is_some() || member(error, "code").is_some(), "error-code-missing")?;
-        here.holds(event.artifact.is_some(), "artifact-missing")?;
+    fn error(&mut self, here: At, event: &Event<'_>, error: &[Member<'_>]) -> Checked {
         let Some(first) = &self.error else {
+            here.holds(self.is_cairo_error(error), "error-wrong")?;
             self.error = Some(owned_members(error));
             return Ok(());
         };
         here.holds(first == error, "error-differs")?;
         here.holds(!event.detail, "detail-misplaced")
+    }
+
+    /// Whether this can be the error of the span that has just been closed.
+    fn is_cairo_error(&self, error: &[Member<'_>]) -> bool {
+        let (Some(Value::String(code)), Some(Value::String(message))) =
+            (member(error, "code"), member(error, "message"))
+        else {
+            return false;
+        };
+        let rest = message.strip_prefix(code.as_ref()).unwrap_or_default();
+        ERROR_CODES.contains(&code.as_ref())
+            && (rest.starts_with(" in ") && rest.contains(" at ") || rest.starts_with(" at "))
+            && (self.open.is_empty() || !message.ends_with(" at the end of the run"))
     }
 
     /// Whether a Failure repeats its Start, whose texts and path are still there.
@@ -381,7 +435,7 @@ impl Spans {
             if self.cairo {
                 self.is_program((backend, method))
             } else {
-                backend.as_bytes() == self.text(span, BACKEND) && method.as_bytes() == self.text(span, METHOD)
+                self.has_artifact(span, (backend, method))
             }
         });
         let same_path = match event.path {
@@ -397,7 +451,7 @@ impl Spans {
     }
 
     fn not_empty(&self, here: At, span: &Open) -> Checked {
-        here.holds(!self.cairo || span.tile || span.children > 0, "sequence-empty")
+        here.holds(!self.strict() || span.tile || span.children > 0, "sequence-empty")
     }
 
     fn close(&mut self, here: At, event: &Event<'_>, kind: Kind) -> Result<Open, Broken> {
@@ -458,6 +512,10 @@ impl Spans {
     fn text(&self, span: &Open, which: usize) -> &[u8] {
         let from = if which == 0 { 0 } else { span.ends[which - 1] as usize };
         &self.texts[span.at + from..span.at + span.ends[which] as usize]
+    }
+
+    fn has_artifact(&self, span: &Open, (backend, method): (&str, &str)) -> bool {
+        backend.as_bytes() == self.text(span, BACKEND) && method.as_bytes() == self.text(span, METHOD)
     }
 
     fn is_program(&self, artifact: (&str, &str)) -> bool {
