@@ -28,13 +28,11 @@ def run_id(about):
     facts |= {name: about[name] for name in ("layout", "spans", "inputs_sha256", "commitment")}
     return h(b"proofrail/run/v1\n", canonical(facts)).hex()[:32]
 def differences(one, other):
-    found = {}
     for name in sorted(n for n in one | other if canonical(one.get(n, [])) != canonical(other.get(n, []))):
         texts = [json.dumps(item[name]) if name in item else "nothing" for item in (one, other)]
         at = max(0, len(os.path.commonprefix(texts)) - 30)
         cut = [text if len(text) <= 100 else f"…{text[at:at + 80]}… ({len(text)} characters)" for text in texts]
-        found[name] = f"they differ in member {json.dumps(name)}: {cut[0]} against {cut[1]} (auditor)"
-    return found
+        yield name, f"they differ in member {json.dumps(name)}: {cut[0]} against {cut[1]} (auditor)"
 def read_keys(given, name):
     for text in " ".join(open(one).read() if os.path.exists(one) else one for one in given).split():
         label, digest, raw = (*text.split("+", 2)[:2], base64.b64decode(text.split("+", 2)[2], validate=True))
@@ -100,7 +98,11 @@ def fault_of(fault, steps, cells, run, start):
         need(max(value, other) >= P or after <= address, "the cells do not conflict")
         return f"cells {at} and {at + 1} conflict: [{address}] is {value:#x} and [{after}] is {other:#x}"
     said, values = "step {} (ap {}, fp {}, pc {}) → {} (ap {}, fp {}, pc {}) is not valid: {}", dict(cells.values())
-    wrong = transition(steps[at], steps[at + 1], lambda address: values[address % P])
+    try:
+        wrong = transition(steps[at], steps[at + 1], lambda address: values[address % P])
+    except KeyError as gap:
+        need(any(cells[i][0] < gap.args[0] < cells[i + 1][0] for i in cells if i + 1 in cells), "a cell is not shown")
+        wrong = f"it reads address {gap.args[0]}, which the memory does not have"
     need(wrong and fault["kind"] == "transition", "the transition is valid")
     return said.format(at, *steps[at], at + 1, *steps[at + 1], wrong)
 def check(data, tracer, auditor):
@@ -126,8 +128,7 @@ def check(data, tracer, auditor):
             **b["run"], run_id=b["run_id"], file=b["run"]["program"]["artifact_sha256"]))
     given = len(b.get("inputs", ())), h(*(canonical(one) + b"\n" for one in b.get("inputs", ()))).hex()
     need("inputs" not in b or given == (b["run"]["inputs_count"], b["run"]["inputs_sha256"]), "the inputs are others")
-    body = canonical({name: b[name] for name in b if name != "signature"})
-    seal = bytes.fromhex(b.get("signature", ""))
+    seal, body = bytes.fromhex(b.get("signature", "")), canonical({name: b[name] for name in b if name != "signature"})
     by = seal.hex() == b.get("signature", "") and any(verified(key, seal, body) for *_, key in auditor)
     need(by or not (Ed25519PublicKey and auditor and seal), "the auditor's signature under the bundle is wrong")
     (said if by else lacks).append("the auditor signed this bundle")
@@ -152,7 +153,7 @@ def check(data, tracer, auditor):
         result = f"tracer and auditor differ; to see who is right, execute again and compare roots: {b['re_execute']}"
     if shows == "items":
         (index, one, claimed, left), (other_index, other, expected, right) = sides["tracer"], sides["auditor"]
-        found = differences(claimed, expected) if claimed and expected else {wrong.get("member"): "the items differ"}
+        found = dict(differences(claimed, expected) if claimed and expected else {wrong.get("member"): "they differ"})
         need(index == other_index == wrong["item"] and one != other, "the items shown do not differ")
         need(wrong["where"] != "event" or wrong["member"] in found, "the member named does not differ")
         said += [f"the items before item {index} are the same in both trees"] * (left == right) + list(found.values())
@@ -168,7 +169,7 @@ def check(data, tracer, auditor):
         need(h(b"\0", canonical(read)) != leaf and (place, h(text).hex()) == (index, b["published"]["sha256"])
              and heads["tracer"] == heads["auditor"], "what was read is the item in the tree, or not whole")
         said += [f"what the auditor says it read as event {index} is not item {index} of that tree",
-                 *(differences(read, expected).values() if expected else ())]
+                 *(dict(differences(read, expected)).values() if expected else ())]
         result = "the auditor says it read an event that the tracer has not signed; no fault of the tracer is shown"
     if "fault" in b:
         said.append(fault_of(b["fault"], shown["step"], shown["cell"], b["run_id"], sides.get("tracer", [{}] * 3)[2]))

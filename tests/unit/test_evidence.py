@@ -201,6 +201,12 @@ def _same_address(trace: bytearray, memory: bytearray) -> None:
     memory[40 * 30 : 40 * 30 + 8] = memory[40 * 31 : 40 * 31 + 8]
 
 
+def _moved_cell(trace: bytearray, memory: bytearray) -> None:
+    """The last cell leaves a gap."""
+    del trace
+    memory[-40:-32] = (int.from_bytes(memory[-40:-32], "little") + 5).to_bytes(8, "little")
+
+
 def _swapped_cells(trace: bytearray, memory: bytearray) -> None:
     del trace
     first, second = slice(1200, 1240), slice(1240, 1280)
@@ -222,6 +228,7 @@ def _no_felt(trace: bytearray, memory: bytearray) -> None:
         pytest.param(altered_cell(40), {"kind": "transition", "at": 5}, id="dst"),
         pytest.param(altered_cell(41), {"kind": "transition", "at": 6}, id="return-address"),
         pytest.param(altered_cell(2), {"kind": "transition", "at": 0}, id="immediate"),
+        pytest.param(_moved_cell, {"kind": "transition", "at": 71}, id="missing-cell"),
         pytest.param(_same_address, {"kind": "cells", "at": 30}, id="two-values"),
         pytest.param(_swapped_cells, {"kind": "cells", "at": 30}, id="order"),
         pytest.param(_no_felt, {"kind": "cells", "at": 29}, id="no-felt"),

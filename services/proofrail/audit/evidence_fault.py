@@ -34,7 +34,8 @@ _ADDRESS: Final = struct.Struct("<Q")
 
 @dataclass(frozen=True)
 class RawFault:
-    """Step `at` → `at` + 1 is not a valid transition, or cells `at` and `at` + 1 conflict.
+    """Step `at` → `at` + 1 is not a valid transition or reads a cell that is missing, or cells `at` and `at` + 1
+    conflict.
 
     `steps` and `cells` are the indexes of the records that show it.
     """
@@ -72,8 +73,13 @@ def _transition(trace: Buffer, cells: _Memory, at: int) -> RawFault | None:
 
     try:
         fault = transition_fault(now, then, value)
-    except LookupError:
-        return None
+    except LookupError as missing:
+        around = cells.around(missing.args[0])
+        return (
+            RawFault("transition", at, (at, at + 1), tuple(dict.fromkeys([*read, *around])))
+            if around
+            else None
+        )
     return RawFault("transition", at, (at, at + 1), tuple(dict.fromkeys(read))) if fault else None
 
 
@@ -89,14 +95,15 @@ def _suspects(
 
 
 def _differing(memory: memoryview, true_memory: Buffer, first: int) -> set[int]:
-    """Addresses of cells that differ."""
+    """Addresses of cells that differ, or stand on one side only."""
     other = memoryview(true_memory).cast("B")
     found: set[int] = set()
-    last = min(first + _MOST_RECORDS, len(memory) // CELL_BYTES)
+    last = min(first + _MOST_RECORDS, max(len(memory), len(other)) // CELL_BYTES)
     for start in range(first * CELL_BYTES, last * CELL_BYTES, CELL_BYTES):
-        if memory[start : start + CELL_BYTES] != other[start : start + CELL_BYTES]:
-            found.add(_ADDRESS.unpack_from(memory, start)[0])
-            if len(found) == _MOST_CELLS:
+        sides = memory[start : start + CELL_BYTES], other[start : start + CELL_BYTES]
+        if sides[0] != sides[1]:
+            found.update(_ADDRESS.unpack_from(side)[0] for side in sides if len(side) == CELL_BYTES)
+            if len(found) >= _MOST_CELLS:
                 break
     return found
 
@@ -142,6 +149,11 @@ class _Memory:
         if cell is None or cell.address != address:
             raise LookupError(address)
         return index, cell.value
+
+    def around(self, address: int) -> tuple[int, ...]:
+        """The neighbouring cells between which an address is missing; none where one of the two is."""
+        index = bisect_left(range(self._count), address, key=self._address)
+        return (index - 1, index) if 0 < index < self._count else ()
 
     def instruction(self, pc: int) -> Instruction | None:
         """The instruction at pc; None where there is none."""
