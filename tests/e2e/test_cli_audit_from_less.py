@@ -136,6 +136,9 @@ def test_events_without_their_inputs_are_held_against_themselves(run: Path) -> N
         assert f"{missing}-missing" == unchecked(report)["execution"]
         assert "invariants" in report["checked"]
         assert {"inputs", "events", "blocks", "seal", "signature"} <= unchecked(report).keys()
+        assert "held against themselves" in next(
+            part["message"] for part in report["unchecked"] if part["part"] == "events"
+        )
         (run / "program.json").unlink(missing_ok=True)
     edit(run / "events.ndjson", 9, lambda event: event.update(run_id="0" * 32))
     found = call("audit", run / "events.ndjson")
@@ -158,6 +161,23 @@ def test_events_that_end_early_are_open_until_the_run_is_recomputed(run: Path) -
         "first_mismatch"
     ]
     assert ("length", len(lines) - 1) == (mismatch["kind"], mismatch["item"])
+
+
+def test_events_of_a_run_without_a_seal_are_held_against_themselves(run: Path) -> None:
+    """Never sealed is undecided, unless an event cannot be right; raw files at hand are said to be left."""
+    lines = (run / "commitments.ndjson").read_bytes().splitlines(keepends=True)
+    (run / "commitments.ndjson").write_bytes(b"".join(lines[:-1]))
+    arguments = ("audit", run / "events.ndjson", "--commitments", run / "commitments.ndjson")
+    report = report_of(found := call(*arguments, "--trace", run / "trace.bin"))
+    assert (3, "not-sealed", "not-at-hand") == (
+        found.exit_code,
+        (parts := unchecked(report))["seal"],
+        parts["trace.bin"],
+    )
+    assert "invariants" in report["checked"]
+    edit(run / "events.ndjson", 9, lambda event: event.update(seq=8))
+    mismatch = report_of(call(*arguments))["first_mismatch"]
+    assert ("invariant", "seq-wrong", 9) == (mismatch["kind"], mismatch["code"], mismatch["item"])
 
 
 @pytest.mark.parametrize(

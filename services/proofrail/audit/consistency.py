@@ -13,11 +13,14 @@ from proofrail.audit.findings import Finding, FoundError, Notes, Where
 from proofrail.audit.invariants.check import check_events_alone
 from proofrail.audit.invariants.violations import CODES, Violation
 from proofrail.audit.items import Unknown
+from proofrail.audit.raw import Buffer
 from proofrail.audit.subject import Subject
 from proofrail.audit.unknown import note_unknown_in_events
 from proofrail.audit.values import ABSENT
 
 _CUT: Final = "not-ended"
+_NOT_COMPARED: Final = "held against themselves alone: whether they are what the run did was not compared"
+_NOT_EXECUTED: Final = "the run was not executed again, so there is nothing to compare it with"
 _OF_THE_WIRE: Final = {"unknown-version": "version", "unknown-type": "type"}
 
 
@@ -29,6 +32,13 @@ def not_executed(subject: Subject | None, where: Where) -> Finding:
     return Finding(
         "inputs-missing", where, "the inputs of the run cannot be had, so it was not executed again"
     )
+
+
+def leave_raw(trace: Buffer | None, memory: Buffer | None, notes: Notes) -> None:
+    """Say of raw files at hand that they were not looked at, for want of a run."""
+    for part, file in (("trace.bin", trace), ("memory.bin", memory)):
+        if file is not None:
+            notes.leave(part, _NOT_EXECUTED)
 
 
 def check_invariants(events: Events, notes: Notes) -> None:
@@ -43,6 +53,8 @@ def check_invariants(events: Events, notes: Notes) -> None:
     if violations:
         why = "the events end before TraceEnd: the run has not ended, or its end has not arrived"
         notes.unsure("events", Finding("unfinished", "event", why, line=violations[0].line))
+    elif "events" not in notes.checked:
+        notes.leave("events", _NOT_COMPARED)
     notes.done("invariants")
     first = [(unknown["line"] - 1, str(unknown["member"]), ABSENT) for unknown in summary.unknown]
     note_unknown_in_events(Unknown(first, summary.unknown_members), notes)

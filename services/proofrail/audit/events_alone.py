@@ -17,7 +17,7 @@ from typing import Final
 from proofrail.audit import header
 from proofrail.audit.claimed_events import EventPieces, Events
 from proofrail.audit.claims import Claims
-from proofrail.audit.consistency import check_invariants, not_executed
+from proofrail.audit.consistency import check_invariants, leave_raw, not_executed
 from proofrail.audit.events import check_events, claims_step_limit, first_event, last_event
 from proofrail.audit.evidence import Evidence
 from proofrail.audit.findings import Finding, FoundError, Notes
@@ -95,6 +95,7 @@ def _check(case: _Case, subject: Subject | None, inputs: Sequence[JsonObject] | 
         _check_run(case, subject, inputs)
         return
     case.notes.unsure("execution", not_executed(subject, "event"))
+    leave_raw(case.trace, case.memory, case.notes)
     check_invariants(case.events, case.notes)
 
 

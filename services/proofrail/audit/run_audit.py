@@ -20,7 +20,7 @@ from proofrail.audit.arithmetic import check_arithmetic
 from proofrail.audit.blocks import UnknownMembers, check_blocks, check_seal
 from proofrail.audit.claimed_events import EventPieces, Events
 from proofrail.audit.claims import ClaimedLine, Claims, read_claims
-from proofrail.audit.consistency import not_executed
+from proofrail.audit.consistency import check_invariants, leave_raw, not_executed
 from proofrail.audit.events import (
     EventsResult,
     check_events,
@@ -164,6 +164,9 @@ def _check(case: _Case, terms: _Terms, notes: Notes) -> None:
     if seal is None:
         why = "the run has no seal: it has not ended, or its end has not arrived"
         notes.unsure("seal", Finding("not-sealed", "seal", why))
+        leave_raw(terms.trace, terms.memory, notes)
+        if case.events is not None and case.start.get("type") == "TraceStart":
+            check_invariants(case.events, notes)
         return
     case.inputs = header.input_objects(case.claims)
     for line in case.claims.inputs:
@@ -171,6 +174,7 @@ def _check(case: _Case, terms: _Terms, notes: Notes) -> None:
     subject = terms.subject
     if subject is None or not (case.inputs or "inputs_count" in seal.members):
         notes.unsure("execution", not_executed(subject, "seal"))
+        leave_raw(terms.trace, terms.memory, notes)
         check_arithmetic(case.claims, seal, case.inputs, case.events, terms.keys, notes)
         return
     _check_run(case, seal, subject, terms, notes)

@@ -39,7 +39,7 @@ def audit(
     events: Annotated[
         str | None,
         typer.Argument(
-            metavar="[EVENTS|-]",
+            metavar="EVENTS|-",
             help="The run's events, or - for stdin.",
             show_default="the commitments alone",
         ),
