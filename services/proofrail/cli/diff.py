@@ -304,7 +304,8 @@ def _cells_json(apart: CellsApart) -> JsonObject:
 def _moment_json(moment: Moment) -> JsonObject:
     found: JsonObject = {"pc": moment.registers.pc, "ap": moment.registers.ap, "fp": moment.registers.fp}
     if moment.location is not None:
-        found |= {"source": place_text(moment.location), "function": moment.location.function}
+        location = moment.location
+        found |= {"source": f"{location.file}:{location.line}", "function": location.function}
     if moment.instruction is not None:
         found["instruction"] = moment.instruction.text(moment.immediate)
     return found

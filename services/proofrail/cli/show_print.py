@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -25,6 +26,9 @@ from proofrail.cli.show_values import (
     inputs_text,
     signature_of,
 )
+
+_LIBRARY: Final = "starkware"
+"""Begins the names of Cairo's own library."""
 
 
 class _Console(Console):
@@ -121,7 +125,22 @@ def facts_table(rows: Iterable[tuple[str, str | Text]]) -> Table:
 
 
 def place_text(location: SourceLocation | None) -> str:
-    return "" if location is None else f"{location.file}:{location.line}"
+    """File and line, the file as short as it can be told: below the current folder, or in Cairo's own library."""
+    return "" if location is None else f"{_short_file(location.file)}:{location.line}"
+
+
+def _short_file(file: str) -> str:
+    path = Path(file)
+    if not path.is_absolute():
+        return file
+    if _LIBRARY in path.parts:
+        return str(Path(*path.parts[path.parts.index(_LIBRARY) :]))
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else file
+
+
+def counted(count: int, what: str) -> str:
+    """`1 step`, `2 steps`."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _grow(tree: Tree, root: Span | Folded, run: RunSource, whole: bool) -> None:
@@ -133,12 +152,12 @@ def _grow(tree: Tree, root: Span | Folded, run: RunSource, whole: bool) -> None:
             continue
         waiting += [(branch.add(_label(child, run, whole)), child) for child in span.children]
         if span.below:
-            branch.add(Text(f"… {span.below:,} deeper spans", style="dim italic"))
+            branch.add(Text(f"… {counted(span.below, 'deeper span')}", style="dim italic"))
 
 
 def _label(span: Span | Folded, run: RunSource, whole: bool) -> Text:
     if isinstance(span, Folded):
-        return Text(f"… {span.count:,} more, {span.cycles:,} steps", style="dim italic")
+        return Text(f"… {span.count:,} more, {counted(span.cycles, 'step')}", style="dim italic")
     text = Text()
     index = "" if span.iteration is None else f"[{span.iteration}]"
     text.append(span.name + index, style="bold")
@@ -166,7 +185,7 @@ def _label(span: Span | Folded, run: RunSource, whole: bool) -> Text:
 def _about(span: Span, run: RunSource) -> str:
     parts: list[str] = []
     if span.cycles is not None:
-        parts.append(f"{span.cycles:,} steps")
+        parts.append(counted(span.cycles, "step"))
     if span.first_step is not None:
         parts.append(f"from {span.first_step:,}" if parts else f"from step {span.first_step:,}")
     said = " ".join(parts)
