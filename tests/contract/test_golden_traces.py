@@ -247,6 +247,8 @@ def test_the_commands_name_what_version_1_does_not_know(
     )
     assert (1, 8) == (checked.exit_code, violation["line"])
     assert repr(value) in violation["message"]
+    shown = _call("show", events)
+    assert (2, True, True) == (shown.exit_code, code in shown.stderr, repr(value) in shown.stderr)
     audited = _call(
         *("audit", events, "--commitments", golden.folder / "commitments.ndjson", "--json"),
     )

@@ -230,7 +230,7 @@ def test_equal_runs_are_the_same_whatever_their_clocks_say(tmp_path: Path) -> No
 def test_a_line_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     """With its number and what is wrong with it; the last event of such a file is none."""
     path = tmp_path / "events.ndjson"
-    path.write_bytes(json.dumps({"type": "TraceStart"}).encode() + b'\n{"a":1.5}')
+    path.write_bytes(json.dumps({"v": 1, "type": "TraceStart"}).encode() + b'\n{"a":1.5}')
     broken = RunSource("broken", path)
     with pytest.raises(UnusableInputError) as error:
         list(broken.events())

@@ -29,6 +29,7 @@ from proofrail.cli.runfolder import COMMITMENTS, EVENTS, PROGRAM
 from proofrail.commitment.runid import inputs_sha256
 from proofrail.wire.canonical import JsonObject, canonical, parse_object
 from proofrail.wire.errors import MalformedError, UnusableInputError
+from proofrail.wire.events import require_known
 from proofrail.wire.ndjson import MAX_FILE_LINE, iter_lines
 from proofrail.wire.topics import MAX_LINE
 
@@ -73,7 +74,9 @@ class RunSource:
         try:
             for _, line in self.lines():
                 read += 1
-                yield parse_object(line)
+                event = parse_object(line)
+                require_known(event)
+                yield event
         except MalformedError as error:
             at = error.context.get("line", read)
             raise UnusableInputError(

@@ -24,6 +24,7 @@ from proofrail.wire.model import (
     RunId,
     SpanId,
     Within,
+    model_of,
     read_as,
 )
 
@@ -248,6 +249,14 @@ EVENT_TYPES: Final[dict[str, type[TraceEvent]]] = {
 }
 """The ten types of trace event by name."""
 
+_KIND: Final = "trace event"
+
+
+def require_known(event: dict[str, Any]) -> None:
+    """For readers that take an event as it is, whatever its members. Raises MalformedError: `unknown-version`,
+    `unknown-type`."""
+    model_of(EVENT_TYPES, event, _KIND)
+
 
 def parse_event(line: bytes | dict[str, Any]) -> TraceEvent:
     """The trace event of a line, or of an object already read from one.
@@ -256,5 +265,5 @@ def parse_event(line: bytes | dict[str, Any]) -> TraceEvent:
     `malformed-message` (`context["member"]`) when a member is missing or not what the type says.
     """
     obj = parse_object(line) if isinstance(line, bytes) else line
-    event: TraceEvent = read_as(EVENT_TYPES, obj, "trace event")
+    event: TraceEvent = read_as(EVENT_TYPES, obj, _KIND)
     return event

@@ -160,12 +160,8 @@ def validate(model: type[M], obj: dict[str, Any]) -> M:
     return model.model_validate(obj, context=_ON_THE_WIRE)
 
 
-def read_as(models: Mapping[str, type[Message]], obj: dict[str, Any], kind: str) -> Any:
-    """The model of `obj` among `models` by its type.
-
-    Raises MalformedError: `unknown-version`, `unknown-type`, or `malformed-message` (`context["member"]`)
-    when a member is missing or not what the type says.
-    """
+def model_of(models: Mapping[str, type[Message]], obj: dict[str, Any], kind: str) -> type[Message]:
+    """Which of `models` an object claims to be. Raises MalformedError: `unknown-version`, `unknown-type`."""
     version, name = obj.get("v"), obj.get("type")
     if type(version) is not int or version != 1:
         raise MalformedError(
@@ -176,11 +172,21 @@ def read_as(models: Mapping[str, type[Message]], obj: dict[str, Any], kind: str)
     model = models.get(name) if isinstance(name, str) else None
     if model is None:
         raise MalformedError("unknown-type", f"{name!r:.80} is not a type of {kind} in version 1")
+    return model
+
+
+def read_as(models: Mapping[str, type[Message]], obj: dict[str, Any], kind: str) -> Any:
+    """The model of `obj` among `models` by its type.
+
+    Raises MalformedError: `unknown-version`, `unknown-type`, or `malformed-message` (`context["member"]`)
+    when a member is missing or not what the type says.
+    """
+    model = model_of(models, obj, kind)
     try:
         return validate(model, obj)
     except ValidationError as error:
         _, path, message = first_fault(error)
-        raise MalformedError("malformed-message", f"{name}: {path}: {message}", member=path) from error
+        raise MalformedError("malformed-message", f"{obj['type']}: {path}: {message}", member=path) from error
 
 
 def _path(location: tuple[int | str, ...]) -> str:
