@@ -149,8 +149,7 @@ mod tests {
         for turn in 0..names.len() {
             for gap in ["", " "] {
                 let member = |name: &&str| format!("{gap}\"{name}\"{gap}:{gap}\"\\u0041 \"{gap}");
-                let members: Vec<String> =
-                    names[turn..].iter().chain(&names[..turn]).map(member).collect();
+                let members: Vec<String> = names[turn..].iter().chain(&names[..turn]).map(member).collect();
                 let line = format!("{{{}}}", members.join(","));
                 assert_eq!(r#"{"a":"A ","m":"A ","z":"A "}"#, both_ways(&line), "{line}");
             }

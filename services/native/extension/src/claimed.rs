@@ -34,11 +34,7 @@ struct Scratch {
 impl Claimed {
     /// Takes the next piece of the claimed NDJSON, cut anywhere. False once an item differs, is malformed,
     /// or is one too many: then nothing more is to be taken.
-    pub fn takes(
-        &mut self,
-        mut ndjson: &[u8],
-        more: &mut impl More,
-    ) -> Result<bool, Fault> {
+    pub fn takes(&mut self, mut ndjson: &[u8], more: &mut impl More) -> Result<bool, Fault> {
         while let Some(end) = memchr(b'\n', ndjson) {
             let (head, tail) = ndjson.split_at(end);
             ndjson = &tail[1..];
@@ -61,10 +57,7 @@ impl Claimed {
     }
 
     /// Nothing more is claimed: true if the run has no more either. The last line feed is optional.
-    pub fn ends(
-        &mut self,
-        more: &mut impl More,
-    ) -> Result<bool, Fault> {
+    pub fn ends(&mut self, more: &mut impl More) -> Result<bool, Fault> {
         let line = std::mem::take(&mut self.rest);
         if !line.is_empty() && !self.line(&line, more)? {
             return Ok(false);
@@ -72,11 +65,7 @@ impl Claimed {
         Ok(!self.has_own(more)?)
     }
 
-    fn line(
-        &mut self,
-        line: &[u8],
-        more: &mut impl More,
-    ) -> Result<bool, Fault> {
+    fn line(&mut self, line: &[u8], more: &mut impl More) -> Result<bool, Fault> {
         if line.len() > MAX_LINE || !self.has_own(more)? {
             return Ok(false);
         }
@@ -85,10 +74,7 @@ impl Claimed {
         Ok(differs_in_time_alone(&self.own, mark, line) || self.scratch.same_item(&self.own, mark, line))
     }
 
-    fn has_own(
-        &mut self,
-        more: &mut impl More,
-    ) -> Result<bool, Fault> {
+    fn has_own(&mut self, more: &mut impl More) -> Result<bool, Fault> {
         while self.next == self.own.marks.len() {
             let Some(lines) = more()? else {
                 return Ok(false);
