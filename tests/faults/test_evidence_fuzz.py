@@ -27,6 +27,8 @@ from tests.faults.evidence_altering import (
 )
 from tests.unit.evidence_runs import TRACER, accepts, verify
 
+pytestmark = pytest.mark.slow
+
 _SEED = 4
 _BYTES = 500
 
