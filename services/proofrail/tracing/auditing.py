@@ -321,7 +321,8 @@ def reexecute(
 
     `functions` are the traced functions that the auditor has, or modules of them; the run's entry must be among them.
     `records` are the classes of the arguments' records. `commitments`, `events` and `keys` as for AuditSubscriber. An
-    exception of the traced program is part of what is compared.
+    exception of the traced program is part of what is compared. An async entry gets an event loop of its own: from
+    inside of one, call `await asyncio.to_thread(reexecute, …)`.
 
     Raises UnusableInputError: `native-input` when there is no one Input line that names an entry and its arguments,
     `native-entry` when no function of that name is among `functions`. Raises CheckpointError (`key-malformed`) for

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from proofrail.tracing.errors import TracingError
-from proofrail.tracing.spans import Branch, Position, Span, position
+from proofrail.tracing.spans import Branch, Position, Span, leave, position
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -111,7 +111,7 @@ def _start(branch: _Declared) -> Position | None:
 
 def _stop(branch: _Declared, before: Position | None) -> None:
     branch.state = "done"
-    position.set(before)
+    leave(branch, before)
 
 
 def _plain(function: Callable[..., Any], branch: _Declared) -> Callable[..., Any]:

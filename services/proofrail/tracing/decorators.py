@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Literal, ParamSpec, TypeVar, cast, overload
 
 from proofrail.tracing.functions import ATTRIBUTE, TracedFunction
-from proofrail.tracing.spans import Span, begin, note_failure, position
+from proofrail.tracing.spans import Span, begin, leave, note_failure, position
 from proofrail.tracing.values import encode_result
 
 P = ParamSpec("P")
@@ -98,11 +98,11 @@ def _async(traced: TracedFunction) -> Callable[..., Any]:
 
 
 def _ended(span: Span, result: object) -> None:
-    position.set(span.within)
+    leave(span, span.within)
     if span.tracer.tracing:
         span.end(span.tracer.encoded(encode_result, result, span.name))
 
 
 def _failed(span: Span, error: BaseException) -> None:
-    position.set(span.within)
+    leave(span, span.within)
     note_failure(span, error)

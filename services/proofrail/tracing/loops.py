@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
 from proofrail.tracing.errors import TracingError
-from proofrail.tracing.spans import Position, Span, note_failure, position
+from proofrail.tracing.spans import Position, Span, leave, note_failure, position
 from proofrail.tracing.values import encode_arguments
 
 T = TypeVar("T")
@@ -25,7 +25,6 @@ class Loop(Generic[T]):
         self._next: Any = _END
         self._count = 0
         self._entered = False
-        self._above: Position | None = None
         self._span: Span | None = None
         self._iteration: Span | None = None
 
@@ -39,7 +38,6 @@ class Loop(Generic[T]):
         above = position.get()
         if above is not None and above.tracer.tracing and above.tracer.listening:
             self._span = above.tracer.begin_loop(above, self._name, self._encoded(above))
-            self._above = self._span.within
             position.set(self._span)
         return self
 
@@ -70,20 +68,20 @@ class Loop(Generic[T]):
         self._source = None
         if self._span is None:
             return
-        try:
-            if error is None:
-                self._end_iteration("")
-                self._span.end("")
-            else:
-                if self._iteration is not None:
-                    note_failure(self._iteration, error)
-                note_failure(self._span, error)
-        finally:
-            position.set(self._above)
+        if error is None:
+            self._end_iteration("")
+        elif self._iteration is not None:
+            leave(self._iteration, self._span)
+            note_failure(self._iteration, error)
+        leave(self._span, self._span.within)
+        if error is None:
+            self._span.end("")
+        else:
+            note_failure(self._span, error)
 
     def _end_iteration(self, output: str | None) -> None:
         if self._iteration is not None:
-            position.set(self._span)
+            leave(self._iteration, self._span)
             self._iteration.end(output)
             self._iteration = None
 

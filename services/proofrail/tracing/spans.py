@@ -337,6 +337,13 @@ position: Final[ContextVar[Position | None]] = ContextVar("proofrail_position", 
 """Where the running code stands; None outside of every tracer."""
 
 
+def leave(here: Position, to: Position | None) -> None:
+    """Stand at `to` again, unless the running code does not stand at `here`: a coroutine that is thrown away ends in
+    whatever context the garbage collector happens to run."""
+    if position.get() is here:
+        position.set(to)
+
+
 def begin(function: TracedFunction, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span | None:
     """Begin the span of a call, where one is to be traced. Raises TracingError."""
     here = position.get()

@@ -123,7 +123,9 @@ class Tracer:
         if self._state != "new":
             raise TracingError("trace-used", "a tracer traces one call", "Make another Tracer")
         self._state = "open"
-        self._previous = position.get()
+        here = position.get()
+        # A closed tracer is of no use to return to; kept, it would keep what it returned to, and so on.
+        self._previous = here if here is not None and here.tracer.tracing else None
         position.set(Position(self, None, self._stream, None))
         return self
 
@@ -131,6 +133,7 @@ class Tracer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         position.set(self._previous)
+        self._previous = None
         if error is None:
             self.close()
             return
