@@ -112,6 +112,16 @@ def _artifact(line: int, **members: str) -> Edit:
     return edit
 
 
+def _program(**members: str) -> Edit:
+    def edit(events: list[Event]) -> None:
+        events[0]["program"] |= members
+        for event in events:
+            if "artifact" in event:
+                event["artifact"]["backend"] = members["backend"]
+
+    return edit
+
+
 FELT = "0" * 63 + "1"
 LARGE = f"{2**251 + 17 * 2**192 + 1:064x}"
 
@@ -121,6 +131,8 @@ CASES: list[tuple[str, Streams, Edit, int, str | None]] = [
     ("start-again", _loops, lambda events: renumbered([events[0], *events]), 2, None),
     ("run-id-differs", _loops, _set(7, run_id="f" * 32), 7, "run_id"),
     ("run-id-wrong", _loops, _wrong_run, 1, "run_id"),
+    ("layout-wrong", _native, _program(backend="risc0"), 1, "layout"),
+    ("layout-wrong", lambda: golden("imported"), _program(backend="wasm"), 1, "layout"),
     ("inputs-wrong", foreign_run, _other_inputs, 1, "inputs_count"),
     ("inputs-wrong", foreign_run, _set(1, inputs_sha256="0" * 64), 1, "inputs_count"),
     ("inputs-wrong", _native, _set(1, inputs_count=2), 2, "input_bytes"),
@@ -158,6 +170,9 @@ CASES: list[tuple[str, Streams, Edit, int, str | None]] = [
     ("artifact-differs", _loops, _artifact(13, method_id="0x1"), 13, "artifact"),
     ("artifact-differs", foreign_run, _artifact(4, backend="cairo"), 4, "artifact"),
     ("artifact-differs", _native, _artifact(14, method_id="0" * 64), 14, "artifact"),
+    ("artifact-differs", _native, _artifact(35, method_id="0x1"), 35, "artifact"),
+    ("artifact-differs", _native, _artifact(35, backend="risc0"), 35, "artifact"),
+    ("artifact-differs", lambda: golden("imported"), _artifact(2, backend="native"), 2, "artifact"),
     ("felts-wrong", _loops, _all(_set(2, input_bytes="00")), 2, "input_bytes"),
     ("felts-wrong", _loops, _set(47, output_bytes=LARGE), 47, "output_bytes"),
     ("function-differs", _loops, _set(25, input_bytes=""), 25, "input_bytes"),

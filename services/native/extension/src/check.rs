@@ -196,7 +196,13 @@ impl State {
     fn start(&mut self, here: At, event: &Event<'_>) -> Checked {
         let program = event.artifact.unwrap_or_default();
         here.holds((event.inputs_count == 0) == (event.inputs_sha256 == NO_INPUTS), "inputs-wrong")?;
-        // Of our own traces; those from elsewhere may have any.
+        let backend = match event.layout {
+            "native" => program.0 == "native",
+            "raster" => matches!(program.0, "native" | "risc0"),
+            _ => true,
+        };
+        here.holds(backend, "layout-wrong")?;
+        // Traces from elsewhere may have any run_id.
         let own = program.0 == "cairo" || matches!(event.layout, "native" | "raster");
         here.holds(!own || event.run_id == run_id(event), "run-id-wrong")?;
         self.run_id = event.run_id.to_owned();

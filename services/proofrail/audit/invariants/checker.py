@@ -23,8 +23,8 @@ UNKNOWN_KEPT: Final = 16
 
 _PHASES: Final = {"StepBlock": 2, "MemoryBlock": 3, "TraceEnd": 4}
 _SPANS: Final = 1
-_OWN_LAYOUTS: Final = frozenset({"native", "raster"})
-"""Those of our own traces that are no Cairo runs: their run_ids are digests too."""
+_OWN_LAYOUTS: Final = {"native": ("native",), "raster": ("risc0", "native")}
+"""Layouts of our own traces that are no Cairo runs, and the backends they are for. Their run_ids are digests too."""
 _NO_INPUTS: Final = sha256_hex(b"")
 
 
@@ -164,13 +164,19 @@ class Checker:
         if (count == 0) != (digest == _NO_INPUTS):
             text = f"inputs_sha256 is that of {'some' if count == 0 else 'no'} inputs"
             add("inputs-wrong", self._line, text, event, "inputs_count", claimed=count)
-        self._spans.native = self._backend == "native" and event["layout"] == "native"
+        backends = _OWN_LAYOUTS.get(event["layout"])
+        self._spans.native = event["layout"] == "native"
+        if backends is not None:
+            self._spans.backend = program["backend"]
+            if program["backend"] not in backends:
+                text = f"a run of layout {event['layout']} has the backend {' or '.join(backends)}"
+                add("layout-wrong", self._line, text, event, "layout", claimed=event["layout"])
         if self._spans.native:
             self._inputs = (count, digest)
         if self._backend == "cairo":
             self._spans.cairo = True
             self._spans.artifact = Constant((program["backend"], program["method_id"]))
-        elif event["layout"] not in _OWN_LAYOUTS:
+        elif backends is None:
             return
         expected = run_id(
             artifact_sha256=program["artifact_sha256"],

@@ -6,6 +6,7 @@ that one fault is named once and not at every line behind it.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -48,6 +49,8 @@ class Spans:
         self.cairo = False
         self.native = False
         """A trace by the rules of "Native traces"; not merely one whose backend is native."""
+        self.backend: str | None = None
+        """The program's, where all spans must have it too."""
         self.artifact: Constant | None = None
         """The program's backend and method_id, in a Cairo run that says them."""
         self._said_cairo = False
@@ -172,6 +175,12 @@ class Spans:
             self._said_cairo = True
             text = "a span of backend cairo stands in a run whose program is none of Cairo"
             add("artifact-differs", line, text, event, "artifact", claimed=event["artifact"])
+        elif self.backend is not None and artifact is not None and artifact[0] != self.backend:
+            text = "a span has the backend of its program"
+            add("artifact-differs", line, text, event, "artifact", claimed=event["artifact"])
+        elif self.native and artifact is not None and not _DIGEST.fullmatch(artifact[1]):
+            text = "the method_id of a native function is a SHA-256 digest"
+            add("artifact-differs", line, text, event, "artifact", claimed=event["artifact"])
         elif self.native and parent is not None and parent.loop and artifact != parent.artifact:
             text = f"an iteration has the artifact of its loop, of line {parent.line}"
             add(
@@ -204,15 +213,19 @@ class Spans:
             return ()
         if parent is None:
             add("iteration-misplaced", line, "no loop is open", event, "iteration", ABSENT, claimed)
+            span.iteration = None
             return (claimed, None)
         if parent.tile is None:
             return (claimed,)
         if self._strict:
-            stranger = parent.loop is None and name != parent.name
+            beside = event.get("path") not in [f"{path}[{claimed}]" for path in parent.paths]
+            stranger = parent.loop is None and name != parent.name and beside
             if parent.loop is False or parent.iteration is not None or stranger:
                 text = f"the span around it, of line {parent.line}, is no loop"
                 add("iteration-misplaced", line, text, event, "iteration", ABSENT, claimed)
                 parent.loop = parent.iteration is None and name == parent.name
+                if not parent.loop:
+                    span.iteration = None
                 parent.tear()
                 return (claimed, None)
             parent.loop = True
@@ -453,6 +466,7 @@ class Spans:
             self._open[-1].tear()
 
 
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 _PROVEN: Final = ("proof_cycles", "receipt", "verified")
 _TILE_ENDS: Final = frozenset({"TileEnd", "TileFailure"})
 

@@ -19,6 +19,7 @@ CODES: Final[dict[str, str]] = {
     "start-again": "A second TraceStart stands in the stream.",
     "run-id-differs": "An event carries another run_id than the events before it.",
     "run-id-wrong": "The run_id of a Cairo, native or imported run is not the digest of what TraceStart says.",
+    "layout-wrong": "The layout native stands with another backend, or raster with one that is not risc0 or native.",
     "inputs-wrong": "inputs_count is 0 and inputs_sha256 not that of no inputs, or the other way round; or a native "
     "run's are not those of its outermost span.",
     "seq-wrong": "seq does not go on by one from 0.",
@@ -40,7 +41,8 @@ CODES: Final[dict[str, str]] = {
     "tile-has-child": "A span begins inside a tile.",
     "outermost-again": "A native run has a second outermost span.",
     "sequence-empty": "A sequence ends without a span inside.",
-    "artifact-differs": "A span's artifact is not the Cairo run's program, or an iteration's not its loop's.",
+    "artifact-differs": "A span's artifact is not the Cairo run's program, or has another backend than the program, or "
+    "is no digest in a native run, or an iteration's is not its loop's.",
     "felts-wrong": "input_bytes or output_bytes of a Cairo run are not felts of 32 bytes below P.",
     "function-differs": "A function of a Cairo run takes or returns another number of felts than before, or is a loop "
     "in one place and none in another.",

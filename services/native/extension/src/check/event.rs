@@ -400,7 +400,11 @@ fn hex_bytes<'a>(value: &'a Value<'a>) -> Option<&'a str> {
 }
 
 fn hash<'a>(value: &'a Value<'a>) -> Option<&'a str> {
-    text(value).filter(|text| text.len() == 64 && is_hex(text))
+    text(value).filter(|text| is_hash(text))
+}
+
+pub fn is_hash(text: &str) -> bool {
+    text.len() == 64 && is_hex(text)
 }
 
 fn span_id(value: &Value<'_>) -> Option<SpanId> {

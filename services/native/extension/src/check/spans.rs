@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::canonical::push_number;
-use crate::check::event::{Event, Kind, SpanId, member};
+use crate::check::event::{Event, Kind, SpanId, is_hash, member};
 use crate::check::{At, Broken, Checked};
 use crate::digest::sha256;
 use crate::events::MAX_PATH_DEPTH;
@@ -72,6 +72,8 @@ pub struct Spans {
     pub cairo: bool,
     /// A trace by the rules of "Native traces"; not merely one whose backend is native.
     pub native: bool,
+    /// All spans have the backend of the program.
+    own: bool,
     program: (String, String),
     /// `proofrail/span/v1\n…:`, and room for a number.
     span: Vec<u8>,
@@ -98,7 +100,8 @@ impl Spans {
     pub fn new(run_id: &str, program: (&str, &str), layout: &str) -> Self {
         Self {
             cairo: program.0 == "cairo",
-            native: program.0 == "native" && layout == "native",
+            native: layout == "native",
+            own: matches!(layout, "native" | "raster"),
             program: (program.0.to_owned(), program.1.to_owned()),
             span: format!("proofrail/span/v1\n{run_id}:").into_bytes(),
             open: Vec::new(),
@@ -216,7 +219,7 @@ impl Spans {
         };
         if strict {
             let same = self.text(parent, NAME) == event.name.as_bytes();
-            let stranger = parent.is_loop.is_none() && !same;
+            let stranger = parent.is_loop.is_none() && !same && !self.is_beneath(event, number);
             if parent.is_loop == Some(false) || parent.iteration.is_some() || stranger {
                 return here.broken("iteration-misplaced");
             }
@@ -243,6 +246,15 @@ impl Spans {
         here.holds(number == parent.next.unwrap_or(0), "iteration-wrong")?;
         parent.next = Some(number + 1);
         Ok(())
+    }
+
+    /// Whether the path of an iteration is that of the innermost span and its number.
+    fn is_beneath(&self, event: &Event<'_>, number: u64) -> bool {
+        let Some(path) = event.path else {
+            return false;
+        };
+        self.open.len() <= MAX_PATH_DEPTH + 1
+            && path.as_bytes().strip_prefix(self.path.as_slice()) == Some(format!("[{number}]").as_bytes())
     }
 
     /// Makes the path that of the span that begins; false when it is not what the event says.
@@ -287,12 +299,16 @@ impl Spans {
 
     fn artifact(&self, here: At, event: &Event<'_>) -> Checked {
         let (backend, method) = event.artifact.unwrap_or_default();
-        let of_loop = || match self.open.last().filter(|parent| self.native && parent.is_loop == Some(true)) {
+        let of_program = || !self.own || backend == self.program.0;
+        let of_loop = || match self.open.last().filter(|parent| parent.is_loop == Some(true)) {
             Some(parent) => self.has_artifact(parent, (backend, method)),
             None => true,
         };
-        let right =
-            if self.cairo { self.is_program((backend, method)) } else { backend != "cairo" && of_loop() };
+        let right = if self.cairo {
+            self.is_program((backend, method))
+        } else {
+            backend != "cairo" && of_program() && (!self.native || is_hash(method) && of_loop())
+        };
         here.holds(right, "artifact-differs")
     }
 
