@@ -109,6 +109,14 @@ def test_a_hint_without_its_module_is_named(vm: ReferenceVm) -> None:
     assert "a_module_that_nobody_has" in error.value.message
 
 
+@pytest.mark.slow
+def test_a_layout_that_it_does_not_have_is_named(vm: ReferenceVm) -> None:
+    """Not every layout of ours is one of the reference VM: that is no disagreement."""
+    with pytest.raises(PoisonError) as error:
+        second_opinion(vm, program("fibonacci"), FIBONACCI, "all_cairo", None)
+    assert ("reference-vm-failed", True) == (error.value.code, "no layout all_cairo" in error.value.message)
+
+
 class Told(ReferenceVm):
     """Says what it is told, after a look at what our VM does."""
 

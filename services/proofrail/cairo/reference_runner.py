@@ -26,6 +26,8 @@ def main() -> None:
 
 
 def _run(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if request["layout"] not in _module("instances").LAYOUTS:
+        sys.exit(f"it has no layout {request['layout']}")
     exceptions = _module("vm.vm_exceptions")
     program = _module("compiler.program").Program.load(data=request["program"])
     runner = _module("vm.cairo_runner").CairoRunner(

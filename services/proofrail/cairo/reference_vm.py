@@ -88,7 +88,7 @@ class ReferenceVm:
             if finished.returncode != 0:
                 raise PoisonError(
                     "reference-vm-failed",
-                    f"{NAME} does not run the program: {finished.stderr.strip()[-_SAID:]}",
+                    f"{NAME} does not run the program: {_last_line(finished.stderr)}",
                     "Compile it with that version, or do without the second opinion",
                 )
             return _read(folder)
@@ -97,6 +97,11 @@ class ReferenceVm:
         if cairo_lang.is_ready(cairo_lang.IN_CHECKOUT):
             return cairo_lang.IN_CHECKOUT
         return cairo_lang.environment(self._cache / f"cairo-lang-{cairo_lang.VERSION}", self._tell)
+
+
+def _last_line(said: str) -> str:
+    lines = said.strip().splitlines()
+    return lines[-1][:_SAID] if lines else "it gives no reason"
 
 
 def _read(folder: Path) -> ReferenceRun:
