@@ -1,8 +1,8 @@
 """The trace events of a Cairo run a second time: standard library only, nothing shared with services/.
 
-It follows the text of design section 5 (Trace events, Cairo, Loops): first a tree of all calls, then the tree
-of spans, then the events. Everything is kept in memory and nothing is done twice at once. Volatile members are
-left out. A failed run's events need to be told the error.
+It follows the text of schemas/trace-v1.md section 4 (Cairo spans, Loops, Failed runs): first a tree of all calls,
+then the tree of spans, then the events. Everything is kept in memory and nothing is done twice at once. Volatile
+members are left out. A failed run's events need to be told the error.
 """
 
 import hashlib
