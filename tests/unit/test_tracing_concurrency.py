@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -27,6 +29,7 @@ from proofrail.tracing import (
     sequence,
     tile,
 )
+from proofrail.tracing.spans import Position, position
 
 
 @tile
@@ -397,6 +400,43 @@ def test_a_new_thread_is_outside_of_the_tracer() -> None:
         return found[0]
 
     assert "TileStart leaf" not in names(events_of(starts_a_thread).events)
+
+
+def test_a_coroutine_that_is_thrown_away_in_another_trace() -> None:
+    """Where it ends is an accident: it moves nobody else's position, and no call of the other trace is lost."""
+    stepped: list[Any] = []
+
+    @sequence
+    def begins() -> None:
+        stepped.append(leaf_later(1, 5))
+        stepped[0].send(None)
+
+    @sequence
+    def throws_away() -> None:
+        leaf(0)
+        stepped.clear()
+        gc.collect()
+        leaf(1)
+
+    with pytest.raises(TracingError, match="span-overlap"), Tracer():
+        begins()
+    assert 2 == names(events_of(throws_away).events).count("TileStart leaf")
+
+
+def test_closed_tracers_are_let_go() -> None:
+    """However a trace ended, the next one does not hold on to it."""
+    closed = []
+    for _ in range(3):
+        with contextlib.suppress(TracingError), Tracer() as tracer:
+            copy_context().run(leaf, 1)
+            position.set(Position(tracer, None, lambda _: None, None))
+        closed.append(weakref.ref(tracer))
+        position.set(Position(tracer, None, lambda _: None, None))
+        del tracer
+    with Tracer():
+        leaf(1)
+    gc.collect()
+    assert [None] * 3 == [found() for found in closed]
 
 
 def test_closing_while_calls_are_open() -> None:
