@@ -5,4 +5,5 @@ cases.py       families of alterations: numbered, so that all of them or a seede
 forgeries.py   alterations by somebody who may sign: the tracer itself
 oracle.py      what an audit has to say, from the normative text alone
 trial.py       one case: the audit beside the oracle
+streams.py     generated items, for three implementations of the commitment to agree on
 """
