@@ -44,7 +44,8 @@ class KafkaSubscriber(Subscriber):
       tracing the same run do not publish it interleaved: the later one fences off the other.
     - `traceparent`: the trace that the run belongs to; without it the run begins one
     - `queue_lines`: how far the broker may fall behind; `wait_seconds`: how long the program waits when it has
-      fallen behind that far, before the trace is given up (TracingError `queue-full`)
+      fallen behind that far, before the trace is given up (TracingError `queue-full`). In an async program its event
+      loop waits with it: prefer a longer queue to a longer wait.
     - `linger_seconds`: how long events wait for company
     - `patience_seconds`: how long a broker that does not answer is asked again, and how long `Tracer.close` waits
       until everything is committed (`not-published`)
