@@ -202,9 +202,9 @@ PROVER: Final = Area.of(
         ),
         Entry(
             "program-not-runnable",
-            "The VM cannot start the program.",
-            "See the message.",
-            "Compile it again.",
+            "The prover's VM cannot start the program.",
+            "Its file is of another version, or was altered.",
+            "Compile it again, with the version that the project names.",
             _PROGRAM,
         ),
         Entry(
@@ -216,16 +216,16 @@ PROVER: Final = Area.of(
         ),
         Entry(
             "input-unreadable",
-            "The program's input cannot be read.",
-            "It is no JSON.",
-            "Give JSON.",
+            "The program's input cannot be read by the prover program.",
+            "It is no JSON object, or was cut.",
+            "Give the inputs file of the run.",
             _PROGRAM,
         ),
         Entry(
             "file-unreadable",
             "A file for the prover cannot be read.",
-            "See the message.",
-            "Check the path.",
+            "The path is wrong, or its permissions forbid it.",
+            "Check the path in the message.",
             _PROGRAM,
         ),
         Entry(
@@ -237,16 +237,16 @@ PROVER: Final = Area.of(
         ),
         Entry(
             "run-not-adaptable",
-            "The run cannot be laid out for stwo.",
-            "See the message.",
-            "Report it.",
+            "The run cannot be laid out as stwo needs it.",
+            "Memory or builtins have a form that its tables do not cover.",
+            "Report it, with program and inputs.",
             _PROGRAM,
         ),
         Entry(
             "vm-failed",
             "The run failed in the prover's VM.",
-            "It fails in ours too.",
-            "Trace it to see.",
+            "An assertion or a range check does not hold: it fails in the tracer's VM too.",
+            "`proofrail trace` and `proofrail show RUN --at last` show where.",
             _PROGRAM,
         ),
         Entry(
@@ -256,12 +256,18 @@ PROVER: Final = Area.of(
             "Report it.",
             _PROGRAM,
         ),
-        Entry("encoding-failed", "The proof cannot be written.", "A defect.", "Report it.", _PROGRAM),
+        Entry(
+            "encoding-failed",
+            "The proof was made and cannot be written as bytes.",
+            "A defect of the prover program.",
+            "Report it, with the run.",
+            _PROGRAM,
+        ),
         Entry(
             "prover-panic",
             "The prover program ended in the middle of its work.",
-            "A defect.",
-            "Report it.",
+            "A defect of the prover program; the message names its place.",
+            "Report it, with the run.",
             _PROGRAM,
         ),
         Entry(
@@ -286,7 +292,12 @@ PROVER: Final = Area.of(
             "It uses an instruction that this one lacks.",
             "Build it on this host: python -m proofrail.proving.build",
         ),
-        Entry("prover-broken", "The prover ended without reason or result.", "See the message.", _RETRIED),
+        Entry(
+            "prover-broken",
+            "The prover ended without a reason or without a result that can be read.",
+            "The host is failing, or program and service are of different versions.",
+            "It is tried again by itself; build the prover again if it stays.",
+        ),
         Entry(
             "prover-missing",
             "The prover program was not found.",
@@ -296,8 +307,8 @@ PROVER: Final = Area.of(
         Entry(
             "prover-does-not-run",
             "The prover program could not be started.",
-            "See the message.",
-            "Build it again.",
+            "It was built for another platform, or may not be executed.",
+            "Build it again: python -m proofrail.proving.build",
         ),
         Entry(
             "output-path",
@@ -322,9 +333,9 @@ PROVER: Final = Area.of(
         ),
         Entry(
             "limit-refused",
-            "The system refused a limit on memory or time.",
-            "See the message.",
-            "Check the host.",
+            "The operating system refused a limit on memory or time.",
+            "The limit asked for is above what the host allows the process.",
+            "Ask for less, or raise the host's limit.",
             _PROGRAM,
         ),
     ),

@@ -26,8 +26,8 @@ FILES: Final = Area.of(
         ),
         Entry(
             "file-unusable",
-            "The system could not read or write a file.",
-            "See the message.",
+            "The operating system could not read or write a file.",
+            "The disk is full, the file system is read-only, or the path is no plain file; the message has its words.",
             "Check path and disk.",
         ),
         Entry(
@@ -129,7 +129,10 @@ FILES: Final = Area.of(
             "`proofrail audit` says what differs.",
         ),
         Entry(
-            "run-undecided", "The folder's run cannot be checked.", "A part is missing.", "See the message."
+            "run-undecided",
+            "The folder's run cannot be checked, so nothing is proven or verified about it.",
+            "A key, the program or the seal is missing.",
+            "`proofrail audit` on the folder's files names the missing part.",
         ),
         Entry(
             "key-malformed",
@@ -162,9 +165,9 @@ FILES: Final = Area.of(
         ),
         Entry(
             "checkpoint-malformed",
-            "A text is no checkpoint.",
-            "It was altered.",
-            "Take it whole.",
+            "A text is no checkpoint (a C2SP signed note over a tree head).",
+            "It was cut or edited: its lines and their ends are part of what is signed.",
+            "Take the seal's checkpoint whole.",
             f"{TRACE} section 6",
         ),
         Entry(
@@ -176,16 +179,16 @@ FILES: Final = Area.of(
         ),
         Entry(
             "checkpoint-signature",
-            "A signature does not fit the checkpoint's text.",
-            "Either was altered.",
-            "Do not rely on it.",
+            "A signature by an accepted key does not fit the checkpoint's text.",
+            "Text or signature was altered after signing.",
+            "Do not rely on the run.",
             f"{TRACE} section 6, Checkpoint",
         ),
         Entry(
             "settings",
-            "The settings are not complete or not valid.",
-            "See the message.",
-            "Set them in the environment.",
+            "The settings of a service are not complete or not valid.",
+            "A variable of the environment is missing or has a value that cannot be read; the message names it.",
+            "Set it: PROOFRAIL_… in the environment.",
         ),
         Entry(
             "no-proposals", "There is nothing to publish.", "The file is empty.", "Give one proposal a line."
@@ -200,9 +203,9 @@ STORE: Final = Area.of(
     (
         Entry(
             "artifact-reference",
-            "A reference is no digest or URI of the store.",
-            "It was altered.",
-            "Take it whole.",
+            "A reference is no digest or URI of the artifact store.",
+            "A message was altered, or another tool's reference was passed.",
+            "Take the digest and uri from the Proof or AuditReport as published.",
         ),
         Entry(
             "artifact-altered", "A blob is not what its digest says.", "It was altered or cut.", "Restore it."
@@ -294,7 +297,10 @@ KAFKA: Final = Area.of(
             "Create it by hand; `proofrail topics` reports where it differs.",
         ),
         Entry(
-            "kafka-tls", "The TLS files cannot be loaded.", "See the message.", "Check PROOFRAIL_KAFKA_TLS_…"
+            "kafka-tls",
+            "The TLS files for Kafka cannot be loaded.",
+            "A file is missing, not readable, or no PEM.",
+            "Check PROOFRAIL_KAFKA_TLS_CA_FILE, _TLS_CERT_FILE and _TLS_KEY_FILE.",
         ),
         Entry(
             "kafka-data-dir",
@@ -305,8 +311,8 @@ KAFKA: Final = Area.of(
         Entry(
             "kafka-jars-missing",
             "Kafka's jars cannot be fetched.",
-            "No repository answers.",
-            "See the message's ways out.",
+            "No repository answers: no network, or a proxy that is not configured.",
+            "The message names the ways out: a mirror, a folder of jars, or a running broker.",
         ),
         Entry(
             "kafka-jar-altered",
@@ -316,9 +322,9 @@ KAFKA: Final = Area.of(
         ),
         Entry(
             "kafka-jars-folder",
-            "The folder of jars is not usable.",
-            "See the message.",
-            "Point it at Kafka 4's libs.",
+            "The folder of Kafka's jars is not usable.",
+            "It holds no Kafka 4, or a jar that is not the pinned one.",
+            "Point the variable at the libs folder of an Apache Kafka 4 download.",
         ),
         Entry(
             "java-missing",
@@ -328,21 +334,34 @@ KAFKA: Final = Area.of(
         ),
         Entry(
             "java-unusable",
-            "The Java that was named does not run, or is too old.",
-            "See the message.",
-            "Name another.",
+            "The Java that PROOFRAIL_JAVA names does not run, or is too old.",
+            "The variable names another program, or a Java for another platform.",
+            "Name a `java` that is new enough, or unset the variable to use the packaged runtime.",
         ),
         Entry(
             "broker-exited",
             "The embedded broker ended while starting.",
-            "See its last words.",
-            "Read its log.",
+            "Usually another broker has its files or its port, or the disk is full; its last words are in the message.",
+            "Read the log that the message names; start it again.",
         ),
-        Entry("no-free-port", "No port is free for the broker.", "Too much listens.", "End some of it."),
         Entry(
-            "broker-running", "A broker works on this data already.", "It was left.", "Use it, or stop it."
+            "no-free-port",
+            "No port of 127.0.0.1 is free for the broker.",
+            "Too many programs listen on it.",
+            "End some of them.",
         ),
-        Entry("broker-slow", "The broker did not answer in time.", "See its log.", "Start it again."),
+        Entry(
+            "broker-running",
+            "A broker works on this data folder already.",
+            "Another `proofrail up`, or one that was killed and left its broker.",
+            "Use it with PROOFRAIL_KAFKA_BOOTSTRAP as the message says, stop it, or choose another folder.",
+        ),
+        Entry(
+            "broker-slow",
+            "The embedded broker did not answer in time.",
+            "The host is busy or short of memory, or the broker hangs over its data.",
+            "Read the log that the message names; start it again.",
+        ),
         Entry(
             "broker-format",
             "Kafka could not format its folder.",
@@ -376,9 +395,14 @@ KAFKA: Final = Area.of(
         Entry(
             "system-not-started",
             "The system ended or hung while starting.",
-            "See the message.",
-            "Read its log.",
+            "Broker or services did not come up; what was said last is in the message.",
+            "Read its log; start it again.",
         ),
-        Entry("services-not-ready", "A service did not become ready.", "See its log.", "Start it again."),
+        Entry(
+            "services-not-ready",
+            "A service did not become ready in time.",
+            "It cannot reach the broker or the store, or the prover is being built.",
+            "The log that the message names has the reason; start it again.",
+        ),
     ),
 )
