@@ -91,9 +91,8 @@ def test_every_alteration_is_found(
             failures += failed
             if done % (len(chunks) // _STEPS_SHOWN) == 0:
                 with capsys.disabled():
-                    print(
-                        f"\n{tally.total():,} cases in {time.monotonic() - started:.0f} s", end="", flush=True
-                    )
+                    so_far = f"{tally.total():,} cases in {time.monotonic() - started:.0f} s"
+                    print(f"\n{so_far}, {len(failures)} failures", end="", flush=True)
             if len(failures) >= _MOST_SHOWN:
                 break
     assert [] == failures[:_MOST_SHOWN], f"{len(failures)} failures or more"
