@@ -116,10 +116,9 @@ def test_events_of_other_inputs_are_a_mismatch(run: Path) -> None:
     (run / "asked.json").write_text(json.dumps(INPUTS | {"n": 3}))
     for more in ((), ("--commitments", run / "commitments.ndjson")):
         found = call("audit", run / "events.ndjson", "--inputs", run / "asked.json", *more)
-        assert (1, "proposal" if more else "inputs") == (
-            found.exit_code,
-            report_of(found)["first_mismatch"]["kind"],
-        )
+        mismatch = report_of(found)["first_mismatch"]
+        assert (1, "inputs") == (found.exit_code, mismatch["kind"])
+        assert ("input" if more else "event") == mismatch["where"]
     (run / "asked.json").write_text(json.dumps(INPUTS))
     report = report_of(
         call("audit", "--commitments", run / "commitments.ndjson", "--inputs", run / "asked.json")

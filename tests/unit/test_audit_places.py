@@ -8,6 +8,7 @@ import pytest
 from synthetic_run import Event, Published, publish
 
 from proofrail.audit.events_alone import audit_events
+from proofrail.audit.run_audit import audit_run
 from proofrail.commitment.blocks import chunk_root
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.messages import parse_message, to_line
@@ -187,3 +188,28 @@ def test_a_raw_file_that_goes_on_has_no_item_there() -> None:
             found.get("block"),
         )
         assert "goes on" in found["message"]
+
+
+def test_inputs_other_than_asked_for_are_named() -> None:
+    """Each input is compared with what the auditor knows was asked, and none may be missing or too many."""
+
+    def audited(asked: list[dict[str, Any]]) -> Any:
+        run = publish()
+        return audit_run(commitments=run.commitments, subject=run.subject, keys=run.keys, asked=asked).report
+
+    assert "published" in audited(INPUTS).checked
+    found = audited([INPUTS[0], {"amount": 8}, INPUTS[2]]).to_object()["first_mismatch"]
+    assert ("inputs", 2, 1, {"amount": 8}) == (
+        found["kind"],
+        found["line"],
+        found["index"],
+        found["expected"],
+    )
+    for asked in (INPUTS[:2], [*INPUTS, {"amount": 1}], []):
+        found = audited(asked).to_object()["first_mismatch"]
+        assert ("inputs", "inputs_count", len(asked), 3) == (
+            found["kind"],
+            found["member"],
+            found["expected"],
+            found["claimed"],
+        )

@@ -197,6 +197,38 @@ def check_inputs(
     _both("inputs_sha256", digest, seal, start)
 
 
+def check_asked(
+    claims: Claims, inputs: Sequence[JsonObject], asked: Sequence[JsonObject], notes: Notes
+) -> None:
+    """The inputs are those that the auditor knows the run was asked to take, all of them, in their order."""
+    for index, (line, value, wanted) in enumerate(zip(claims.inputs, inputs, asked, strict=False)):
+        if not same(wanted, value):
+            raise FoundError(
+                Finding(
+                    "inputs",
+                    "input",
+                    f"input {index} is not what the run was asked to take",
+                    line=line.number,
+                    member="input",
+                    expected=wanted,
+                    claimed=value,
+                    more={"index": index},
+                )
+            )
+    if len(asked) != len(inputs):
+        raise FoundError(
+            Finding(
+                "inputs",
+                "input",
+                f"the run was asked to take {len(asked)} inputs, and took {len(inputs)}",
+                member="inputs_count",
+                expected=len(asked),
+                claimed=len(inputs),
+            )
+        )
+    notes.done("published")
+
+
 def check_inputs_said(inputs: Sequence[JsonObject], digest: str, start: JsonObject) -> None:
     """TraceStart names these inputs."""
     _both("inputs_count", len(inputs), None, start)

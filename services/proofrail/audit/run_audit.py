@@ -93,6 +93,7 @@ class _Terms:
     keys: Sequence[str]
     policy: RunPolicy
     published: Published | None
+    asked: Sequence[JsonObject] | None
     trace: Buffer | None
     memory: Buffer | None
     with_model: bool
@@ -107,6 +108,7 @@ def audit_run(
     keys: Sequence[str],
     policy: RunPolicy | None = None,
     published: Published | None = None,
+    asked: Sequence[JsonObject] | None = None,
     trace: Buffer | None = None,
     memory: Buffer | None = None,
     with_model: bool = True,
@@ -120,6 +122,7 @@ def audit_run(
     - `keys`: accepted checkpoint keys (C2SP vkeys); none leaves the signature unchecked
     - `policy`: the settings the auditor accepts
     - `published`: whether an input was really proposed; None: not asked
+    - `asked`: what the run had to take, all of it and in order, in normal form; None: not known
     - `trace`, `memory`: the claimed trace.bin and memory.bin, where they can be had
     - `with_model`: whether the independent model is asked too. It takes as much work as the run itself, and a
       prover, which only wants to know whether a run is its seal's, has no use for it.
@@ -130,7 +133,7 @@ def audit_run(
     configuration.
     """
     case = _Case(read_claims(commitments), events, first_event(events))
-    terms = _Terms(subject, keys, policy or RunPolicy(), published, trace, memory, with_model, run_id)
+    terms = _Terms(subject, keys, policy or RunPolicy(), published, asked, trace, memory, with_model, run_id)
     notes = Notes()
     finding: Finding | None = None
     try:
@@ -196,6 +199,8 @@ def _check_run(case: _Case, seal: ClaimedLine, subject: Subject, terms: _Terms, 
     header.check_layout(settings, terms.policy, seal, case.start)
     notes.done("layout")
     header.check_input_lines(case.claims, case.inputs, subject)
+    if terms.asked is not None:
+        header.check_asked(case.claims, case.inputs, terms.asked, notes)
     if terms.published is not None:
         header.check_published(case.claims, case.inputs, terms.published, notes)
     header.check_inputs(case.claims, digest, settings, seal, case.start)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,7 +15,7 @@ import typer
 from proofrail.audit.cairo_subject import CairoSubject, subject_of
 from proofrail.audit.claimed_events import EventFile, Events
 from proofrail.audit.events_alone import audit_events
-from proofrail.audit.run_audit import Published, RunAudit, audit_run
+from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
 from proofrail.cairo.program import CairoProgram
 from proofrail.cli.audit_vm import Vm, with_vm
@@ -25,7 +25,7 @@ from proofrail.cli.keys import read_vkeys
 from proofrail.cli.output import Exit, ExitError, command, emit_line, interruptible, wants_json
 from proofrail.cli.report import print_report
 from proofrail.cli.runfolder import PROGRAM, VKEY
-from proofrail.wire.canonical import JsonObject, canonical, parse_object, sha256_hex
+from proofrail.wire.canonical import JsonObject, parse_object
 from proofrail.wire.errors import MalformedError, UnusableInputError
 from proofrail.wire.events import EVENT_TYPES
 from proofrail.wire.messages import to_line
@@ -180,7 +180,7 @@ def audit(
                     subject=subject,
                     keys=keys,
                     policy=policy,
-                    published=None if asked is None else _among(asked),
+                    asked=asked,
                     trace=trace_bytes,
                     memory=memory_bytes,
                 )
@@ -230,12 +230,6 @@ def _inputs(path: Path | None, subject: CairoSubject | None) -> list[JsonObject]
             "Give the compiled program with --program.",
         )
     return read_inputs(path, subject)
-
-
-def _among(asked: Sequence[JsonObject]) -> Published:
-    """Whether an input is one of those asked for."""
-    digests = {sha256_hex(canonical(value)) for value in asked}
-    return digests.__contains__
 
 
 def _subject(path: Path | None) -> CairoSubject | None:
