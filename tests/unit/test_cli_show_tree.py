@@ -193,7 +193,7 @@ def test_the_first_item_that_differs_is_found_from_both_sides(
         assert apart is not None
         assert apart.difference is not None
         assert (item, kind, member) == (apart.item, apart.difference.kind, apart.difference.member)
-    assert events[item].get("path", "main/outer[0]/inner[0]") == apart.places[1].text
+    assert events[item].get("path", "main/outer[0]/inner[0]") == apart.places[1].path
 
 
 def test_other_inputs_do_not_hide_the_first_span_that_differs(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_other_inputs_do_not_hide_the_first_span_that_differs(tmp_path: Path) ->
     assert ["inputs_sha256"] == list(found.header)
     assert ("parent_span_id", "run_id", "span_id") == found.left_out
     assert found.apart is not None
-    assert "main/down" == found.apart.places[0].text
+    assert "main/down" == found.apart.places[0].path
     assert found.apart.difference is not None
     assert "input_bytes" == found.apart.difference.member
 

@@ -131,7 +131,7 @@ class _Found:
 
     def _item_json(self, apart: ItemsApart) -> JsonObject:
         found: JsonObject = {"item": apart.item, "line": apart.item + 1, "kind": _kind(apart)}
-        paths = [place.text for place in apart.places]
+        paths = [place.path for place in apart.places]
         if paths[0] is not None:
             found["path_a"] = paths[0]
         if paths[1] is not None:
@@ -329,7 +329,7 @@ def _event(event: Any) -> str:
 
 
 def _path(place: Place) -> str:
-    return place.text or "none"
+    return place.path or "none"
 
 
 def _hex(felt: Named | None) -> str:

@@ -30,23 +30,20 @@ class Sides:
     b: Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Place:
-    """The span that an item belongs to, as its start says; None outside of all spans."""
+    """The span that an item belongs to; its name is empty outside of all spans."""
 
-    start: JsonObject | None
+    name: str = ""
+    path: str | None = None
 
-    @property
-    def name(self) -> str:
-        """The span's name; empty outside of all spans."""
-        return "" if self.start is None else str(self.start.get("name") or self.start.get("tile_id"))
+    @classmethod
+    def of(cls, start: JsonObject) -> Place:
+        name = str(start.get("name") or start.get("tile_id"))
+        return cls(name, str(start.get("path") or f"{name} at depth {start.get('depth')}"))
 
-    @property
-    def text(self) -> str | None:
-        if self.start is None:
-            return None
-        path = self.start.get("path")
-        return str(path or f"{self.name} at depth {self.start.get('depth')}")
+
+_NOWHERE: Final = Place()
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def _paired(
     left: RunSource, right: RunSource
 ) -> Iterator[tuple[JsonObject | None, JsonObject | None, tuple[Place, Place]]]:
     sides = (left.events(), right.events())
-    stacks: tuple[list[JsonObject], list[JsonObject]] = ([], [])
+    stacks: tuple[list[Place], list[Place]] = ([], [])
     while True:
         ours, theirs = (next(side, None) for side in sides)
         if ours is None and theirs is None:
@@ -135,14 +132,14 @@ def _paired(
         yield ours, theirs, (_follow(stacks[0], ours), _follow(stacks[1], theirs))
 
 
-def _follow(stack: list[JsonObject], event: JsonObject | None) -> Place:
+def _follow(stack: list[Place], event: JsonObject | None) -> Place:
     kind = "" if event is None else str(event.get("type"))
     if kind in _STARTS and event is not None:
-        stack.append(event)
-        return Place(event)
-    place = Place(stack[-1] if stack else None)
+        stack.append(Place.of(event))
+        return stack[-1]
+    place = stack[-1] if stack else _NOWHERE
     if kind in _ENDS and stack:
         stack.pop()
     elif kind not in _ENDS and event is not None:
-        return Place(None)
+        return _NOWHERE
     return place
