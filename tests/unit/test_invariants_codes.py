@@ -242,6 +242,7 @@ CASES: list[tuple[str, Streams, Edit, int, str | None]] = [
     ("block-short", two_blocks, _set(50, cells=1), 50, "cells"),
     ("blocks-in-failed-run", _assert, lambda events: _with_blocks(events, outcome="failed"), 16, "outcome"),
     ("steps-wrong", _loops, _set(50, n_steps=4095), 50, "n_steps"),
+    ("steps-wrong", lambda: golden("imported"), _set(18, n_steps=1), 18, "n_steps"),
     ("steps-wrong", _loops, _drop(48), 49, "n_steps"),
     ("cells-missing", _loops, _drop(49), 49, None),
     ("output-wrong", _assert, _set(14, output_count=1, output_sha256="0" * 64), 14, "output_count"),

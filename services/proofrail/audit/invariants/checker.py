@@ -167,7 +167,7 @@ class Checker:
         backends = _OWN_LAYOUTS.get(event["layout"])
         self._spans.native = event["layout"] == "native"
         if backends is not None:
-            self._spans.backend = program["backend"]
+            self._spans.backend = Constant(program["backend"])
             if program["backend"] not in backends:
                 text = f"a run of layout {event['layout']} has the backend {' or '.join(backends)}"
                 add("layout-wrong", self._line, text, event, "layout", claimed=event["layout"])

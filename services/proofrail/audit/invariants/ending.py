@@ -71,7 +71,9 @@ class Ending:
             if block_line is not None:
                 text = f"a failed run has no blocks; the first stands at line {block_line}"
                 add("blocks-in-failed-run", line, text, event, "outcome", "completed", "failed")
-        elif n_steps != self.steps.total and (cairo or spans.native or self.steps.line is not None):
+        elif n_steps != self.steps.total and (
+            cairo or spans.backend is not None or self.steps.line is not None
+        ):
             text = "n_steps is the sum of the StepBlocks' steps"
             add("steps-wrong", line, text, event, "n_steps", self.steps.total, n_steps)
         if cairo and not failed and self.cells.line is None:

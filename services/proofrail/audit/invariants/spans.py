@@ -49,8 +49,8 @@ class Spans:
         self.cairo = False
         self.native = False
         """A trace by the rules of "Native traces"; not merely one whose backend is native."""
-        self.backend: str | None = None
-        """The program's, where all spans must have it too."""
+        self.backend: Constant | None = None
+        """The program's, in a native or imported run: all spans have it too."""
         self.artifact: Constant | None = None
         """The program's backend and method_id, in a Cairo run that says them."""
         self._said_cairo = False
@@ -175,7 +175,7 @@ class Spans:
             self._said_cairo = True
             text = "a span of backend cairo stands in a run whose program is none of Cairo"
             add("artifact-differs", line, text, event, "artifact", claimed=event["artifact"])
-        elif self.backend is not None and artifact is not None and artifact[0] != self.backend:
+        elif self.backend is not None and artifact is not None and self.backend.wrong(artifact[0]):
             text = "a span has the backend of its program"
             add("artifact-differs", line, text, event, "artifact", claimed=event["artifact"])
         elif self.native and artifact is not None and not _DIGEST.fullmatch(artifact[1]):

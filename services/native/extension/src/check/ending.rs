@@ -54,7 +54,7 @@ impl Ending {
         let n_steps = u128::from(event.n_steps);
         if failed {
             here.holds(!self.steps.any() && !self.cells.any(), "blocks-in-failed-run")?;
-        } else if cairo || native || self.steps.any() {
+        } else if cairo || spans.own || self.steps.any() {
             here.holds(n_steps == self.steps.total, "steps-wrong")?;
         }
         here.holds(!cairo || failed || self.cells.any(), "cells-missing")?;

@@ -72,8 +72,8 @@ pub struct Spans {
     pub cairo: bool,
     /// A trace by the rules of "Native traces"; not merely one whose backend is native.
     pub native: bool,
-    /// All spans have the backend of the program.
-    own: bool,
+    /// A native or an imported run, all of whose spans have the backend of the program.
+    pub own: bool,
     program: (String, String),
     /// `proofrail/span/v1\n…:`, and room for a number.
     span: Vec<u8>,
