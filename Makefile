@@ -52,8 +52,8 @@ test-exhaustive: setup ## every alteration of small runs, and millions of items 
 	@$(PY) -m pytest -m exhaustive tests/exhaustive $(ARGS)
 
 lint: setup ## style, types, import rule
-	$(VENV)/bin/ruff check services tests
-	$(VENV)/bin/ruff format --check services tests
+	$(VENV)/bin/ruff check services tests examples
+	$(VENV)/bin/ruff format --check services tests examples
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 

@@ -69,7 +69,9 @@ def _audit(
     output: tuple[int, ...] | None = OUTPUT,
     min_bits: int = 96,
 ) -> AuditReport:
-    auditor = ProofAuditor(WORDS, ["output"], {"stwo": KnownProof()}, Policy(min_security_bits=min_bits), store.get)
+    auditor = ProofAuditor(
+        WORDS, ["output"], {"stwo": KnownProof()}, Policy(min_security_bits=min_bits), store.get
+    )
     report = auditor.audit(message, run_id=RUN, output=output)
     assert report == parse_message(to_line(report))
     assert "proof" == report.subject
