@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from proofrail.audit.invariants.check import MAX_LISTED, check_file
@@ -26,6 +25,7 @@ from proofrail.cli.output import (
     interruptible,
     wants_json,
 )
+from proofrail.cli.terminal import SafeConsole
 from proofrail.wire.errors import UnusableInputError
 
 
@@ -103,7 +103,7 @@ def _refuse_unusable(events: str, summary: Summary) -> None:
 
 
 def _print(violations: list[Violation], summary: Summary) -> None:
-    console = Console(file=sys.stdout, highlight=False, soft_wrap=True)
+    console = SafeConsole(file=sys.stdout, highlight=False, soft_wrap=True)
     for violation in violations:
         place = violation.place
         where = " ".join(str(place[name]) for name in ("event", "path") if name in place)

@@ -20,6 +20,7 @@ from proofrail.cli.launch import LaunchedSystem
 from proofrail.cli.output import Exit, emit_line, note
 from proofrail.cli.settlement import Settled
 from proofrail.cli.table import DecisionTable
+from proofrail.cli.terminal import SafeConsole
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import UnusableInputError
 from proofrail.wire.topics import MAX_LINE
@@ -31,8 +32,8 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
     """Run it all; returns the exit status."""
     values = _own(proposals) if proposals else _samples()
     home = Home(Path(tempfile.mkdtemp(prefix="proofrail-demo-")))
-    console = Console(stderr=json, highlight=False)
-    progress = _Progress(Console(stderr=True, highlight=False))
+    console = SafeConsole(stderr=json, highlight=False)
+    progress = _Progress(SafeConsole(stderr=True, highlight=False))
     system = LaunchedSystem(home, leash=not keep)
     finished = False
     try:

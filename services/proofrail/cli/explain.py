@@ -13,6 +13,7 @@ from rich.text import Text
 from proofrail.cli.codes.catalogue import AREAS, ENTRIES, nearest
 from proofrail.cli.codes.entry import Area, Entry
 from proofrail.cli.output import command, emit_json, wants_json
+from proofrail.cli.terminal import SafeConsole
 from proofrail.wire.errors import UnusableInputError
 
 
@@ -48,7 +49,7 @@ def explain(
                 for entry in area.entries:
                     emit_json(entry.to_object())
             return
-        console = Console(file=sys.stdout, highlight=False)
+        console = SafeConsole(file=sys.stdout, highlight=False)
         for area in areas:
             if exact not in ENTRIES:
                 _print_area(console, area)

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Final, NoReturn, TypeVar
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from proofrail.cli.terminal import SafeConsole
 from proofrail.wire.canonical import canonical
 from proofrail.wire.errors import InvalidProposalError, MalformedError, ProofrailError, UnusableInputError
 
@@ -35,7 +35,7 @@ class Exit(IntEnum):
     BROKEN_PIPE = 141
 
 
-stderr: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+stderr: Final = SafeConsole(stderr=True, highlight=False, soft_wrap=True)
 
 
 class ExitError(Exception):
@@ -69,7 +69,7 @@ def emit_table(rows: Sequence[tuple[str, object]], title: str | None = None) -> 
     table.add_column(overflow="fold")
     for name, value in rows:
         table.add_row(escape(name), escape(str(value)))
-    Console(file=sys.stdout, highlight=False).print(table)
+    SafeConsole(file=sys.stdout, highlight=False).print(table)
 
 
 def note(text: str) -> None:

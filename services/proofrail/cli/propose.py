@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import Console
-
 from proofrail.cli.client import followed, publish_proposals, read_proposals
 from proofrail.cli.output import Exit, emit_line, note
 from proofrail.cli.table import DecisionTable
+from proofrail.cli.terminal import SafeConsole
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import UnusableInputError
 
@@ -25,7 +24,7 @@ async def run_propose(
         published = await publish_proposals(kafka, values)
         note(f"published {len(published)} proposals")
         return Exit.OK
-    table = DecisionTable(Console())
+    table = DecisionTable(SafeConsole())
     refused = 0
     async with followed(kafka, values) as follower:
         note(f"published {len(values)} proposals; waiting up to {timeout_s:.0f} s")

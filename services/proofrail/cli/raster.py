@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, BinaryIO, Final, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from proofrail._native import Committer
@@ -25,6 +24,7 @@ from proofrail.artifacts.files import replacing
 from proofrail.cli import runfolder
 from proofrail.cli.keys import ephemeral_signer
 from proofrail.cli.output import Exit, ExitError, command, emit_json, emit_line, emit_table, note, wants_json
+from proofrail.cli.terminal import SafeConsole
 from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS, MAX_BITS
 from proofrail.commitment.checkpoint import TRACER_KEY_NAME, Signer, sign_checkpoint
 from proofrail.commitment.keyfile import load_or_make_signer
@@ -387,7 +387,7 @@ def _tell(reader: StreamReader) -> None:
 
 
 def _print(result: AuditResult) -> None:
-    console = Console(file=sys.stdout, highlight=False)
+    console = SafeConsole(file=sys.stdout, highlight=False)
     found = result.difference
     possible = result.possible_items
     stands_for = "no trace has such a file" if possible is None else "{} to {}".format(*possible)

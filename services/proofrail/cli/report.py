@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import Any, Final
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from proofrail.cli.terminal import SafeConsole
 from proofrail.wire.messages import AuditReport
 
 _COLOURS: Final = {"MATCH": "green", "MISMATCH": "red", "INDETERMINATE": "yellow"}
@@ -18,7 +18,7 @@ _AFTER: Final = "after-mismatch"
 
 def print_report(report: AuditReport) -> None:
     """Verdict first, then what differs or is missing, then what was checked."""
-    console = Console(file=sys.stdout, highlight=False)
+    console = SafeConsole(file=sys.stdout, highlight=False)
     colour = _COLOURS[report.verdict]
     console.print(f"[bold {colour}]{report.verdict}[/]  {report.subject} {escape(report.run_id)}")
     if report.first_mismatch is not None:

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.segment import Segment
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -26,26 +25,14 @@ from proofrail.cli.show_values import (
     inputs_text,
     signature_of,
 )
+from proofrail.cli.terminal import SafeConsole
 
 _LIBRARY: Final = "starkware"
 """Begins the names of Cairo's own library."""
 
 
-class _Console(Console):
-    """Shows control characters as U+FFFD: what was published must not steer the terminal it is looked at on."""
-
-    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        for segment in super().render(renderable, options):
-            text = segment.text
-            if segment.control is None and not text.isprintable() and text != "\n":
-                text = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
-                yield Segment(text, segment.style)
-            else:
-                yield segment
-
-
 def console() -> Console:
-    return _Console(file=sys.stdout, highlight=False)
+    return SafeConsole(file=sys.stdout, highlight=False)
 
 
 def print_run(

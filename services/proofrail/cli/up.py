@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from proofrail.cli.home import Home, cache_dir
 from proofrail.cli.supervisor import ServiceProcess, Supervisor
+from proofrail.cli.terminal import SafeConsole
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, TRACER_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.client import wait_for_broker
@@ -147,7 +148,9 @@ async def run_up(home: Home) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     with home.claimed(), home.log_file.open("a", buffering=1) as log_file:
-        system = System(home, _log_to(Console(stderr=True, highlight=False, soft_wrap=True), log_file.write))
+        system = System(
+            home, _log_to(SafeConsole(stderr=True, highlight=False, soft_wrap=True), log_file.write)
+        )
         try:
             starting = asyncio.create_task(system.start())
             stopping = asyncio.create_task(stop.wait())

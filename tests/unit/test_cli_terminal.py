@@ -1,0 +1,22 @@
+"""What is published reaches a terminal as text only."""
+
+from __future__ import annotations
+
+import io
+
+from proofrail.cli.terminal import SafeConsole
+
+
+def test_published_text_cannot_steer_the_terminal():
+    """Escape sequences, a carriage return, a bell and a right-to-left override are shown as U+FFFD; letters of any
+    script and line ends stay, and so do the console's own colours."""
+    out = io.StringIO()
+    console = SafeConsole(file=out, force_terminal=True, width=80, color_system="standard", highlight=False)
+    console.print("[red]a[/]\x1b[2Jb\rc\x07d\u202ee\nü李", markup=True)
+    shown = out.getvalue()
+    assert "\x1b[31ma\x1b[0m" in shown
+    assert "\ufffd" in shown
+    assert [] == [
+        c for c in shown.replace("\x1b[31m", "").replace("\x1b[0m", "") if not (c.isprintable() or c == "\n")
+    ]
+    assert shown.endswith("ü李\n")
