@@ -210,6 +210,15 @@ def test_unknown_members_are_allowed_and_told() -> None:
     assert (UNKNOWN_KEPT, 28) == (len(summary.unknown), summary.unknown_members)
 
 
+@pytest.mark.parametrize("value", [None, 7, {}, [1]])
+def test_unknown_members_may_have_the_names_of_others(value: object) -> None:
+    """A TraceEnd with a span_id or path of any kind: said to be unknown, and never stumbled over."""
+    events = foreign_run()
+    events[-1] |= {"span_id": value, "path": value, "n_steps": 1, "seq": 99}
+    violations, summary = check(events)
+    assert (["seq-wrong"], 2) == ([v.code for v in violations], summary.unknown_members)
+
+
 def test_few_are_listed_and_all_are_counted() -> None:
     """The list is cut where the caller says, the counts are not."""
     events = cairo_run("loops")

@@ -133,7 +133,9 @@ class Violations:
         place: dict[str, Any] = {}
         if event is not None:
             place["event"] = event["type"]
-            place |= {name: event[name][:_SHOWN] for name in ("span_id", "path") if name in event}
+            for name in ("span_id", "path"):
+                if isinstance(value := event.get(name), str):  # of a type that does not define it, anything
+                    place[name] = value[:_SHOWN]
         if member is not None:
             place["member"] = member[:_SHOWN]
         self.kept.append(Violation(code, line, message, place | shown(expected, claimed)))
