@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 
 from proofrail._native import Checker as Native
 from proofrail.audit.invariants.checker import Checker
+from proofrail.wire.events import EVENT_TYPES
 
 RUNS: dict[str, Callable[[], list[Event]]] = {
     **{name: lambda name=name: cairo_run(name) for name in CAIRO_RUNS if name != "deep"},  # type: ignore[misc]
@@ -35,7 +36,10 @@ RUNS: dict[str, Callable[[], list[Event]]] = {
     "two-blocks": two_blocks,
 }
 STREAMS = {name: make() for name, make in RUNS.items()}
-NAMES = sorted({name for events in STREAMS.values() for event in events for name in event})
+NAMES = sorted(
+    {"receipt", "verified", "proof_cycles", "output_type", "inputs", "desc", "label"}
+    | {name for events in STREAMS.values() for event in events for name in event}
+)
 KINDS = sorted({event["type"] for events in STREAMS.values() for event in events})
 VALUES: list[Any] = [
     None, True, 0, 1, 2, 64, 4096, 2**53 - 1, 2**53, "", "0", "00", "main", "cairo", "native", "failed", "completed",
@@ -86,7 +90,7 @@ def _altered(events: list[Event], pick: random.Random) -> list[Event]:
     elif how == 5:
         event.pop(pick.choice(sorted(event)))
     elif how == 6:
-        event[pick.choice(NAMES)] = pick.choice(VALUES)
+        event[pick.choice(NAMES)] = copy.deepcopy(pick.choice(VALUES))
     elif how == 7:
         event |= {
             name: copy.deepcopy(value) for name, value in pick.choice(events).items() if pick.random() < 0.2
@@ -171,6 +175,20 @@ def test_damaged_bytes_are_judged_alike(
     lines = damaged.split(b"\n")
     if ended or lines[-1]:
         _assert_equal(lines, cuts, ended)
+
+
+def test_members_of_other_types_are_unknown() -> None:
+    """What a type does not define may be there and be anything, whatever other types mean by it."""
+    for name in ("foreign", "golden-failed", "golden-completed"):
+        events = copy.deepcopy(STREAMS[name])
+        for event in events:
+            event |= {member: [None] for member in NAMES if member not in _defined(event["type"])}
+        assert None is _assert_equal(lines_of(events))
+        assert "start-missing" == _assert_equal(lines_of(events[1:]))
+
+
+def _defined(kind: str) -> set[str]:
+    return set(EVENT_TYPES[kind].model_fields)
 
 
 def test_spelling_does_not_matter() -> None:

@@ -23,6 +23,7 @@ UNKNOWN_KEPT: Final = 16
 
 _PHASES: Final = {"StepBlock": 2, "MemoryBlock": 3, "TraceEnd": 4}
 _SPANS: Final = 1
+_STARTS: Final = frozenset({"SequenceStart", "TileStart"})
 _OWN_LAYOUTS: Final = {"native": ("native",), "raster": ("risc0", "native")}
 """Layouts of our own traces that are no Cairo runs, and the backends they are for. Their run_ids are digests too."""
 _NO_INPUTS: Final = sha256_hex(b"")
@@ -121,7 +122,7 @@ class Checker:
         if kind == "TraceStart":
             return
         self._order(event, kind)
-        if kind in ("SequenceStart", "TileStart"):
+        if kind in _STARTS:
             self._spans.start(self._line, event, origin)
             self._native_input(event)
         elif kind in ("SequenceEnd", "TileEnd"):
@@ -153,7 +154,7 @@ class Checker:
                 "TraceStart",
                 kind,
             )
-        if self._backend is None and "artifact" in event:  # a stream without its TraceStart
+        if self._backend is None and kind in _STARTS:  # a stream without its TraceStart
             self._backend = event["artifact"]["backend"]
             self._spans.cairo = self._backend == "cairo"
 

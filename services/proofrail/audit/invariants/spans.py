@@ -310,8 +310,8 @@ class Spans:
             self._empty(line, event, span)
         parent = self._open[-1] if self._open else None
         self._output(line, event, span, parent)
-        proven = next((member for member in _PROVEN if self.cairo and member in event), None)
-        if proven is not None:
+        proven = next((member for member in _PROVEN if member in event), None)
+        if self.cairo and event["type"] == "TileEnd" and proven is not None:
             self._log.add(
                 "proof-misplaced", line, "no tile of a Cairo run is proven by itself", event, proven
             )
