@@ -49,7 +49,7 @@ test-fast: setup ## the tests that need neither Kafka nor the prover
 	@$(PY) -m pytest -m "not kafka and not prover and not docker and not slow" $(ARGS)
 
 test-exhaustive: setup ## every alteration of small runs, and millions of items (about half an hour)
-	@$(PY) -m pytest -m exhaustive tests/exhaustive $(ARGS)
+	@$(PY) -m pytest -m exhaustive $(ARGS)
 
 lint: setup ## style, types, import rule
 	$(VENV)/bin/ruff check services tests examples

@@ -19,6 +19,16 @@ from proofrail.wire.topics import MAX_MESSAGE_BYTES, TopicSpec
 _numbers = itertools.count()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Suites in full run only when asked for: `make test-exhaustive`."""
+    if "exhaustive" in config.option.markexpr:
+        return
+    full = [item for item in items if item.get_closest_marker("exhaustive")]
+    if full:
+        items[:] = [item for item in items if item not in full]
+        config.hook.pytest_deselected(items=full)
+
+
 @pytest.fixture(scope="session")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
     """A running embedded broker, shared by the session: give topics, groups and transactional ids names of

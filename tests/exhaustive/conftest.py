@@ -20,15 +20,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_NOTES] = []
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if "exhaustive" in config.option.markexpr:
-        return
-    full = [item for item in items if item.get_closest_marker("exhaustive")]
-    if full:
-        items[:] = [item for item in items if item not in full]
-        config.hook.pytest_deselected(items=full)
-
-
 @pytest.fixture(scope="session")
 def seed(pytestconfig: pytest.Config) -> int:
     """Chooses the sample; printed, and taken from the environment to see a sample again."""
