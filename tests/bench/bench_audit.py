@@ -28,7 +28,8 @@ from proofrail.cairo.vm import run
 from proofrail.commitment.checkpoint import TRACER_KEY_NAME, Signer, generate_key, sign_checkpoint
 from proofrail.wire.canonical import canonical
 from proofrail.wire.ndjson import MAX_FILE_LINE, iter_lines
-from tests.bench.bench_pipeline import forms, proposal
+from tests.bench.bench_pipeline import forms
+from tests.faults.proposals import valid as proposal
 
 ROOT = Path(__file__).parents[2]
 SPANS = ROOT / "cairo" / "artifacts" / "fibonacci.json"

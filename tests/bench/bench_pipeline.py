@@ -28,32 +28,11 @@ from proofrail.messaging.settings import KafkaSettings
 from proofrail.proving.locate import find
 from proofrail.proving.stwo import STWO_LIMITS
 from proofrail.wire.proposals import parse_proposal
+from tests.faults.proposals import valid as proposal
 
 LONE = 9
 BURST = int(os.environ.get("BENCH_BURST", "1000"))
 FETCH_S = 0.6
-
-
-def proposal(name: str, number: int) -> bytes:
-    """A valid proposal with two protocols and metrics, different for each number."""
-    protocols = [
-        {
-            "name": protocol,
-            "apy_bps": 500 + (number * 37 + shift) % 2000,
-            "proposed_bps": share,
-            "metrics": {
-                "utilization_bps": (number * 101 + shift) % 10001,
-                "volatility_bps": (number * 53 + shift) % 10001,
-                "liquidity": number % 4,
-                "audit_score": (number * 7 + shift) % 101,
-                "age_days": (number * 13 + shift) % 2000,
-            },
-        }
-        for protocol, share, shift in (("jediswap", 4500, 0), ("ekubo", 5500, 11))
-    ]
-    return json.dumps(
-        {"v": 1, "type": "AllocationProposal", "allocation_id": f"{name}-{number}", "protocols": protocols}
-    ).encode()
 
 
 def forms(values: list[bytes]) -> list[dict[str, Any]]:

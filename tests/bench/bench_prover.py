@@ -23,7 +23,8 @@ from proofrail.proving.parameters import StwoParameters
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
 from proofrail.proving.stwo import STWO_LIMITS, StwoBackend
-from tests.bench.bench_pipeline import forms, proposal
+from tests.bench.bench_pipeline import forms
+from tests.faults.proposals import valid as proposal
 
 # The last is the most that one proof takes.
 BATCHES = (1, 10, 132, 264, 528)
