@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, Literal
 
 from proofrail.audit.settings import Settings
@@ -20,6 +21,9 @@ from proofrail.wire.proposals import parse_proposal
 
 NATURAL_STEPS: Final = 1 << 24
 """Steps that a run is given at least where the auditor's policy does not say how many it may take."""
+
+MOST_STEPS: Final = 1 << 26
+"""Steps that a run is given at most there, whatever it is claimed to have taken: some gigabytes."""
 
 
 class CairoSubject:
@@ -67,20 +71,22 @@ class CairoSubject:
         Where the policy sets the step limit, that is the limit. Otherwise the limit under which a failed
         run was made is not known, and the tracer is believed where the limit alone decides: it is one for
         which the run is as claimed, if there is any; else the steps claimed, where the events say that the
-        limit ended the run; else the steps claimed or NATURAL_STEPS, whichever is more.
+        limit ended the run; else the steps claimed or NATURAL_STEPS, whichever is more. Beyond MOST_STEPS
+        nothing is executed on a tracer's word.
         """
         if max_steps is not None:
             return self._run(settings, inputs, claim, max_steps)
         natural: Recomputed | None = None
         sealed = next(claim.ends())
         steps = sealed.get("n_steps")
-        most = max(NATURAL_STEPS, steps if isinstance(steps, int) else 0)
+        most = min(max(NATURAL_STEPS, steps if isinstance(steps, int) else 0), MOST_STEPS)
         if sealed.get("outcome") != "failed":
             natural = self._run(settings, inputs, claim, most)
             if _is_claimed(natural, claim):
                 return natural
         nearest: Recomputed | None = None
-        for failed_at in dict.fromkeys(claim.failed_steps()):
+        failures = [at for at in dict.fromkeys(claim.failed_steps()) if at <= MOST_STEPS]
+        for failed_at in failures:
             # A VM error comes at the step after the last completed one; the limit stops right at it.
             for limit in (failed_at + 1, failed_at):
                 made = self._run(settings, inputs, claim, limit)
@@ -89,7 +95,10 @@ class CairoSubject:
                 nearest = made
         if nearest is not None and nearest.limited and claim.limited():
             return nearest
-        return natural or self._run(settings, inputs, claim, most)
+        found = natural or self._run(settings, inputs, claim, most)
+        claimed = [steps for end in claim.ends() if isinstance(steps := end.get("n_steps"), int)]
+        beyond = max(claimed, default=0) > MOST_STEPS
+        return replace(found, cut_short=found.limited and beyond)
 
     def _run(
         self, settings: Settings, inputs: Sequence[JsonObject], claim: Claim, max_steps: int

@@ -25,7 +25,7 @@ from proofrail.audit.output import begun_model, check_output
 from proofrail.audit.raw import Buffer
 from proofrail.audit.rawfiles import RawFiles
 from proofrail.audit.report import RUN_PARTS, make_report
-from proofrail.audit.run_audit import LIMIT_UNKNOWN, RunAudit
+from proofrail.audit.run_audit import LIMIT_UNKNOWN, TOO_MANY_STEPS, RunAudit
 from proofrail.audit.settings import RunPolicy, resolve
 from proofrail.audit.subject import Claim, Recomputed, Subject
 from proofrail.audit.unknown import note_unknown_in_events
@@ -123,6 +123,10 @@ def _check_run(case: _Case, subject: Subject, inputs: Sequence[JsonObject]) -> N
     )
     with begun_model(subject, inputs) as model:
         case.recomputed = recomputed = subject.recompute(settings, inputs, claim, policy.max_steps)
+        if recomputed.cut_short:
+            notes.unsure("execution", TOO_MANY_STEPS)
+            leave_raw(case.trace, case.memory, notes)
+            return
         notes.done("execution")
         if recomputed.limited and policy.max_steps is None:
             notes.leave("limit", LIMIT_UNKNOWN)

@@ -78,6 +78,7 @@ KINDS: Final[Mapping[str, str]] = {
     "not-sealed": "INDETERMINATE: the seal has not arrived",
     "unfinished": "INDETERMINATE: the events end before TraceEnd",
     "program-missing": "INDETERMINATE: the run cannot be executed again, for want of the program",
+    "too-many-steps": "INDETERMINATE: it takes more steps than are executed on a tracer's word",
     "inputs-missing": "INDETERMINATE: likewise, for want of the inputs",
     "key-missing": "INDETERMINATE: no key to check the signature with",
     "unknown-member": "INDETERMINATE: a member that this version does not define",

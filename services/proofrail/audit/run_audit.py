@@ -46,6 +46,11 @@ from proofrail.wire.canonical import JsonObject, canonical
 from proofrail.wire.errors import ProofrailError
 from proofrail.wire.messages import AuditReport
 
+TOO_MANY_STEPS: Final = Finding(
+    "too-many-steps",
+    "seal",
+    "the run is claimed to take more steps than are executed without a limit of the auditor's own",
+)
 LIMIT_UNKNOWN: Final = (
     "the step limit ended the run, and no limit was given to hold it to: that the run got so far is certain, "
     "that the tracer had to stop there is its word alone"
@@ -219,6 +224,10 @@ def _check_execution(
     notes: Notes,
 ) -> None:
     recomputed = case.recomputed = _execute(case, seal, subject, settings, terms.policy)
+    if recomputed.cut_short:
+        notes.unsure("execution", TOO_MANY_STEPS)
+        leave_raw(terms.trace, terms.memory, notes)
+        return
     notes.done("execution")
     if recomputed.limited and terms.policy.max_steps is None:
         notes.leave("limit", LIMIT_UNKNOWN)

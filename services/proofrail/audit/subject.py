@@ -19,7 +19,8 @@ class Recomputed:
     `seal` lacks only the checkpoint. `lines` opens the trace events anew, as NDJSON lines in order. `trace`
     and `memory` are trace.bin and memory.bin (empty for a failed run), `segments` the memory segments as
     (name, first address, end). `limited` says that the step limit ended the run, not the program,
-    `same_events` that the claimed events were compared on the way and have the same items, all of them.
+    `same_events` that the claimed events were compared on the way and have the same items, all of them,
+    `cut_short` that the run was ended although it is claimed to go on, for want of a limit of the auditor's own.
     """
 
     run_id: str
@@ -33,6 +34,7 @@ class Recomputed:
     segments: Sequence[tuple[str, int, int]] = field(default=())
     limited: bool = False
     same_events: bool = False
+    cut_short: bool = False
 
     @property
     def items(self) -> int:

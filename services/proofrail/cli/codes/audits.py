@@ -207,6 +207,12 @@ UNDECIDED: Final = Area.of(
             "Give it with --program FILE.",
         ),
         Entry(
+            "too-many-steps",
+            "The run is claimed to take more steps than are executed on a tracer's word.",
+            "It is very long, or somebody wants to keep auditors busy.",
+            "Say how many steps it may take: `proofrail audit --max-steps N`.",
+        ),
+        Entry(
             "inputs-missing",
             "The run cannot be executed again for want of its inputs.",
             "The commitments hold no Input lines.",
