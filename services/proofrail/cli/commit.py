@@ -9,8 +9,9 @@ from typing import Annotated, BinaryIO, Final
 import typer
 
 from proofrail._native import Committer, NativeError
+from proofrail.cli.options import BitsOption, BlockItemsOption
 from proofrail.cli.output import Exit, command, fail
-from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS, MAX_BITS
+from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS
 from proofrail.wire.errors import UnusableInputError
 
 _PIECE: Final = 1 << 18
@@ -19,10 +20,8 @@ _PIECE: Final = 1 << 18
 def commit(
     events: Annotated[str, typer.Argument(metavar="EVENTS|-", help="NDJSON file, or - for stdin.")],
     run_id: Annotated[str, typer.Option(help="The run's id: it goes into the commitment.", metavar="ID")],
-    bits: Annotated[int, typer.Option(min=1, max=MAX_BITS, help="Width of a packed value.")] = DEFAULT_BITS,
-    block_items: Annotated[
-        int, typer.Option(min=1, max=2**53 - 1, help="Items in a full block.")
-    ] = DEFAULT_BLOCK_ITEMS,
+    bits: BitsOption = DEFAULT_BITS,
+    block_items: BlockItemsOption = DEFAULT_BLOCK_ITEMS,
 ) -> None:
     """Commit to an event stream: its blocks and seal go to stdout.
 

@@ -23,6 +23,7 @@ from proofrail._native import Committer
 from proofrail.artifacts.files import replacing
 from proofrail.cli import runfolder
 from proofrail.cli.keys import ephemeral_signer
+from proofrail.cli.options import BlockItemsOption, SigningKeyOption
 from proofrail.cli.output import Exit, ExitError, command, emit_json, emit_line, emit_table, note, wants_json
 from proofrail.cli.terminal import SafeConsole
 from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS, MAX_BITS
@@ -201,17 +202,8 @@ def import_(
         ),
     ] = None,
     bits: Bits = DEFAULT_BITS,
-    block_items: Annotated[
-        int, typer.Option(min=1, max=2**53 - 1, help="Items in a full commitment block.")
-    ] = DEFAULT_BLOCK_ITEMS,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Private key that signs; made (0600) if missing. Default: a fresh one, forgotten.",
-            show_default=False,
-        ),
-    ] = None,
+    block_items: BlockItemsOption = DEFAULT_BLOCK_ITEMS,
+    key: SigningKeyOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Turn a trace of the Raster tool into a run of ours, under a full and signed commitment.

@@ -16,6 +16,7 @@ from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
 from proofrail.cli import runfolder
 from proofrail.cli.inputs import read_inputs
 from proofrail.cli.keys import ephemeral_signer
+from proofrail.cli.options import BitsOption, BlockItemsOption, SigningKeyOption
 from proofrail.cli.output import (
     Exit,
     ExitError,
@@ -26,7 +27,7 @@ from proofrail.cli.output import (
     note,
     wants_json,
 )
-from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS, MAX_BITS
+from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS
 from proofrail.commitment.checkpoint import TRACER_KEY_NAME, Signer, sign_checkpoint
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.wire.canonical import canonical, felt_hex
@@ -49,18 +50,9 @@ def trace(
     spans: Annotated[
         Spans, typer.Option(help="Functions that make spans: the program's own, or all.")
     ] = Spans.OWN,
-    bits: Annotated[int, typer.Option(min=1, max=MAX_BITS, help="Width of a packed value.")] = DEFAULT_BITS,
-    block_items: Annotated[
-        int, typer.Option(min=1, max=2**53 - 1, help="Items in a full commitment block.")
-    ] = DEFAULT_BLOCK_ITEMS,
-    key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Private key that signs; made (0600) if missing. Default: a fresh one, forgotten.",
-            show_default=False,
-        ),
-    ] = None,
+    bits: BitsOption = DEFAULT_BITS,
+    block_items: BlockItemsOption = DEFAULT_BLOCK_ITEMS,
+    key: SigningKeyOption = None,
     max_steps: Annotated[
         int | None,
         typer.Option(min=1, help="End the run as failed after so many steps.", show_default=False),
