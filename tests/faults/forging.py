@@ -16,6 +16,7 @@ from proofrail.cairo.trace import RunSpec
 from proofrail.commitment.checkpoint import Signer, generate_key
 from proofrail.messaging.records import Message
 from proofrail.proving.backend import ProofResult, Verified
+from proofrail.proving.message import proof_message as described
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
 from proofrail.proving.stwo import StwoBackend
@@ -23,7 +24,7 @@ from proofrail.tracer.sealing import Sealer
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.headers import record_headers
-from proofrail.wire.messages import Proof, ProofFailure, to_line
+from proofrail.wire.messages import ProofFailure, to_line
 from proofrail.wire.proposals import parse_proposal
 
 TRACER_PRIVATE, TRACER_VKEY = generate_key("proofrail-tracer", bytes(range(32)))
@@ -111,21 +112,7 @@ def proof_message(run: Run, result: ProofResult, store: ArtifactStore, min_bits:
     """The Proof of an honest prover; the proof itself is put into the store."""
     found = verified(run, result, min_bits)
     ref = store.put(result.proof)
-    return Proof(
-        run_id=run.run_id,
-        backend=result.backend,
-        backend_version=result.backend_version,
-        method="stark",
-        is_mock=False,
-        statement=found.statement.to_dict(),
-        parameters=found.parameters,
-        security_bits=found.security_bits,
-        digest=ref.digest,
-        size=ref.size,
-        uri=ref.uri,
-        identities=found.statement.identities,
-        timings=result.timings,
-    ).to_object()
+    return described(run.run_id, result, found, ref.uri).to_object()
 
 
 def proposed(values: list[bytes]) -> list[Message]:

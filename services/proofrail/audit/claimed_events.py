@@ -4,7 +4,7 @@ there is none.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
@@ -66,12 +66,12 @@ class EventValues:
                 yield b"\n"
 
 
-def pieces_of(events: Events) -> Iterator[bytes]:
+def pieces_of(events: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
     """Events as NDJSON in large pieces. Raises what their iterator raises."""
     return events.pieces() if isinstance(events, EventPieces) else _joined(events())
 
 
-def _joined(lines: Iterator[bytes]) -> Iterator[bytes]:
+def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
     batch = bytearray()
     for line in lines:
         batch += line

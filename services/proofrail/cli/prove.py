@@ -15,9 +15,9 @@ from proofrail.cli.output import Exit, command, emit_line, emit_table, fail, not
 from proofrail.cli.runfiles import CheckedRun, read_run
 from proofrail.cli.runfolder import PROOF, PROOF_MESSAGE
 from proofrail.proving.backend import Backend, Progress, ProofResult
+from proofrail.proving.message import proof_message
 from proofrail.proving.parameters import choose
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
-from proofrail.wire.canonical import sha256_hex
 from proofrail.wire.errors import TransientError, UnusableInputError
 from proofrail.wire.messages import Proof, to_line
 
@@ -82,21 +82,7 @@ def prove(
         result = asyncio.run(_prove(prover, run, timeout))
         policy = Policy(min_security_bits=min_bits, backends=(prover.name,))
         verified = prover.verify(result.proof, run.expected, policy)
-        message = Proof(
-            run_id=run.recomputed.run_id,
-            backend=result.backend,
-            backend_version=result.backend_version,
-            method="stark",
-            is_mock=False,
-            statement=verified.statement.to_dict(),
-            parameters=verified.parameters,
-            security_bits=verified.security_bits,
-            digest=sha256_hex(result.proof),
-            size=len(result.proof),
-            uri=PROOF,
-            identities=verified.statement.identities,
-            timings=result.timings,
-        )
+        message = proof_message(run.recomputed.run_id, result, verified, PROOF)
         line = to_line(message)
         (folder / PROOF_MESSAGE).unlink(missing_ok=True)
         write_atomically(folder / PROOF, result.proof)

@@ -24,6 +24,7 @@ from proofrail.messaging.metrics import Metrics
 from proofrail.proving.backend import Progress, ProofResult
 from proofrail.proving.backends import Backends
 from proofrail.proving.errors import RefusedProof
+from proofrail.proving.message import proof_message
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
 from proofrail.wire.errors import PoisonError, ProofrailError, TransientError
@@ -163,21 +164,7 @@ class ProvingJob:
                 error.code, f"the prover made a proof that does not hold: {error.message}"
             ) from error
         ref = self._store.put(result.proof)
-        return Proof(
-            run_id=run.run_id,
-            backend=result.backend,
-            backend_version=result.backend_version,
-            method="stark",
-            is_mock=False,
-            statement=verified.statement.to_dict(),
-            parameters=verified.parameters,
-            security_bits=verified.security_bits,
-            digest=ref.digest,
-            size=ref.size,
-            uri=ref.uri,
-            identities=verified.statement.identities,
-            timings=result.timings,
-        )
+        return proof_message(run.run_id, result, verified, ref.uri)
 
     def _failure(self, run: CommittedRun, error: ProofrailError, attempts: int) -> ProofFailure:
         _log.error("proof-failed", code=error.code, message=error.message, attempts=attempts)

@@ -21,12 +21,9 @@ def failure(finished: Finished) -> ProofrailError | None:
     Transient: `prover-timeout`, `prover-out-of-memory`, `prover-killed`, `prover-wrong-host`,
     `output-not-written`, `prover-broken`.
     """
-    if finished.timed_out:
-        return TransientError(
-            "prover-timeout",
-            f"the prover was not done after {finished.seconds:.0f} s and was ended",
-            "Allow more time, or fewer allocations in a run",
-        )
+    late = timed_out(finished)
+    if late is not None:
+        return late
     code = finished.returncode
     if code == 0:
         return None
@@ -35,12 +32,23 @@ def failure(finished: Finished) -> ProofrailError | None:
         return _by_signal(-code, finished.tail)
     if said is None:
         return TransientError(
-            "prover-broken", f"the prover ended with status {code} and no reason: {_tail(finished.tail)}"
+            "prover-broken", f"the prover ended with status {code} and no reason: {shown_tail(finished.tail)}"
         )
     name, message = said
     if code in (2, 3, 5, 101):
         return PoisonError(name, message)
     return TransientError(name, message)
+
+
+def timed_out(finished: Finished) -> TransientError | None:
+    """The error of a prover that was not done in time; None for one that ended by itself."""
+    if not finished.timed_out:
+        return None
+    return TransientError(
+        "prover-timeout",
+        f"the prover was not done after {finished.seconds:.0f} s and was ended",
+        "Allow more time, or fewer allocations in a run",
+    )
 
 
 def _by_signal(number: int, tail: tuple[str, ...]) -> ProofrailError:
@@ -58,7 +66,7 @@ def _by_signal(number: int, tail: tuple[str, ...]) -> ProofrailError:
             "Allow more memory, or fewer allocations in a run",
         )
     if number == signal.SIGABRT:
-        return PoisonError("prover-aborted", f"the prover gave up: {_tail(tail)}")
+        return PoisonError("prover-aborted", f"the prover gave up: {shown_tail(tail)}")
     return TransientError(
         "prover-killed",
         f"the prover was ended by {name}, by hand or for lack of memory",
@@ -85,5 +93,6 @@ def _error_of(line: str) -> dict[str, Any] | None:
     return error if isinstance(error, dict) and {"code", "message"} <= error.keys() else None
 
 
-def _tail(tail: tuple[str, ...]) -> str:
+def shown_tail(tail: tuple[str, ...]) -> str:
+    """The end of what a prover said on stderr, short enough for a message."""
     return "\n".join(tail)[-_TAIL_CHARACTERS:] or "nothing on stderr"

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO, Final
 
 from proofrail import _native
+from proofrail.audit.claimed_events import pieces_of
 from proofrail.audit.invariants.checker import Checker
 from proofrail.audit.invariants.summary import Summary
 from proofrail.audit.invariants.violations import Violation
@@ -39,7 +40,7 @@ def check_events_alone(events: Callable[[], Iterable[bytes]], limit: int = MAX_L
     Memory grows with the depth of open spans, not with the length of the stream.
     """
     try:
-        summary = _fast(_joined(events()))
+        summary = _fast(pieces_of(events))
     except MalformedError:
         summary = None
     return ([], summary) if summary is not None else check_plainly(events, limit)
@@ -75,19 +76,6 @@ def _fast(pieces: Iterable[bytes]) -> Summary | None:
         return None
     seen = checker.summary()
     return Summary(**seen, violations=0, codes={}) if not seen["unknown_members"] else None
-
-
-def _joined(lines: Iterable[bytes]) -> Iterator[bytes]:
-    held: list[bytes] = []
-    size = 0
-    for line in lines:
-        held.append(line)
-        size += len(line)
-        if size > _PIECE:
-            yield b"\n".join(held) + b"\n"
-            held, size = [], 0
-    if held:
-        yield b"\n".join(held) + b"\n"
 
 
 def _lines(open_file: Callable[[], BinaryIO]) -> Iterator[bytes]:

@@ -6,9 +6,9 @@ import signal
 from typing import Final
 
 from proofrail.proving.child import Finished
+from proofrail.proving.outcome import shown_tail, timed_out
 from proofrail.wire.errors import PoisonError, ProofrailError, TransientError
 
-_TAIL_CHARACTERS: Final = 600
 _NO_MEMORY: Final = ("std::bad_alloc", "Cannot allocate memory", "bad allocation")
 _NO_SPACE: Final = ("No space left on device", "Could not write to file", "Disk quota exceeded")
 _NOT_STARTED: Final = 127
@@ -21,15 +21,12 @@ def failure(finished: Finished) -> ProofrailError | None:
     `prover-timeout`, `prover-out-of-memory`, `prover-killed`, `prover-wrong-host`, `output-not-written`,
     `prover-does-not-run`, `prover-broken`.
     """
-    if finished.timed_out:
-        return TransientError(
-            "prover-timeout",
-            f"the prover was not done after {finished.seconds:.0f} s and was ended",
-            "Allow more time, or fewer allocations in a run",
-        )
+    late = timed_out(finished)
+    if late is not None:
+        return late
     if finished.returncode == 0:
         return None
-    tail = "\n".join(finished.tail)[-_TAIL_CHARACTERS:] or "nothing on stderr"
+    tail = shown_tail(finished.tail)
     if any(text in tail for text in _NO_MEMORY) or finished.returncode == -signal.SIGKILL:
         return TransientError(
             "prover-out-of-memory" if finished.returncode != -signal.SIGKILL else "prover-killed",
