@@ -30,7 +30,7 @@ class KnownProof:
                 "proof-output", "output word 0 is 0xa", proven="0xa", expected=hex(expected.output[0])
             )
         policy.check(backend="stwo", security_bits=96)
-        return Verified(_statement(), 96, {"pow_bits": 20, "n_queries": 76})
+        return Verified(_statement(), 96, {"pow_bits": 20, "n_queries": 76}, _statement().identities)
 
 
 def _statement() -> Statement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from proofrail.proving.identities import fact_hash, identities, output_hash, program_hash
+from proofrail.proving.identities import fact_hash, of, output_hash, program_hash
 from proofrail.proving.statement import output_sha256
 
 # Reference on Cairo and Stone, section 12: (output, program_hash, output_hash, fact_hash).
@@ -38,7 +38,7 @@ def test_identities_fit_together() -> None:
         "program_hash": hex(program_hash(words)),
         "output_hash": hex(output_hash(output)),
         "fact_hash": hex(fact_hash(program_hash(words), output_hash(output))),
-    } == identities(words, output)
+    } == of(words, output)
 
 
 def test_the_output_digest_is_that_of_trace_end() -> None:

@@ -211,7 +211,7 @@ def _compare_claims(claimed: JsonObject, verified: Verified, notes: Notes) -> No
         "statement": verified.statement.to_dict(),
         "parameters": verified.parameters,
         "security_bits": verified.security_bits,
-        "identities": verified.statement.identities,
+        "identities": verified.identities,
     }
     for name in _FROM_PROOF:
         expected, found = stated[name], claimed.get(name, ABSENT)

@@ -193,7 +193,7 @@ def _compare(stated: JsonObject, verified: Verified) -> None:
     statement = verified.statement
     own = {
         **statement.to_dict(),
-        **statement.identities,
+        **verified.identities,
         "output": [hex(word) for word in statement.output],
         "builtins": list(statement.builtins),
         "security_bits": verified.security_bits,
@@ -287,7 +287,7 @@ def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: boo
                 "accepted": True,
                 "checked_against": against,
                 "statement": statement.to_dict(),
-                "identities": statement.identities,
+                "identities": verified.identities,
                 "output": output,
                 "security_bits": verified.security_bits,
                 "parameters": verified.parameters,
@@ -303,7 +303,7 @@ def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: boo
             ("program", statement.program_hash),
             ("builtins", ", ".join(statement.builtins)),
             ("output", _short(output)),
-            ("fact", statement.identities["fact_hash"]),
+            ("fact", verified.identities["fact_hash"]),
             ("sha256", sha256_hex(given.blob)),
             ("size", f"{len(given.blob):,} bytes"),
         ]

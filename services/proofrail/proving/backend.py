@@ -43,11 +43,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verified:
-    """A proof that holds, and what it says of itself."""
+    """A proof that holds, and what it says of itself. `identities`: see `proofrail.proving.identities.of`."""
 
     statement: Statement
     security_bits: int
     parameters: dict[str, Any]
+    identities: dict[str, str]
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,9 @@ def fact_hash(program: int, output: int) -> int:
     return int(poseidon_hash_many([program, output]))
 
 
-def identities(words: Felts, output: Felts) -> dict[str, str]:
-    """The members of a Proof's `identities` that need no registry settings."""
+def of(words: Felts, output: Felts) -> dict[str, str]:
+    """The members of a Proof's `identities` that need no registry settings: `program_hash`, `output_hash`,
+    `fact_hash`, each "0x…"."""
     program, out = program_hash(words), output_hash(output)
     return {
         "program_hash": felt_hex(program),

@@ -22,6 +22,6 @@ def proof_message(run_id: str, result: ProofResult, verified: Verified, uri: str
         digest=sha256_hex(result.proof),
         size=len(result.proof),
         uri=uri,
-        identities=verified.statement.identities,
+        identities=verified.identities,
         timings=result.timings,
     )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from proofrail.proving.identities import identities, program_hash
+from proofrail.proving import identities
+from proofrail.proving.identities import program_hash
 from proofrail.wire.canonical import canonical, felt_hex, sha256_hex
 
 
@@ -65,8 +66,8 @@ class Statement:
 
     @property
     def identities(self) -> dict[str, str]:
-        """A Proof's `identities`."""
-        return identities(self.words, self.output)
+        """The members of a Proof's `identities` that need no registry settings."""
+        return identities.of(self.words, self.output)
 
     def to_dict(self) -> dict[str, Any]:
         """A Proof's `statement`. The output itself, which may be longer than a line, stands in it by count

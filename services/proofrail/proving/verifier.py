@@ -64,6 +64,7 @@ def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
         statement=statement,
         security_bits=parameters.security_bits,
         parameters=published_parameters(parameters, config["lifting_log_size"]),
+        identities=statement.identities,
     )
 
 

@@ -48,7 +48,12 @@ def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     )
     _check_statement(read, statement, expected)
     _check_with_stone(read)
-    return Verified(statement=statement, security_bits=security, parameters=published_parameters(read))
+    return Verified(
+        statement=statement,
+        security_bits=security,
+        parameters=published_parameters(read),
+        identities=statement.identities,
+    )
 
 
 def read_proof(proof: bytes) -> StoneProof:
