@@ -19,7 +19,7 @@ from proofrail.proving.errors import PolicyError, RefusedProof
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.statement import Expected
 from proofrail.proving.stone.proof import StoneProof
-from proofrail.wire.canonical import JsonObject, parse_felt, parse_object, sha256_hex
+from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError, ProofrailError, TransientError, UnusableInputError
 from proofrail.wire.messages import AuditReport, Proof, parse_message
 
@@ -144,22 +144,8 @@ def _verifier(given: _Given) -> Any:
 
 
 def _what_it_states(given: _Given) -> Expected:
-    verifier = _verifier(given)
-    if given.by_stone:
-        stated: Expected = verifier.what_it_states(given.blob)
-        return stated
-    from proofrail._native import NativeError, verify_stwo
-
-    try:
-        facts = json.loads(verify_stwo(given.blob))
-    except NativeError as error:
-        code, message = error.args
-        raise RefusedProof(code, message) from error
-    return Expected.of(
-        [parse_felt(word) for word in facts["program"]],
-        [segment["builtin"] for segment in facts["segments"]],
-        [parse_felt(word) for word in facts["output"]],
-    )
+    stated: Expected = _verifier(given).what_it_states(given.blob)
+    return stated
 
 
 def _check_message(given: _Given, expected: Expected, policy: Policy) -> None:

@@ -68,6 +68,12 @@ def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     )
 
 
+def what_it_states(proof: bytes) -> Expected:
+    """The statement that a proof makes of itself, as something to verify it against. Raises RefusedProof."""
+    statement = _statement(_facts(proof))
+    return Expected(statement.words, statement.builtins, statement.output)
+
+
 def published_parameters(parameters: StwoParameters, lifting_log_size: int) -> dict[str, Any]:
     """A Proof's `parameters`."""
     return {
