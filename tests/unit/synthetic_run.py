@@ -19,6 +19,7 @@ from proofrail.commitment.blocks import Committer, chunk_root
 from proofrail.commitment.checkpoint import Signer, generate_key, sign_checkpoint
 from proofrail.commitment.items import item_bytes
 from proofrail.commitment.runid import inputs_sha256, run_id
+from proofrail.proving.statement import Segment, TracedRun
 from proofrail.wire.canonical import canonical, felt_hex, sha256_hex
 
 PRIVATE, VKEY = generate_key("proofrail-tracer", bytes(range(32)))
@@ -117,7 +118,9 @@ def _run(subject: SyntheticSubject, settings: Settings, canonical_inputs: bytes)
         lines=lambda: iter(lines),
         trace=steps,
         memory=cells,
-        segments=[("program", 1, 90), ("execution", 90, 200)],
+        traced=TracedRun(
+            settings.layout, 4200, (Segment("program", 1, 90), Segment("execution", 90, 200)), (0, 65535)
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from proofrail.cairo import risk_model, risk_program
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
 from proofrail.cairo.vm import STEP_LIMIT
+from proofrail.proving.statement import TracedRun
 from proofrail.wire.canonical import JsonObject, canonical
 from proofrail.wire.errors import InvalidProposalError, UnusableInputError
 from proofrail.wire.proposals import parse_proposal
@@ -126,7 +127,7 @@ class CairoSubject:
             lines=lambda: _lines(made),
             trace=made.execution.trace,
             memory=made.execution.memory,
-            segments=_segments(made),
+            traced=_traced(made),
             limited=_limited(made),
             same_events=same_events,
         )
@@ -181,8 +182,7 @@ def _lines(made: RunTrace) -> Iterator[bytes]:
         yield from chunk.lines.removesuffix(b"\n").split(b"\n")
 
 
-def _segments(made: RunTrace) -> list[tuple[str, int, int]]:
+def _traced(made: RunTrace) -> TracedRun | None:
     if made.outcome != "completed":
-        return []
-    segments = json.loads(made.execution.public_input())["memory_segments"]
-    return [(name, place["begin_addr"], place["stop_ptr"]) for name, place in sorted(segments.items())]
+        return None
+    return TracedRun.of(json.loads(made.execution.public_input()))

@@ -17,7 +17,7 @@ from proofrail.audit.vocabulary import PROOF_MEMBERS
 from proofrail.proving.backend import Verified
 from proofrail.proving.errors import PolicyError, RefusedProof
 from proofrail.proving.policy import Policy
-from proofrail.proving.statement import Expected
+from proofrail.proving.statement import Expected, TracedRun
 from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError, ProofrailError, TransientError
 from proofrail.wire.messages import AuditReport, Proof, ProofFailure, parse_message
@@ -36,6 +36,12 @@ _REFUSED_MEMBERS: Final = {
     "proof-segments": "segments",
     "proof-states": "states",
     "proof-tables": "preprocessed_root",
+    "proof-preprocessed-root": "preprocessed_root",
+    "proof-layout": "layout",
+    "proof-steps": "n_steps",
+    "proof-range-check": "rc_bounds",
+    "proof-public-memory": "public_memory",
+    "proof-memory-order": "public_memory",
 }
 _FROM_PROOF: Final = ("statement", "parameters", "security_bits", "identities")
 
@@ -64,23 +70,33 @@ class ProofAuditor:
         self._fetch = fetch
 
     def audit(
-        self, record: bytes | Mapping[str, Any], *, run_id: str, output: Sequence[int] | None
+        self,
+        record: bytes | Mapping[str, Any],
+        *,
+        run_id: str,
+        output: Sequence[int] | None,
+        traced: TracedRun | None = None,
     ) -> AuditReport:
         """The report on a terminal record of proofs.v1, a Proof or ProofFailure, for the run `run_id`.
 
-        `output` is what the auditor computed; None when the run could not be executed, which leaves the proof
-        undecided. Never raises for what was published.
+        `output` and `traced` are what the auditor computed; `output` is None when the run could not be executed,
+        which leaves the proof undecided. Never raises for what was published.
         """
         notes = Notes()
         finding: Finding | None = None
         try:
-            self._check(record, run_id, output, notes)
+            self._check(record, run_id, output, traced, notes)
         except FoundError as found:
             finding = found.finding
         return make_report(run_id, "proof", notes, finding, PROOF_PARTS)
 
     def _check(
-        self, record: bytes | Mapping[str, Any], run_id: str, output: Sequence[int] | None, notes: Notes
+        self,
+        record: bytes | Mapping[str, Any],
+        run_id: str,
+        output: Sequence[int] | None,
+        traced: TracedRun | None,
+        notes: Notes,
     ) -> None:
         claimed, message = _read(record)
         if isinstance(message, ProofFailure):
@@ -103,7 +119,7 @@ class ProofAuditor:
             why = "the run was not executed again, so what the proof should state is not known"
             notes.unsure("verification", Finding("run-not-recomputed", "proof", why))
             return
-        expected = Expected.of(self._words, self._builtins, output)
+        expected = Expected.of(self._words, self._builtins, output, traced)
         try:
             verified = self._verified(message.backend, blob, expected)
         except TransientError as error:

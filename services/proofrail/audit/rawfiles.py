@@ -206,12 +206,13 @@ class RawFiles:
     def _segment(self, address: int) -> str | None:
         """The memory segment of an address: it reaches to where the next one begins, beyond the cells that are
         used. After the last named one come the segments that hints allocated."""
-        segments = sorted(self.recomputed.segments, key=lambda segment: segment[1])
-        before = [segment for segment in segments if segment[1] <= address]
+        traced = self.recomputed.traced
+        segments = sorted(traced.segments if traced else (), key=lambda segment: segment.begin)
+        before = [segment for segment in segments if segment.begin <= address]
         if not before:
             return None
-        name, _, end = before[-1]
-        return ALLOCATED if len(before) == len(segments) and address >= end else name
+        last = before[-1]
+        return ALLOCATED if len(before) == len(segments) and address >= last.end else last.builtin
 
 
 def _ended(what: str, index: int, ours: Step | Cell | None, theirs: Step | Cell | None) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from proofrail.audit.claimed_events import EventPieces
 from proofrail.audit.raw import Buffer
 from proofrail.audit.settings import Settings
+from proofrail.proving.statement import TracedRun
 from proofrail.wire.canonical import JsonObject
 
 
@@ -17,8 +18,8 @@ class Recomputed:
     """A run as the auditor computed it.
 
     `seal` lacks only the checkpoint. `lines` opens the trace events anew, as NDJSON lines in order. `trace`
-    and `memory` are trace.bin and memory.bin (empty for a failed run), `segments` the memory segments as
-    (name, first address, end). `limited` says that the step limit ended the run, not the program,
+    and `memory` are trace.bin and memory.bin (empty for a failed run), `traced` what its public input says (None
+    for a failed run). `limited` says that the step limit ended the run, not the program,
     `same_events` that the claimed events were compared on the way and have the same items, all of them,
     `cut_short` that the run was ended although it is claimed to go on, for want of a limit of the auditor's own.
     """
@@ -31,7 +32,7 @@ class Recomputed:
     lines: Callable[[], Iterator[bytes]]
     trace: Buffer = b""
     memory: Buffer = b""
-    segments: Sequence[tuple[str, int, int]] = field(default=())
+    traced: TracedRun | None = None
     limited: bool = False
     same_events: bool = False
     cut_short: bool = False

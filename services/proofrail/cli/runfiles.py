@@ -30,7 +30,8 @@ class CheckedRun:
     def expected(self) -> Expected:
         """What a proof of the run must state."""
         program = self.subject.program
-        return Expected.of(program.words, program.builtins, self.recomputed.output)
+        recomputed = self.recomputed
+        return Expected.of(program.words, program.builtins, recomputed.output, recomputed.traced)
 
 
 def read_run(folder: Path) -> CheckedRun:

@@ -109,7 +109,6 @@ class ProvingJob:
 
     async def _prove(self, run: CommittedRun) -> Proof:
         audit = await asyncio.to_thread(self._check, run)
-        output = audit.recomputed.output if audit.recomputed is not None else []
         program = self._subject.program
         arguments = json.dumps(self._subject.program_input(audit.inputs)).encode()
         preferred = self._backends.names[0]
@@ -120,7 +119,9 @@ class ProvingJob:
                 program.compiled, arguments, on_progress=_note, timeout=self._limits.timeout_s
             )
         seconds = time.perf_counter() - started
-        expected = Expected.of(program.words, program.builtins, output)
+        made = audit.recomputed
+        output, traced = (made.output, made.traced) if made is not None else ([], None)
+        expected = Expected.of(program.words, program.builtins, output, traced)
         record = await asyncio.to_thread(self._publishable, run, result, expected)
         self._metrics.proofs.labels(backend=result.backend, outcome="proof").inc()
         self._metrics.proof_seconds.labels(backend=result.backend).observe(seconds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,23 +10,6 @@ from typing import Any
 from proofrail.proving import identities
 from proofrail.proving.identities import program_hash
 from proofrail.wire.canonical import canonical, felt_hex, sha256_hex
-
-
-@dataclass(frozen=True)
-class Expected:
-    """What a proof must state: the program's words, its builtins in the order of `main`, the output."""
-
-    words: tuple[int, ...]
-    builtins: tuple[str, ...]
-    output: tuple[int, ...]
-
-    @classmethod
-    def of(cls, words: Sequence[int], builtins: Sequence[str], output: Sequence[int]) -> Expected:
-        return cls(tuple(words), tuple(builtins), tuple(output))
-
-    @cached_property
-    def program_hash(self) -> str:
-        return felt_hex(program_hash(self.words))
 
 
 @dataclass(frozen=True)
@@ -43,6 +26,61 @@ class State:
     pc: int
     ap: int
     fp: int
+
+
+@dataclass(frozen=True)
+class TracedRun:
+    """The run that was traced and sealed, padded as Stone takes it, by its public input.
+
+    `segments` are all of its memory segments, `program` and `execution` among them, in any order; `rc_bounds` the
+    least and the greatest 16-bit value that the run's range checks and offsets take.
+    """
+
+    layout: str
+    n_steps: int
+    segments: tuple[Segment, ...]
+    rc_bounds: tuple[int, int]
+
+    @classmethod
+    def of(cls, public_input: Mapping[str, Any]) -> TracedRun:
+        """From public_input.json as the VM writes it."""
+        return cls(
+            layout=public_input["layout"],
+            n_steps=public_input["n_steps"],
+            segments=tuple(
+                Segment(name, place["begin_addr"], place["stop_ptr"])
+                for name, place in public_input["memory_segments"].items()
+            ),
+            rc_bounds=(public_input["rc_min"], public_input["rc_max"]),
+        )
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a proof must state: the program's words, its builtins in the order of `main`, the output.
+
+    With `traced` a proof of Stone's, which proves the traced run itself, must be about that very run; stwo lays
+    runs out anew (design section 2), so its proofs are not compared with it.
+    """
+
+    words: tuple[int, ...]
+    builtins: tuple[str, ...]
+    output: tuple[int, ...]
+    traced: TracedRun | None = None
+
+    @classmethod
+    def of(
+        cls,
+        words: Sequence[int],
+        builtins: Sequence[str],
+        output: Sequence[int],
+        traced: TracedRun | None = None,
+    ) -> Expected:
+        return cls(tuple(words), tuple(builtins), tuple(output), traced)
+
+    @cached_property
+    def program_hash(self) -> str:
+        return felt_hex(program_hash(self.words))
 
 
 @dataclass(frozen=True)
