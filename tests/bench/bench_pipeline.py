@@ -20,13 +20,14 @@ from aiokafka import AIOKafkaProducer
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.risk_program import pedersens_of, program_input, risk_engine_artifact
 from proofrail.cairo.vm import run
-from proofrail.cli.client import followed, proposal_message
 from proofrail.cli.home import Home
 from proofrail.cli.launch import LaunchedSystem
-from proofrail.cli.settlement import Published, digest_of
+from proofrail.client.proposing import Proposed, proposal_message, propose
+from proofrail.client.settlement import Published, digest_of
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.proving.locate import find
 from proofrail.proving.stwo import STWO_LIMITS
+from proofrail.wire.messages import Attestation
 from proofrail.wire.proposals import parse_proposal
 from tests.faults.proposals import valid as proposal
 
@@ -103,23 +104,23 @@ async def _settle(
 ) -> tuple[float, float, int]:
     """Seconds from publishing to the last run report and to the last attestation, and the number of runs."""
     reported = 0.0
-    async with followed(kafka, values, publisher) as follower:
-        started = min(one.at for one in follower.settlement.pending)
-        known = set(follower.settlement.runs)
-        settling = asyncio.create_task(_drain(follower))
+    async with propose(kafka, values, publisher) as proposed:
+        started = min(one.at for one in proposed.pending)
+        known = set(proposed.runs)
+        settling = asyncio.create_task(_drain(proposed))
         while not settling.done():
-            runs = [facts for run_id, facts in follower.settlement.runs.items() if run_id not in known]
+            runs = [facts for run_id, facts in proposed.runs.items() if run_id not in known]
             if runs and all("run" in facts.verdicts for facts in runs) and not reported:
                 reported = time.monotonic() - started
             await asyncio.sleep(0.001)
         await settling
-        assert not follower.settlement.pending
-        return reported, time.monotonic() - started, len(set(follower.settlement.runs) - known)
+        assert not proposed.pending
+        return reported, time.monotonic() - started, len(set(proposed.runs) - known)
 
 
-async def _drain(follower: Any) -> None:
-    async for settled in follower.results(600):
-        assert settled.attestation is not None, settled.dead_letter
+async def _drain(proposed: Proposed) -> None:
+    async for settled in proposed.results(600):
+        assert isinstance(settled.message, Attestation), settled.message
 
 
 async def _measure() -> None:

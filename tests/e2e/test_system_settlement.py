@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults import proposals
 
-from proofrail.cli.settlement import Published, Settlement
+from proofrail.client.settlement import Published, Settled, Settlement
 from proofrail.messaging.records import Record
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical
@@ -29,11 +29,16 @@ def _letter(value: bytes, offset: int) -> Record:
     return Record(topics.PROPOSALS_DLQ, 0, 0, b"", to_line(letter) + b"\n", {}, 0)
 
 
+def _letter_of(settled: Settled) -> DeadLetter:
+    assert isinstance(settled.message, DeadLetter)
+    return settled.message
+
+
 def test_a_dead_letter_settles_the_record_it_names() -> None:
     """Of two proposals the one at the letter's coordinates is settled, once."""
     settlement = Settlement([_published(proposals.valid("a"), 0), _published(proposals.valid("b"), 1)])
     (settled,) = settlement.observe(_letter(proposals.valid("b"), 1), 2.0)
-    assert (1, "out-of-luck") == (settled.published.offset, (settled.dead_letter or {})["code"])
+    assert (1, "out-of-luck") == (settled.published.offset, _letter_of(settled).code)
     assert [0] == [one.offset for one in settlement.pending]
     assert [] == list(settlement.observe(_letter(proposals.valid("b"), 1), 3.0))
 
@@ -42,7 +47,7 @@ def test_a_proposal_given_up_before_is_settled_by_its_old_letter() -> None:
     """Published again, a proposal whose run could not be proven gets no letter of its own: the old one counts."""
     settlement = Settlement([_published(proposals.valid("a"), 7)])
     (settled,) = settlement.observe(_letter(proposals.valid("a"), 3), 1.0)
-    assert (7, 3) == (settled.published.offset, (settled.dead_letter or {})["offset"])
+    assert (7, 3) == (settled.published.offset, _letter_of(settled).offset)
     assert [] == settlement.pending
 
 

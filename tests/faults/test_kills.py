@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from proofrail.cli.client import publish_proposals
+from proofrail.client.proposing import publish_proposals
 from proofrail.wire import topics
 from tests.faults import processes, proposals
 from tests.faults.systems import System, awaited, running

@@ -14,15 +14,16 @@ from rich.console import Console
 from rich.status import Status
 
 from proofrail.cairo.risk_program import samples
-from proofrail.cli.client import Follower, followed, read_proposals
 from proofrail.cli.home import Home
 from proofrail.cli.launch import LaunchedSystem
 from proofrail.cli.output import Exit, emit_line, note
-from proofrail.cli.settlement import Settled
+from proofrail.cli.propose import read_proposals
 from proofrail.cli.table import DecisionTable
 from proofrail.cli.terminal import SafeConsole
+from proofrail.client.proposing import Proposed, propose
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import UnusableInputError
+from proofrail.wire.messages import Attestation, AuditReport, DeadLetter
 from proofrail.wire.topics import MAX_LINE
 
 _POLL_S = 0.1
@@ -39,9 +40,9 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
     try:
         await system.start(progress.say)
         kafka = KafkaSettings(bootstrap=home.bootstrap())
-        async with followed(kafka, values) as follower:
+        async with propose(kafka, values) as proposed:
             console.print(f"{len(values)} proposals published to a fresh system\n")
-            status = await _show(follower, console, json, timeout_s, progress)
+            status = await _show(proposed, console, json, timeout_s, progress)
         finished = True
         return status
     finally:
@@ -57,48 +58,48 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
 
 
 async def _show(
-    follower: Follower, console: Console, json: bool, timeout_s: float, progress: _Progress
+    proposed: Proposed, console: Console, json: bool, timeout_s: float, progress: _Progress
 ) -> Exit:
     table = DecisionTable(console)
     table.header()
-    attested: list[Settled] = []
-    refused: list[Settled] = []
+    attested: list[Attestation] = []
+    refused: list[DeadLetter] = []
     wrong: list[str] = []
     started = time.monotonic()
-    async with _telling(follower, progress):
-        async for settled in follower.results(timeout_s):
+    async with _telling(proposed, progress):
+        async for settled in proposed.results(timeout_s):
             valid = settled.published.digest is not None
             progress.end()
-            if settled.attestation is not None:
-                attested.append(settled)
-                table.row(settled, follower.settlement.runs.get(settled.attestation["run_id"]))
-                if json:
-                    emit_line(settled.line)
-            elif settled.mismatch is not None:
-                table.row(settled, None)
-                wrong.append(f"run {settled.mismatch['run_id']} does not match: see its report")
-            else:
-                refused.append(settled)
-                table.row(settled, None)
-                reused = (
-                    settled.dead_letter is not None and settled.dead_letter["code"] == "proposal-id-reused"
-                )
-                if valid and not reused:
-                    wrong.append(f"a valid proposal was dead-lettered: {settled.published.place}")
+            table.row(settled, proposed.runs)
+            match settled.message:
+                case Attestation() as attestation:
+                    attested.append(attestation)
+                    if json:
+                        emit_line(settled.line)
+                case AuditReport() as report:
+                    wrong.append(f"run {report.run_id} does not match: see its report")
+                case DeadLetter() as letter:
+                    refused.append(letter)
+                    if valid and letter.code != "proposal-id-reused":
+                        wrong.append(f"a valid proposal was dead-lettered: {settled.published.place}")
     seconds = time.monotonic() - started
-    pending = follower.settlement.pending
+    pending = proposed.pending
     wrong += [f"not settled in time: {one.topic}/{one.partition} offset {one.offset}" for one in pending]
-    _summary(console, attested, refused, follower, seconds)
+    _summary(console, attested, refused, proposed, seconds)
     for what in wrong:
         console.print(f"[red]✗[/] {what}")
     return Exit.NEGATIVE if wrong else Exit.OK
 
 
 def _summary(
-    console: Console, attested: list[Settled], refused: list[Settled], follower: Follower, seconds: float
+    console: Console,
+    attested: list[Attestation],
+    refused: list[DeadLetter],
+    proposed: Proposed,
+    seconds: float,
 ) -> None:
-    approved = sum(one.attestation is not None and one.attestation["approved"] for one in attested)
-    runs = follower.settlement.runs
+    approved = sum(one.approved for one in attested)
+    runs = proposed.runs
     proofs = [facts for facts in runs.values() if facts.proof_bytes is not None]
     mismatches = sum("MISMATCH" in facts.verdicts.values() for facts in runs.values())
     console.print(
@@ -112,15 +113,15 @@ def _summary(
 
 
 @contextlib.asynccontextmanager
-async def _telling(follower: Follower, progress: _Progress) -> AsyncIterator[None]:
+async def _telling(proposed: Proposed, progress: _Progress) -> AsyncIterator[None]:
     """Say what the system is doing while nothing is settled."""
 
     async def tell() -> None:
         started = time.monotonic()
         while True:
-            runs = follower.settlement.runs.values()
+            runs = proposed.runs.values()
             proving = sum(facts.items is not None and facts.proof_bytes is None for facts in runs)
-            waiting = len(follower.settlement.pending)
+            waiting = len(proposed.pending)
             doing = f"proving {proving} run{'s' * (proving != 1)}" if proving else "tracing and auditing"
             progress.say(f"{doing}, {waiting} proposals to go, {time.monotonic() - started:.0f} s")
             await asyncio.sleep(_POLL_S)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proofrail.cli.client import followed, publish_proposals, read_proposals
 from proofrail.cli.output import Exit, emit_line, note
 from proofrail.cli.table import DecisionTable
 from proofrail.cli.terminal import SafeConsole
+from proofrail.client.proposing import propose, publish_proposals
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import UnusableInputError
+from proofrail.wire.messages import Attestation
+
+
+def read_proposals(lines: Iterable[bytes]) -> list[bytes]:
+    """One proposal a line, valid or not; blank lines are left out."""
+    return [line for line in (raw.rstrip(b"\r\n") for raw in lines) if line.strip()]
 
 
 async def run_propose(
@@ -26,18 +32,17 @@ async def run_propose(
         return Exit.OK
     table = DecisionTable(SafeConsole())
     refused = 0
-    async with followed(kafka, values) as follower:
+    async with propose(kafka, values) as proposed:
         note(f"published {len(values)} proposals; waiting up to {timeout_s:.0f} s")
         if not json:
             table.header()
-        async for settled in follower.results(timeout_s):
-            refused += settled.attestation is None
+        async for settled in proposed.results(timeout_s):
+            refused += not isinstance(settled.message, Attestation)
             if json:
                 emit_line(settled.line)
             else:
-                run = settled.attestation["run_id"] if settled.attestation else None
-                table.row(settled, follower.settlement.runs.get(run) if run else None)
-        unsettled = follower.settlement.pending
+                table.row(settled, proposed.runs)
+        unsettled = proposed.pending
     for one in unsettled:
         note(f"not settled in time: {one.topic}/{one.partition} offset {one.offset}")
     return Exit.NEGATIVE if refused or unsettled else Exit.OK

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.text import Text
 
-from proofrail.cli.settlement import RunFacts, Settled
+from proofrail.client.settlement import RunFacts, Settled
+from proofrail.wire.messages import Attestation, AuditReport, DeadLetter
 
 _COLUMNS = (
     ("allocation", 24),
@@ -45,31 +46,33 @@ class DecisionTable:
         cells = [_pad(name, width, name in _RIGHT) for name, width in _COLUMNS]
         self._print(Text(" ".join(cells), style="bold"))
 
-    def row(self, settled: Settled, facts: RunFacts | None) -> None:
-        if settled.attestation is not None:
-            self._print(_attested(settled.attestation, facts or RunFacts(), settled.seconds))
-        elif settled.dead_letter is not None:
-            self._print(_refused(settled.dead_letter, settled.seconds))
-        elif settled.mismatch is not None:
-            self._print(_mismatched(settled))
+    def row(self, settled: Settled, runs: Mapping[str, RunFacts]) -> None:
+        match settled.message:
+            case Attestation() as attestation:
+                facts = runs.get(attestation.run_id, RunFacts())
+                self._print(_attested(attestation, facts, settled.seconds))
+            case DeadLetter() as letter:
+                self._print(_refused(letter, settled.seconds))
+            case AuditReport() as report:
+                self._print(_mismatched(report, settled.published.allocation_id))
 
     def _print(self, text: Text) -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
 
 
-def _attested(attestation: dict[str, Any], facts: RunFacts, seconds: float) -> Text:
-    approved = attestation["approved"]
+def _attested(attestation: Attestation, facts: RunFacts, seconds: float) -> Text:
+    approved = attestation.approved
     cells = {
-        "allocation": _short(attestation["allocation_id"]),
+        "allocation": _short(attestation.allocation_id),
         "verdict": "approved" if approved else "rejected",
-        "reasons": ",".join(_SHORT_REASONS[name] for name in attestation["reasons"]) or "-",
-        "risks": _numbers(attestation["risks"]),
-        "recommended": _numbers(attestation["recommended_bps"]),
-        "proposed": _numbers(attestation["proposed_bps"]),
-        "run": attestation["run_id"][:8],
+        "reasons": ",".join(_SHORT_REASONS[name] for name in attestation.reasons) or "-",
+        "risks": _numbers(attestation.risks),
+        "recommended": _numbers(attestation.recommended_bps),
+        "proposed": _numbers(attestation.proposed_bps),
+        "run": attestation.run_id[:8],
         "items": facts.items,
         "steps": facts.n_steps,
-        "bits": attestation["proof"]["security_bits"],
+        "bits": attestation.proof.security_bits,
         "proof": f"{facts.proof_bytes / 1000:.0f} kB" if facts.proof_bytes is not None else None,
         "audit": "/".join(facts.verdicts.get(subject, "?") for subject in ("run", "proof")),
         "time": f"{seconds:.1f} s",
@@ -84,24 +87,22 @@ def _attested(attestation: dict[str, Any], facts: RunFacts, seconds: float) -> T
     return row
 
 
-def _refused(letter: dict[str, Any], seconds: float) -> Text:
+def _refused(letter: DeadLetter, seconds: float) -> Text:
     row = Text()
-    row.append(_pad(_short(letter.get("key") or "-"), 24, False) + " ")
+    row.append(_pad(_short(letter.key or "-"), 24, False) + " ")
     row.append(_pad("invalid", 9, False) + " ", style="red")
-    place = f"{letter['topic']}/{letter['partition']} offset {letter['offset']}"
-    row.append(f"[{letter['code']}] {letter['message']} ({place}, {seconds:.1f} s)")
+    place = f"{letter.topic}/{letter.partition} offset {letter.offset}"
+    row.append(f"[{letter.code}] {letter.message} ({place}, {seconds:.1f} s)")
     return row
 
 
-def _mismatched(settled: Settled) -> Text:
-    report = settled.mismatch or {}
-    found = report.get("first_mismatch", {})
+def _mismatched(report: AuditReport, allocation_id: str | None) -> Text:
+    found = report.first_mismatch
     row = Text()
-    row.append(_pad(_short(settled.published.allocation_id or "-"), 24, False) + " ")
+    row.append(_pad(_short(allocation_id or "-"), 24, False) + " ")
     row.append(_pad("MISMATCH", 9, False) + " ", style="bold red")
-    row.append(
-        f"{report.get('subject')} {report.get('run_id', '')[:8]}: {found.get('kind')}: {found.get('message', '')}"
-    )
+    what = f"{found.kind}: {found.message or ''}" if found else ""
+    row.append(f"{report.subject} {report.run_id[:8]}: {what}")
     return row
 
 

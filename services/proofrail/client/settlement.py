@@ -1,7 +1,6 @@
 """Follow published proposals to their end: an attestation, or a dead letter with a reason.
 
-Pure bookkeeping over records of the output topics, in whatever order they arrive; `demo` and `propose --wait`
-feed it and print what it yields.
+Pure bookkeeping over records of the output topics, in whatever order they arrive; `propose` feeds it.
 """
 
 from __future__ import annotations
@@ -9,13 +8,21 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from proofrail.messaging.records import Record
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical, sha256_hex
 from proofrail.wire.errors import MalformedError, ProofrailError
-from proofrail.wire.messages import parse_message
+from proofrail.wire.messages import (
+    Attestation,
+    AuditReport,
+    CommitmentSeal,
+    DeadLetter,
+    Input,
+    Proof,
+    parse_message,
+)
+from proofrail.wire.model import Message
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
 
@@ -59,22 +66,20 @@ class RunFacts:
     n_steps: int | None = None
     security_bits: int | None = None
     proof_bytes: int | None = None
-    prove_s: float | None = None
     proposals: list[str] = field(default_factory=list)
     verdicts: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Settled:
-    """The end of one proposal: exactly one of `attestation`, `dead_letter` and `mismatch` (the report that names
-    what is wrong with its run) is there."""
+    """The end of one proposal: its attestation, the dead letter that refuses it, or the report that names what is
+    wrong with its run. Nothing in it is checked: see `check`."""
 
     published: Published
+    message: Attestation | DeadLetter | AuditReport
     line: bytes
     seconds: float
-    attestation: dict[str, Any] | None = None
-    dead_letter: dict[str, Any] | None = None
-    mismatch: dict[str, Any] | None = None
+    """Since it was published."""
 
 
 class Settlement:
@@ -96,52 +101,60 @@ class Settlement:
     def observe(self, record: Record, now: float) -> Iterator[Settled]:
         """Take one record of any output topic; yield the proposals that it settles."""
         for line, message in _readable(record.value):
-            if record.topic == topics.ATTESTATIONS:
-                for one in self._settle(message["proposal_sha256"]):
-                    yield Settled(one, line, now - one.at, attestation=message)
-            elif record.topic == topics.PROPOSALS_DLQ:
-                place = (message["topic"], message["partition"], message["offset"])
+            for message_of, one in self._settled_by(record.topic, message):
+                yield Settled(one, message_of, line, now - one.at)
+
+    def _settled_by(
+        self, topic: str, message: Message
+    ) -> Iterator[tuple[Attestation | DeadLetter | AuditReport, Published]]:
+        match topic, message:
+            case topics.ATTESTATIONS, Attestation():
+                digests = [message.proposal_sha256]
+            case topics.PROPOSALS_DLQ, DeadLetter():
+                place = (message.topic, message.partition, message.offset)
                 if place in self._pending:
                     self._pending.discard(place)
-                    one = self._by_place[place]
-                    yield Settled(one, line, now - one.at, dead_letter=message)
-                else:
-                    # Given up after its run: published again, it gets no letter of its own.
-                    for one in self._settle(digest_of(bytes.fromhex(message["value"]))):
-                        yield Settled(one, line, now - one.at, dead_letter=message)
-            else:
-                self._learn(record.topic, message)
-                if message.get("verdict") == "MISMATCH":
-                    for digest in self.runs[message["run_id"]].proposals:
-                        for one in self._settle(digest):
-                            yield Settled(one, line, now - one.at, mismatch=message)
+                    yield message, self._by_place[place]
+                    return
+                # Given up after its run: published again, it gets no letter of its own.
+                digests = [digest_of(bytes.fromhex(message.value)) or ""]
+            case topics.REPORTS, AuditReport():
+                facts = self._facts(message.run_id)
+                facts.verdicts[message.subject] = message.verdict
+                if message.verdict != "MISMATCH":
+                    return
+                digests = facts.proposals
+            case _:
+                self._learn(topic, message)
+                return
+        for digest in digests:
+            for one in self._settle(digest):
+                yield message, one
 
-    def _settle(self, digest: str | None) -> list[Published]:
-        settled = [one for one in self._by_digest.get(digest or "", []) if one.place in self._pending]
+    def _settle(self, digest: str) -> list[Published]:
+        settled = [one for one in self._by_digest.get(digest, []) if one.place in self._pending]
         self._pending -= {one.place for one in settled}
         return settled
 
-    def _learn(self, topic: str, message: dict[str, Any]) -> None:
-        run_id = message.get("run_id")
-        if not isinstance(run_id, str):
-            return
-        facts = self.runs.setdefault(run_id, RunFacts())
-        if topic == topics.COMMITMENTS and message["type"] == "Input":
-            facts.proposals.append(sha256_hex(canonical(message["input"])))
-        elif topic == topics.COMMITMENTS and message["type"] == "CommitmentSeal":
-            facts.items = message["items"]
-            facts.n_steps = message.get("n_steps")
-        elif topic == topics.PROOFS and message["type"] == "Proof":
-            facts.security_bits = message["security_bits"]
-            facts.proof_bytes = message["size"]
-        elif topic == topics.REPORTS:
-            facts.verdicts[message["subject"]] = message["verdict"]
+    def _facts(self, run_id: str) -> RunFacts:
+        return self.runs.setdefault(run_id, RunFacts())
+
+    def _learn(self, topic: str, message: Message) -> None:
+        match topic, message:
+            case topics.COMMITMENTS, Input():
+                self._facts(message.run_id).proposals.append(sha256_hex(canonical(message.input)))
+            case topics.COMMITMENTS, CommitmentSeal():
+                facts = self._facts(message.run_id)
+                facts.items, facts.n_steps = message.items, message.n_steps
+            case topics.PROOFS, Proof():
+                facts = self._facts(message.run_id)
+                facts.security_bits, facts.proof_bytes = message.security_bits, message.size
 
 
-def _readable(value: bytes) -> Iterator[tuple[bytes, dict[str, Any]]]:
+def _readable(value: bytes) -> Iterator[tuple[bytes, Message]]:
     """The lines that are messages of ours. What else stands on a topic settles nothing, and is for the auditor
     to report."""
     with contextlib.suppress(MalformedError):
         for line in split(value):
             with contextlib.suppress(MalformedError):
-                yield line, parse_message(line).to_object()
+                yield line, parse_message(line)

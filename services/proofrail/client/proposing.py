@@ -1,0 +1,137 @@
+"""For allocators: publish proposals and follow them to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from proofrail.client.settlement import Published, RunFacts, Settled, Settlement, digest_of
+from proofrail.messaging.client import publish
+from proofrail.messaging.records import Message, Record
+from proofrail.messaging.settings import KafkaSettings
+from proofrail.messaging.views import View
+from proofrail.wire import topics
+from proofrail.wire.canonical import parse_object
+from proofrail.wire.errors import MalformedError
+from proofrail.wire.headers import child_traceparent, record_headers
+from proofrail.wire.topics import MAX_RECORD
+
+_SOURCE: Final = "/proofrail/client"
+_FOLLOWED: Final = (
+    topics.PROPOSALS_DLQ,
+    topics.COMMITMENTS,
+    topics.PROOFS,
+    topics.REPORTS,
+    topics.ATTESTATIONS,
+)
+
+Publisher = Callable[[KafkaSettings, list[bytes]], Awaitable[list[Published]]]
+
+
+class Proposed:
+    """Proposals that were published: what became of them so far, and what is settled next."""
+
+    def __init__(self, settlement: Settlement, following: asyncio.Task[None]) -> None:
+        self._settlement = settlement
+        self._following = following
+        self._settled: asyncio.Queue[Settled] = asyncio.Queue()
+
+    @property
+    def pending(self) -> list[Published]:
+        """Those that are not settled."""
+        return self._settlement.pending
+
+    @property
+    def runs(self) -> dict[str, RunFacts]:
+        """What is known of each run on the topics, by run_id."""
+        return self._settlement.runs
+
+    def take(self, records: list[Record]) -> None:
+        """Note records of the output topics."""
+        for record in records:
+            for settled in self._settlement.observe(record, time.monotonic()):
+                self._settled.put_nowait(settled)
+
+    async def results(self, timeout_s: float) -> AsyncIterator[Settled]:
+        """Proposals as they are settled, until all are or `timeout_s` seconds have passed: what is `pending` then
+        is not refused, its outcome is unknown. Raises what ends the following of the topics."""
+        deadline = time.monotonic() + timeout_s
+        total = len(self.pending) + self._settled.qsize()
+        for _ in range(total):
+            getting = asyncio.create_task(self._settled.get())
+            try:
+                await asyncio.wait(
+                    {getting, self._following},
+                    timeout=max(0.0, deadline - time.monotonic()),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if not getting.done():
+                    if self._following.done():
+                        self._following.result()
+                    return
+                yield getting.result()
+            finally:
+                getting.cancel()
+
+
+def proposal_message(value: bytes) -> Message:
+    """The record of a proposal, valid or not, with a trace of its own."""
+    traceparent = child_traceparent(None, secrets.token_bytes(16))
+    headers = record_headers(topics.PROPOSALS, value, source=_SOURCE, traceparent=traceparent)
+    return Message(topics.PROPOSALS, _key(value), value[:MAX_RECORD], headers)
+
+
+async def publish_proposals(kafka: KafkaSettings, values: Sequence[bytes]) -> list[Published]:
+    """Publish each value as one record; raises BrokerUnavailableError `not-published` when the broker does not take
+    them. Publish them again then: the same proposal starts no second run."""
+    messages = [proposal_message(value) for value in values]
+    at = time.monotonic()
+    written = await publish(kafka, messages)
+    return [
+        Published(place.topic, place.partition, place.offset, value, at, digest_of(value))
+        for place, value in zip(written, values, strict=True)
+    ]
+
+
+@asynccontextmanager
+async def propose(
+    kafka: KafkaSettings, values: list[bytes], publisher: Publisher = publish_proposals
+) -> AsyncIterator[Proposed]:
+    """Publish `values`, each a proposal in native or seed form, and follow them.
+
+    The output topics are read from the beginning: a proposal that was published before is settled already. Raises
+    BrokerUnavailableError.
+    """
+    early: list[Record] = []
+    proposed: Proposed | None = None
+
+    def take(records: list[Record]) -> None:
+        if proposed is None:
+            early.extend(records)
+        else:
+            proposed.take(records)
+
+    async with View(kafka, _FOLLOWED, take) as view:
+        await view.catch_up()
+        published = await publisher(kafka, values)
+        following = asyncio.create_task(view.follow())
+        proposed = Proposed(Settlement(published), following)
+        proposed.take(early)
+        early.clear()
+        try:
+            yield proposed
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+def _key(value: bytes) -> bytes:
+    try:
+        allocation_id = parse_object(value).get("allocation_id")
+    except MalformedError:
+        return b""
+    return allocation_id.encode()[:128] if isinstance(allocation_id, str) else b""
