@@ -10,6 +10,7 @@ from poseidon_py.poseidon_hash import poseidon_hash_many
 
 from proofrail import _native
 from proofrail.cairo.errors import translated
+from proofrail.cairo.foreign import refusal
 from proofrail.wire.canonical import felt_hex, sha256_hex
 from proofrail.wire.errors import UnusableInputError
 
@@ -27,12 +28,15 @@ class CairoProgram:
     """A program loaded once, to be run many times.
 
     Raises UnusableInputError: `program-unusable` (no compiled Cairo 0 program), `program-not-provable`
-    (compiled without --proof_mode).
+    (compiled without --proof_mode), `program-without-main`.
     """
 
     def __init__(self, compiled: bytes) -> None:
-        with translated():
-            self.native = _native.Program(compiled)
+        try:
+            with translated():
+                self.native = _native.Program(compiled)
+        except UnusableInputError as error:
+            raise refusal(compiled, error) from error
         self.compiled = compiled
         self.artifact_sha256 = sha256_hex(compiled)
         self.builtins: tuple[str, ...] = tuple(self.native.builtins)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 
 from proofrail import _native
 from proofrail.cairo.errors import translated
+from proofrail.cairo.layouts import check_layout
 from proofrail.cairo.program import CairoProgram
 
 STEP_LIMIT: Final = "step-limit"
@@ -93,9 +94,10 @@ def run(
 
     A VM error, or more than `max_steps` steps, gives an Execution with outcome "failed". Raises
     UnusableInputError (`input-missing`, which names the member, `input-type`, `input-malformed`,
-    `unknown-hint`, `layout-unknown`, `layout-unusable`) and PoisonError (`memory-exhausted`,
-    `native-panic`). `private_input=False` saves time and memory where no Stone proof is made.
+    `unknown-hint`, `layout-unknown`, `layout-unusable`, `builtins-disordered`) and PoisonError
+    (`memory-exhausted`, `native-panic`). `private_input=False` saves time and memory where no Stone proof is made.
     """
+    check_layout(program.builtins, layout)
     with translated():
         return Execution(
             program.native.run(

@@ -79,7 +79,7 @@ PROGRAMS: Final = Area.of(
         Entry(
             "program-unusable",
             "The file is no compiled Cairo 0 program, or its identifiers contradict each other.",
-            "It is a source file, a Cairo 1 program, or was cut.",
+            "It is a source file, a Cairo 1 program, a contract class, a PIE, or was cut.",
             "Compile it again: cairo-compile --proof_mode prog.cairo --output prog.json.",
         ),
         Entry(
@@ -87,6 +87,19 @@ PROGRAMS: Final = Area.of(
             "The program was compiled without --proof_mode.",
             "It then lacks __start__ and __end__, between which a proof's run lies.",
             "Compile it with cairo-compile --proof_mode.",
+        ),
+        Entry(
+            "program-without-main",
+            "The compiled file has no function main.",
+            "It is a library, or a program whose main lies in another module.",
+            "Give it a `func main`, and compile it with cairo-compile --proof_mode.",
+        ),
+        Entry(
+            "builtins-disordered",
+            "The program names its builtins in an order that no layout has.",
+            "Stacks and segments of a proof follow one order: output pedersen range_check ecdsa bitwise ec_op keccak "
+            "poseidon range_check96 add_mod mul_mod.",
+            "Write %builtins and main's implicit arguments in that order, and compile again.",
         ),
         Entry(
             "unknown-hint",
@@ -127,8 +140,8 @@ PROGRAMS: Final = Area.of(
         Entry(
             "layout-unusable",
             "The program cannot run in this layout.",
-            "The layout lacks one of the program's builtins.",
-            "Choose a layout that has all of them.",
+            "The layout lacks one of the builtins that the program names in %builtins, used or not.",
+            "Trace it again with --layout and the layout that the message names: it is the cheapest that has them all.",
         ),
         Entry(
             "memory-exhausted",
