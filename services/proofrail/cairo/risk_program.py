@@ -45,6 +45,9 @@ _STEPS_LIMITED: Final = 50
 _PEDERSENS_ALLOCATION: Final = 9
 _PEDERSENS_PROTOCOL: Final = 11
 
+LEAST_PEDERSENS: Final = _PEDERSENS_ALLOCATION + 2 * _PEDERSENS_PROTOCOL
+"""The Pedersen instances of the smallest allocation, one with two protocols."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
-from proofrail.cairo.risk_program import RUN_STEPS, pedersens_of, steps_of
+from proofrail.cairo.risk_program import LEAST_PEDERSENS, RUN_STEPS, pedersens_of, steps_of
 from proofrail.messaging.records import Record
 from proofrail.tracer.index import AllocationIndex
 from proofrail.wire.errors import InvalidProposalError, ProofrailError
-from proofrail.wire.proposals import Proposal, parse_proposal
+from proofrail.wire.proposals import parse_proposal
 
 
 @dataclass(frozen=True)
-class Accepted:
-    """A valid proposal that no run has taken yet, and the record it came in."""
+class Read:
+    """A record that holds a valid proposal, with what that takes of a run."""
 
-    proposal: Proposal
     record: Record
+    form: dict[str, Any]
     digest: str
+    steps: int
+    hashes: int
+
+    @property
+    def allocation_id(self) -> str:
+        allocation_id: str = self.form["allocation_id"]
+        return allocation_id
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that becomes a dead letter, and why."""
+
+    record: Record
+    error: ProofrailError
 
 
 @dataclass(frozen=True)
@@ -31,50 +47,71 @@ class BatchLimits:
     size: int
 
 
-@dataclass
+def read(record: Record) -> Read | Refused:
+    """What a record says, whatever came before it."""
+    try:
+        proposal = parse_proposal(record.value)
+    except ProofrailError as error:
+        return Refused(record, error)
+    form = proposal.normal_form()
+    return Read(record, form, proposal.digest(), steps_of(form), pedersens_of(form))
+
+
 class Intake:
-    """What a poll of the proposals topic amounts to; `left` are the records that did not fit any more."""
+    """What the records in hand amount to, each judged on its own: a bad one never touches its neighbours (design
+    section 7, rule 3).
 
-    accepted: list[Accepted] = field(default_factory=list)
-    repeated: list[Record] = field(default_factory=list)
-    refused: list[tuple[Record, ProofrailError]] = field(default_factory=list)
-    left: list[Record] = field(default_factory=list)
-
-
-def sort_out(records: Sequence[Record], index: AllocationIndex, limits: BatchLimits) -> Intake:
-    """Judge each record on its own: a bad one never touches its neighbours (design section 7, rule 3).
-
-    Stops at the first proposal that does not fit the batch, so that everything judged is a prefix of what was
-    read and a position can be committed behind it.
+    From the first proposal that does not fit the batch on, records are `left` unjudged, so that everything judged is
+    a prefix of what was read and a position can be committed behind it.
     """
-    intake = Intake()
-    digests: dict[str, str] = {}
-    steps, hashes, size = RUN_STEPS, 0, 0
-    for number, record in enumerate(records):
-        try:
-            proposal = parse_proposal(record.value)
-        except ProofrailError as error:
-            intake.refused.append((record, error))
-            continue
-        digest = proposal.digest()
-        entry = index.get(proposal.allocation_id)
-        known = entry.proposal_sha256 if entry is not None else digests.get(proposal.allocation_id)
-        if known == digest:
-            intake.repeated.append(record)
+
+    def __init__(self, index: AllocationIndex, limits: BatchLimits) -> None:
+        self.accepted: list[Read] = []
+        self.repeated: list[Record] = []
+        self.refused: list[Refused] = []
+        self.left: list[Read | Refused] = []
+        self._index = index
+        self._limits = limits
+        self._digests: dict[str, str] = {}
+        self._steps, self._hashes, self._size = RUN_STEPS, 0, 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further proposal would fit."""
+        return bool(self.left) or self._hashes + LEAST_PEDERSENS > self._limits.hashes
+
+    def take(self, found: Iterable[Read | Refused]) -> None:
+        """Judge what was read next."""
+        for one in found:
+            if self.left:
+                self.left.append(one)
+            elif isinstance(one, Refused):
+                self.refused.append(one)
+            else:
+                self._judge(one)
+
+    def _judge(self, one: Read) -> None:
+        entry = self._index.get(one.allocation_id)
+        known = entry.proposal_sha256 if entry is not None else self._digests.get(one.allocation_id)
+        if known == one.digest:
+            self.repeated.append(one.record)
         elif known is not None:
-            intake.refused.append((record, _reused(proposal.allocation_id, known)))
+            self.refused.append(Refused(one.record, _reused(one.allocation_id, known)))
+        elif self.accepted and not self._fits(one):
+            self.left.append(one)
         else:
-            form = proposal.normal_form()
-            steps += steps_of(form)
-            hashes += pedersens_of(form)
-            size += len(record.value)
-            full = steps > limits.steps or hashes > limits.hashes or size > limits.size
-            if intake.accepted and full:
-                intake.left = list(records[number:])
-                break
-            digests[proposal.allocation_id] = digest
-            intake.accepted.append(Accepted(proposal, record, digest))
-    return intake
+            self._steps += one.steps
+            self._hashes += one.hashes
+            self._size += len(one.record.value)
+            self._digests[one.allocation_id] = one.digest
+            self.accepted.append(one)
+
+    def _fits(self, one: Read) -> bool:
+        return (
+            self._steps + one.steps <= self._limits.steps
+            and self._hashes + one.hashes <= self._limits.hashes
+            and self._size + len(one.record.value) <= self._limits.size
+        )
 
 
 def _reused(allocation_id: str, known: str) -> InvalidProposalError:

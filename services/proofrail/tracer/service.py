@@ -20,8 +20,9 @@ from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.records import Outbox, Record, TopicPartition
 from proofrail.messaging.transactions import Pipeline
 from proofrail.messaging.views import View
+from proofrail.tracer.gathering import Gatherer
 from proofrail.tracer.index import AllocationIndex
-from proofrail.tracer.intake import Accepted, BatchLimits, Intake, sort_out
+from proofrail.tracer.intake import BatchLimits, Intake, Read, Refused
 from proofrail.tracer.sealing import SOURCE, SealedRun, Sealer
 from proofrail.tracer.settings import TracerSettings
 from proofrail.tracer.window import OpenRun, RunWindow
@@ -33,9 +34,6 @@ from proofrail.wire.messages import DeadLetter, IndexEntry, Proof, ProofFailure,
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
 from proofrail.wire.runs import RunAssembler, names_run
-
-_POLL_MS = 200
-_MOST_RECORDS = 5_000
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +51,8 @@ class Tracer:
         self._index = AllocationIndex()
         self._window = RunWindow(settings.runs_in_flight)
         self._assembler = RunAssembler()
-        self._backlog: list[Record] = []
+        self._backlog: list[Read | Refused] = []
+        self._indexed: frozenset[TopicPartition] = frozenset()
         self.pipeline = Pipeline(
             settings.kafka,
             group_id="proofrail-tracer",
@@ -63,12 +62,14 @@ class Tracer:
             metrics=context.metrics,
             on_lost=self._drop_records,
         )
+        self._gatherer = Gatherer(self.pipeline, settings.gather_ms, time.monotonic)
 
     async def work(self) -> None:
         """Take proposals until draining. Raises RestartRequiredError when a new process must take over."""
         async with contextlib.AsyncExitStack() as stack:
             # The pipeline first: it settles what a killed predecessor left open, so that the views see it.
             await stack.enter_async_context(self.pipeline)
+            self._indexed = self.pipeline.assignment
             views = [
                 await stack.enter_async_context(View(self._settings.kafka, [topic], handler))
                 for topic, handler in (
@@ -86,19 +87,17 @@ class Tracer:
             await run_beside(self._take_proposals(views[0]), *views)
 
     async def _take_proposals(self, index: View) -> None:
-        owned = self.pipeline.assignment
         while not self._draining.is_set():
-            if owned != self.pipeline.assignment:
-                # What another instance indexed for these partitions must be known before intake.
-                owned = self.pipeline.assignment
-                await index.catch_up()
             await retry_transient(
-                self._step, before_retry=self._start_over, stop=self._draining, metrics=self._metrics
+                lambda: self._step(index),
+                before_retry=self._start_over,
+                stop=self._draining,
+                metrics=self._metrics,
             )
 
     # --- steps ----------------------------------------------------------------------------------------
 
-    async def _step(self) -> None:
+    async def _step(self, index: View) -> None:
         self._metrics.window_runs.set(self._window.in_flight)
         failed = self._window.take_failed()
         if failed is not None:
@@ -106,22 +105,21 @@ class Tracer:
         elif not self._window.has_room:
             await self._wait_for_room()
         else:
-            records = self._backlog or await self._gather()
-            self._backlog = []
-            if records:
-                await self._settle(sort_out(records, self._index, self._limits))
+            begun, self._backlog = self._backlog, []
+            found = await self._gatherer.gather(begun, self._intake())
+            while self._indexed != (owned := self.pipeline.assignment):
+                # What another instance indexed for these partitions must be known before intake.
+                await index.catch_up()
+                self._indexed = owned
+                self._gatherer.fell_behind()
+            if found:
+                # Judged once more: the index may have changed while the records were gathered.
+                intake = self._intake()
+                intake.take(found)
+                await self._settle(intake)
 
-    async def _gather(self) -> list[Record]:
-        """All proposals that wait; once one is there, those that follow within a few milliseconds too."""
-        found: list[Record] = []
-        wait_ms = _POLL_MS
-        while len(found) < _MOST_RECORDS:
-            more = await self.pipeline.records(_MOST_RECORDS - len(found), wait_ms)
-            if not more:
-                break
-            found.extend(more)
-            wait_ms = self._settings.gather_ms
-        return found
+    def _intake(self) -> Intake:
+        return Intake(self._index, self._limits)
 
     async def _wait_for_room(self) -> None:
         """Let proposals wait in Kafka until a run is settled."""
@@ -131,6 +129,7 @@ class Tracer:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             for wait in waits:
                 wait.cancel()
+        self._gatherer.fell_behind()
 
     async def _settle(self, intake: Intake) -> None:
         """Publish everything that follows from one intake, and the position behind it, as one."""
@@ -142,8 +141,8 @@ class Tracer:
             outbox.messages.extend(run.messages)
             entries.extend(self._index_entries(run.run.run_id, batch))
         self._add_entries(outbox, entries)
-        for record, error in refused:
-            self._add_dead_letter(outbox, record, error)
+        for one in refused:
+            self._add_dead_letter(outbox, one.record, one.error)
         await self.pipeline.commit(outbox, self._positions_before(intake.left))
         self._backlog = intake.left
         for entry in entries:
@@ -156,19 +155,19 @@ class Tracer:
         self._metrics.proposals.labels(outcome="refused").inc(len(refused))
 
     async def _seal(
-        self, accepted: Sequence[Accepted], refused: list[tuple[Record, ProofrailError]]
-    ) -> list[tuple[SealedRun, Sequence[Accepted]]]:
+        self, accepted: Sequence[Read], refused: list[Refused]
+    ) -> list[tuple[SealedRun, Sequence[Read]]]:
         """One run for all; where the program does not take them, halves, down to the culprit alone."""
         if not accepted:
             return []
-        forms = [one.proposal.normal_form() for one in accepted]
+        forms = [one.form for one in accepted]
         try:
             started = time.perf_counter()
             run = await asyncio.to_thread(self._sealer.seal, forms, self._traceparent(accepted))
             self._metrics.run_seconds.observe(time.perf_counter() - started)
         except PoisonError as error:
             if len(accepted) == 1:
-                refused.append((accepted[0].record, error))
+                refused.append(Refused(accepted[0].record, error))
                 return []
             middle = len(accepted) // 2
             return [
@@ -238,10 +237,10 @@ class Tracer:
 
     # --- what is published ----------------------------------------------------------------------------
 
-    def _index_entries(self, run_id: str, batch: Sequence[Accepted]) -> list[IndexEntry]:
+    def _index_entries(self, run_id: str, batch: Sequence[Read]) -> list[IndexEntry]:
         return [
             IndexEntry(
-                allocation_id=one.proposal.allocation_id,
+                allocation_id=one.allocation_id,
                 proposal_sha256=one.digest,
                 run_id=run_id,
                 row=row,
@@ -297,14 +296,14 @@ class Tracer:
         outbox.add(topics.PROPOSALS_DLQ, key, value, headers)
         self._metrics.dead_letters.labels(code=letter.code).inc()
 
-    def _positions_before(self, left: Sequence[Record]) -> dict[TopicPartition, int]:
+    def _positions_before(self, left: Sequence[Read | Refused]) -> dict[TopicPartition, int]:
         positions = self.pipeline.positions
-        for record in reversed(left):
-            positions[record.tp] = record.offset
+        for one in reversed(left):
+            positions[one.record.tp] = one.record.offset
         return positions
 
     @staticmethod
-    def _traceparent(accepted: Sequence[Accepted]) -> str:
+    def _traceparent(accepted: Sequence[Read]) -> str:
         first = accepted[0]
         return child_traceparent(first.record.traceparent, first.digest.encode())
 

@@ -29,4 +29,5 @@ class TracerSettings(ServiceSettings):
     """Upper bound of the proposals of a run, in bytes."""
 
     gather_ms: int = Field(default=5, ge=0)
-    """How long to wait for the next proposal once one has arrived."""
+    """How long a proposal in hand may wait for others to share its run. It counts for each: a lone one waits so
+    long, a burst until it is over or its run is full."""
