@@ -34,8 +34,8 @@ DOUBLES = {
     "disk-full": ("echo 'No space left on device' >&2; exit 1", TransientError, "output-not-written"),
     "fails": ("exit 3", TransientError, "prover-broken"),
     "no-proof": ("exit 0", TransientError, "prover-broken"),
-    "garbage": ("echo garbage > proof.json", ProofrailError, "proof-malformed"),
-    "truncated": ("printf '{\"proof_hex\":\"0x00' > proof.json", ProofrailError, "proof-malformed"),
+    "garbage": ("echo garbage > proof.json", TransientError, "prover-broken"),
+    "truncated": ("printf '{\"proof_hex\":\"0x00' > proof.json", TransientError, "prover-broken"),
 }  # fmt: skip
 
 
@@ -56,6 +56,12 @@ class Double:
         if isinstance(self._ending, ProofrailError):
             raise self._ending
         return self._ending
+
+
+@pytest.fixture(autouse=True)
+def _verifier(monkeypatch: pytest.MonkeyPatch):
+    """Proving begins only where the proof could be verified."""
+    monkeypatch.setenv("PROOFRAIL_STONE_VERIFIER", "/bin/true")
 
 
 def _result(backend: str) -> ProofResult:
@@ -150,10 +156,10 @@ def _alive(pid: int) -> bool:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="address space is limited on Linux only")
 def test_the_memory_limit_reaches_the_prover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """As a limit of its address space, in KiB for the shell; the launcher's own is left alone."""
+    """As a limit of its data, in KiB for the shell; the launcher's own is left alone."""
     monkeypatch.setenv(
         "PROOFRAIL_STONE_PROVER",
-        str(_prover(tmp_path, f"ulimit -v > {tmp_path}/limit; nice >> {tmp_path}/limit")),
+        str(_prover(tmp_path, f"ulimit -d > {tmp_path}/limit; nice >> {tmp_path}/limit")),
     )
     program = CairoProgram.load(FIBONACCI)
     with pytest.raises(TransientError, match="prover-broken"):

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from proofrail.proving.cost import Cost
 from proofrail.proving.policy import Policy
-from proofrail.proving.statement import Expected, Statement
+from proofrail.proving.statement import Expected, Statement, TracedRun
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,10 @@ class Verified:
 
 @dataclass(frozen=True)
 class ProofResult:
-    """A proof just made. `timings`: milliseconds by stage; `n_steps`: steps of the proven run, unpadded."""
+    """A proof just made. `timings`: milliseconds by stage; `n_steps`: steps of the proven run, unpadded.
+
+    `is_mock`: it only looks like a proof, and must be told apart wherever it goes (design section 7, rule 1).
+    """
 
     proof: bytes = field(repr=False)
     backend: str
@@ -64,6 +68,7 @@ class ProofResult:
     n_steps: int
     timings: dict[str, int]
     peak_memory_bytes: int
+    is_mock: bool = False
 
 
 class Backend(Protocol):
@@ -81,8 +86,13 @@ class Backend(Protocol):
     def preflight(self) -> None:
         """Checks that the prover is there and runs on this host, before any work is taken.
 
-        Raises TransientError `prover-missing`, `prover-wrong-host`, `prover-broken`.
+        Raises TransientError `prover-missing`, `prover-wrong-host`, `prover-does-not-run`, `prover-broken`,
+        `verifier-missing`.
         """
+
+    def expected_cost(self, traced: TracedRun) -> Cost:
+        """What a proof of this run is expected to cost here. Raises PolicyError `parameters-…` for a run that cannot
+        be proven."""
 
     async def prove(
         self,
@@ -92,10 +102,13 @@ class Backend(Protocol):
         on_progress: OnProgress | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 -- it ends a process, not only a wait
         memory_limit: int | None = None,
+        traced: TracedRun | None = None,
     ) -> ProofResult:
-        """Proves the run of a compiled program on an input file (JSON).
+        """Proves the run of a compiled program on an input file (JSON). `traced` is that run, where the caller has
+        executed it: it tells how much memory the proof will take before any is taken.
 
-        Raises PoisonError (the same work would fail again) or TransientError. Cancelling ends the prover.
+        Raises PoisonError (the same work would fail again; `run-too-large` before a process is started when the
+        memory expected is above `memory_limit`, in bytes) or TransientError. Cancelling ends the prover.
         """
 
     def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified:

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
 from proofrail.proving.backend import Backend, OnProgress, ProofResult, Verified
+from proofrail.proving.cost import Cost
 from proofrail.proving.parameters import choose
 from proofrail.proving.policy import Policy
-from proofrail.proving.statement import Expected
+from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stone.backend import StoneBackend
-from proofrail.proving.stwo import StwoBackend
-from proofrail.wire.errors import TransientError, UnusableInputError
+from proofrail.proving.stwo import DEFAULT_NICE, StwoBackend
+from proofrail.wire.errors import ProofrailError, TransientError, UnusableInputError
 
 _HOST_FAULTS: Final = frozenset(
     {"prover-missing", "prover-wrong-host", "prover-does-not-run", "verifier-missing"}
 )
 """What is wrong with the host and not with the work: only then may another backend take over."""
 
-_MAKERS: Final[Mapping[str, Callable[[int, str], Backend]]] = {
-    "stwo": lambda bits, _layout: StwoBackend(choose(bits)),
-    "stone": lambda bits, layout: StoneBackend(layout=layout, min_security_bits=bits),
-}
+_PAUSE_S: Final = 300.0
+"""How long a backend that the host could not run is passed over, where another one can take the work."""
 
-NAMES: Final = tuple(_MAKERS)
+NAMES: Final = ("stwo", "stone")
+
+OnAttempt = Callable[[str, Cost | None], None]
+"""Hears which backend begins a proof, and what the proof is expected to cost there, where that is known."""
 
 
 def parse_names(listed: str) -> tuple[str, ...]:
     """The names in a setting such as "stone,stwo". Raises UnusableInputError `backend-unknown`."""
     names = tuple(dict.fromkeys(name.strip() for name in listed.split(",") if name.strip()))
-    unknown = [name for name in names if name not in _MAKERS]
+    unknown = [name for name in names if name not in NAMES]
     if unknown or not names:
         raise UnusableInputError(
             "backend-unknown",
@@ -39,59 +43,116 @@ def parse_names(listed: str) -> tuple[str, ...]:
     return names
 
 
-def make(names: Sequence[str], min_security_bits: int, layout: str) -> dict[str, Backend]:
-    """The backends of these names, in their order. `layout` is that of the traced runs, in which stone proves."""
-    return {name: _MAKERS[name](min_security_bits, layout) for name in names}
+def make(
+    names: Sequence[str],
+    min_security_bits: int,
+    layout: str,
+    *,
+    scratch_dir: Path | None = None,
+    nice: int = DEFAULT_NICE,
+) -> dict[str, Backend]:
+    """The backends of these names, in their order. `layout` is that of the traced runs, in which stone proves;
+    `scratch_dir` and `nice` are for the processes that prove."""
+    made: dict[str, Backend] = {}
+    for name in names:
+        if name == StoneBackend.name:
+            made[name] = StoneBackend(
+                layout=layout, min_security_bits=min_security_bits, scratch_dir=scratch_dir, nice=nice
+            )
+        else:
+            made[name] = StwoBackend(choose(min_security_bits), scratch_dir=scratch_dir, nice=nice)
+    return made
 
 
 class Backends:
     """Proves with the first; with the next ones only where `fall_back` and the host lacks what the first needs.
 
-    Which one made a proof, the result says.
+    Which one made a proof, the result says; which one failed, the error's context under `backend`. One that the
+    host cannot run is passed over for `pause` seconds of `clock`, as long as another can do the work.
     """
 
-    def __init__(self, backends: Mapping[str, Backend], *, fall_back: bool) -> None:
+    def __init__(
+        self,
+        backends: Mapping[str, Backend],
+        *,
+        fall_back: bool,
+        pause: float = _PAUSE_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._backends = dict(backends)
         self._order = list(backends) if fall_back else list(backends)[:1]
+        self._pause = pause
+        self._clock = clock
+        self._again_at: dict[str, float] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of those that may be used, the preferred one first."""
         return tuple(self._order)
 
-    def preflight(self) -> None:
-        """Raises the preferred backend's TransientError when none of those that may be used is ready."""
-        faults: list[TransientError] = []
+    def preflight(self) -> dict[str, TransientError]:
+        """Checks all that may be used; returns the fault of each that the host cannot run.
+
+        Raises the preferred backend's TransientError when none is ready.
+        """
+        faults: dict[str, TransientError] = {}
         for name in self._order:
             try:
                 self._backends[name].preflight()
             except TransientError as error:
-                faults.append(error)
+                faults[name] = error
+                self._pass_over(name)
             else:
-                return
-        raise faults[0]
+                self._again_at.pop(name, None)
+        if len(faults) == len(self._order):
+            raise faults[self._order[0]]
+        return faults
 
     async def prove(
         self,
         program: bytes,
         program_input: bytes,
         *,
+        on_attempt: OnAttempt | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 -- it ends a process, not only a wait
+        memory_limit: int | None = None,
+        traced: TracedRun | None = None,
     ) -> ProofResult:
         """As `Backend.prove`. A fault of the host in all of them is the first one's TransientError."""
         faults: list[TransientError] = []
-        for name in self._order:
+        for name in self._usable():
+            backend = self._backends[name]
             try:
-                return await self._backends[name].prove(
-                    program, program_input, on_progress=on_progress, timeout=timeout
+                if on_attempt is not None:
+                    on_attempt(name, None if traced is None else backend.expected_cost(traced))
+                result = await backend.prove(
+                    program,
+                    program_input,
+                    on_progress=on_progress,
+                    timeout=timeout,
+                    memory_limit=memory_limit,
+                    traced=traced,
                 )
-            except TransientError as error:
-                if error.code not in _HOST_FAULTS:
+            except ProofrailError as error:
+                error.context["backend"] = name
+                if not isinstance(error, TransientError) or error.code not in _HOST_FAULTS:
                     raise
                 faults.append(error)
+                self._pass_over(name)
+            else:
+                self._again_at.pop(name, None)
+                return result
         raise faults[0]
 
     def verify(self, name: str, proof: bytes, expected: Expected, policy: Policy) -> Verified:
         """As `Backend.verify`, by the backend that made the proof."""
         return self._backends[name].verify(proof, expected, policy)
+
+    def _usable(self) -> list[str]:
+        """Those that are not passed over now; all of them when that leaves none."""
+        now = self._clock()
+        return [name for name in self._order if self._again_at.get(name, now) <= now] or self._order
+
+    def _pass_over(self, name: str) -> None:
+        self._again_at[name] = self._clock() + self._pause

@@ -5,25 +5,34 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
-_LINE_LIMIT = 1 << 20
-_TAIL_LINES = 50
+_LINE_LIMIT: Final = 1 << 20
+_STDOUT_LIMIT: Final = 16 << 20
+_TAIL_LINES: Final = 50
+_LAST_WORDS_S: Final = 2.0
+_FIRST_TO_GO: Final = "800"
+_CGROUP_EVENTS: Final = Path("/sys/fs/cgroup/memory.events")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """How the process ended. `returncode` is negative for a signal; `tail`: its last lines on stderr."""
+    """How the process ended. `returncode` is negative for a signal; `tail`: its last lines on stderr;
+    `memory_kills`: how many processes of our control group the kernel killed meanwhile for lack of memory."""
 
     returncode: int
     stdout: bytes
     tail: tuple[str, ...]
     timed_out: bool
     seconds: float
+    memory_kills: int = 0
 
 
 async def run(
@@ -32,69 +41,116 @@ async def run(
     cwd: str,
     timeout: float | None,  # noqa: ASYNC109 -- it ends a process, not only a wait
     on_line: Callable[[str], None],
+    env: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Runs `command` in a session of its own; `on_line` gets each line of its stderr.
+    """Runs `command` in a session of its own; `on_line` gets each line of its stderr. `env` is added to ours.
 
-    When the timeout (seconds of wall-clock time) is over, or the caller is cancelled, the whole process
-    group is killed and waited for. Raises OSError when the program cannot be started.
+    When the process has ended, the timeout (seconds of wall-clock time) is over, or the caller is cancelled, the
+    whole process group is killed and its leader waited for. Raises OSError when the program cannot be started.
     """
     begin = time.monotonic()
-    process = await asyncio.create_subprocess_exec(
+    kills = _memory_kills()
+    transport, output = await asyncio.get_running_loop().subprocess_exec(
+        lambda: _Output(on_line),
         *command,
         cwd=cwd,
+        env={**os.environ, **env} if env else None,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
-        limit=_LINE_LIMIT,
     )
-    tail: deque[str] = deque(maxlen=_TAIL_LINES)
     timed_out = False
-    stdout = b""
     try:
+        _offer_first(transport.get_pid())
         async with asyncio.timeout(timeout):
-            stdout, _ = await asyncio.gather(
-                _required(process.stdout).read(), _follow(_required(process.stderr), tail, on_line)
-            )
-            await process.wait()
+            await output.exited.wait()
     except TimeoutError:
         timed_out = True
     finally:
-        await _end(process)
+        await _end(transport.get_pid(), output)
+        transport.close()
+    code = transport.get_returncode()
     return Finished(
-        returncode=process.returncode if process.returncode is not None else -signal.SIGKILL,
-        stdout=stdout,
-        tail=tuple(tail),
+        returncode=code if code is not None else -signal.SIGKILL,
+        stdout=bytes(output.stdout),
+        tail=tuple(output.tail),
         timed_out=timed_out,
         seconds=time.monotonic() - begin,
+        memory_kills=_memory_kills() - kills,
     )
 
 
-def _required(stream: asyncio.StreamReader | None) -> asyncio.StreamReader:
-    if stream is None:
-        raise RuntimeError("the process was started with pipes and has none")
-    return stream
+class _Output(asyncio.SubprocessProtocol):
+    """Keeps what the process says, within bounds. Not asyncio's streams: their wait for the process ends only
+    when all who inherited its pipes have closed them, a process that it started and left behind included."""
 
+    def __init__(self, on_line: Callable[[str], None]) -> None:
+        self.stdout = bytearray()
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.exited = asyncio.Event()
+        self.closed = asyncio.Event()
+        self._on_line = on_line
+        self._line = bytearray()
+        self._open = {1, 2}
 
-async def _follow(stream: asyncio.StreamReader, tail: deque[str], on_line: Callable[[str], None]) -> None:
-    while True:
-        try:
-            line = await stream.readline()
-        except ValueError:
-            continue  # a line beyond the limit: its rest comes next
-        if not line:
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        if fd == 1:
+            self.stdout += data[: _STDOUT_LIMIT - len(self.stdout)]
             return
-        text = line.decode("utf-8", errors="replace").rstrip("\n")
-        tail.append(text)
-        on_line(text)
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            self._tell(self._line + line)
+            self._line.clear()
+        self._line += rest
+        if len(self._line) > _LINE_LIMIT:
+            self._tell(self._line)
+            self._line.clear()
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        del exc
+        self._open.discard(fd)
+        if fd == 2 and self._line:
+            self._tell(self._line)
+            self._line.clear()
+        if not self._open:
+            self.closed.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+
+    def _tell(self, line: bytes | bytearray) -> None:
+        text = line.decode("utf-8", errors="replace")
+        self.tail.append(text)
+        self._on_line(text)
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
+async def _end(pid: int, output: _Output) -> None:
     """Kills the group even when its leader has ended: nothing of a proof is worth keeping half done."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    waiting = asyncio.ensure_future(process.wait())
+        os.killpg(pid, signal.SIGKILL)
+    waiting = asyncio.ensure_future(_ended(output))
     while not waiting.done():
         # A second cancellation must not leave a zombie behind.
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.shield(waiting)
+
+
+async def _ended(output: _Output) -> None:
+    await output.exited.wait()
+    # Only a process that left the group for a session of its own can still hold the pipes.
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_S):
+            await output.closed.wait()
+
+
+def _offer_first(pid: int) -> None:
+    """Where memory runs out, the kernel is to kill the prover, whose work can be done again, not its caller."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text(_FIRST_TO_GO)
+
+
+def _memory_kills() -> int:
+    try:
+        found = re.search(r"^oom_kill (\d+)$", _CGROUP_EVENTS.read_text(), re.MULTILINE)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from proofrail.proving import child, locate, outcome, verifier
 from proofrail.proving.backend import Limits, OnProgress, Progress, ProofResult, Verified
 from proofrail.proving.build import check
+from proofrail.proving.cost import Cost, Goal
 from proofrail.proving.parameters import StwoParameters, choose
 from proofrail.proving.policy import Policy
-from proofrail.proving.statement import Expected
+from proofrail.proving.scratch import environment, scratch_folder
+from proofrail.proving.statement import Expected, TracedRun
+from proofrail.proving.stwo_choice import choose_stwo
 from proofrail.proving.toolchain import BuildError
 from proofrail.wire.canonical import parse_felt
-from proofrail.wire.errors import TransientError
+from proofrail.wire.errors import MalformedError, TransientError
 
 STWO_LIMITS = Limits(
     max_steps=1 << 20,
@@ -26,7 +28,14 @@ STWO_LIMITS = Limits(
 )
 """What fits the fixed tables of 2^20 rows: a Pedersen hash takes 56 rows of its widest table."""
 
-_NICE = 10
+DEFAULT_NICE: Final = 10
+_PEDERSEN_CELLS: Final = 3
+_PEDERSEN_CPU_SECONDS: Final = 1e-3
+_PEDERSEN_MEMORY: Final = 430_000
+"""What each Pedersen hash adds to a proof: 56 rows of a wide table."""
+_THREAD_RESERVES: Final = 64 << 20
+"""Address space that the allocator reserves for each thread and hardly ever touches: the limit is one of address
+space, the expectation one of memory."""
 
 
 class StwoBackend:
@@ -42,10 +51,12 @@ class StwoBackend:
         *,
         program: Path | None = None,
         scratch_dir: Path | None = None,
+        nice: int = DEFAULT_NICE,
     ) -> None:
         self._parameters = parameters or choose()
         self._named = program
         self._scratch_dir = scratch_dir
+        self._nice = nice
         self._version: str | None = None
 
     @property
@@ -66,6 +77,20 @@ class StwoBackend:
             raise TransientError(error.code, error.message, error.next_step) from error
         self._version = _version(said)
 
+    def expected_cost(self, traced: TracedRun) -> Cost:
+        """See Backend. The traced run is padded, which stwo's is not: rather too much is expected than too little."""
+        goal: Goal = "speed" if self._parameters.log_blowup == 1 else "size"
+        cost = choose_stwo(
+            min(traced.n_steps, self.limits.max_steps), self._parameters.security_bits, goal
+        ).cost
+        cells = sum(one.end - one.begin for one in traced.segments if one.builtin == "pedersen")
+        hashes = cells // _PEDERSEN_CELLS
+        return Cost(
+            cost.cpu_seconds + hashes * _PEDERSEN_CPU_SECONDS,
+            cost.memory_bytes + hashes * _PEDERSEN_MEMORY,
+            cost.proof_bytes,
+        )
+
     async def prove(
         self,
         program: bytes,
@@ -74,10 +99,13 @@ class StwoBackend:
         on_progress: OnProgress | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 -- it ends a process, not only a wait
         memory_limit: int | None = None,
+        traced: TracedRun | None = None,
     ) -> ProofResult:
-        """See Backend. `timeout` in seconds of wall-clock time, `memory_limit` in bytes of address space."""
-        with tempfile.TemporaryDirectory(prefix="proofrail-prove-", dir=self._scratch_dir) as folder:
-            scratch = Path(folder)
+        """See Backend. `timeout` in seconds of wall-clock time."""
+        if traced is not None:
+            self.expected_cost(traced).admit(memory_limit)
+        needed = len(program) + len(program_input) + verifier.MAX_PROOF_BYTES
+        with scratch_folder(self._scratch_dir, needed) as scratch:
             (scratch / "program.json").write_bytes(program)
             (scratch / "input.json").write_bytes(program_input)
             finished = await self._run(scratch, on_progress, timeout, memory_limit)
@@ -97,7 +125,8 @@ class StwoBackend:
         seconds: float | None,
         memory_limit: int | None,
     ) -> child.Finished:
-        limit = [] if memory_limit is None else [f"--memory-limit={memory_limit}"]
+        reserves = _THREAD_RESERVES * (2 + (os.cpu_count() or 1))
+        limit = [] if memory_limit is None else [f"--memory-limit={memory_limit + reserves}"]
         command = [
             str(self._program()),
             "prove",
@@ -105,7 +134,7 @@ class StwoBackend:
             "--input=input.json",
             "--out=proof.bin",
             f"--parent={os.getpid()}",
-            f"--nice={_NICE}",
+            f"--nice={self._nice}",
             *limit,
             *self._parameters.arguments(),
         ]
@@ -116,7 +145,9 @@ class StwoBackend:
                 on_progress(progress)
 
         try:
-            return await child.run(command, cwd=str(scratch), timeout=seconds, on_line=on_line)
+            return await child.run(
+                command, cwd=str(scratch), timeout=seconds, on_line=on_line, env=environment(scratch)
+            )
         except OSError as error:
             raise TransientError(
                 "prover-does-not-run", f"the prover could not be started: {error}", _BUILD
@@ -126,10 +157,13 @@ class StwoBackend:
         try:
             said: dict[str, Any] = json.loads(finished.stdout)
             proof = proof_file.read_bytes()
-        except (ValueError, OSError) as error:
-            raise TransientError("prover-broken", f"the prover's result cannot be read: {error}") from error
-        if hashlib.sha256(proof).hexdigest() != said["proof_sha256"]:
-            raise TransientError("prover-broken", "the proof on disk is not the one that was made")
+            if hashlib.sha256(proof).hexdigest() != said["proof_sha256"]:
+                raise TransientError("prover-broken", "the proof on disk is not the one that was made")
+            return self._described(said, proof, finished.seconds)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, MalformedError) as error:
+            raise TransientError("prover-broken", f"the prover's result cannot be read: {error!r}") from error
+
+    def _described(self, said: dict[str, Any], proof: bytes, seconds: float) -> ProofResult:
         return ProofResult(
             proof=proof,
             backend=self.name,
@@ -141,8 +175,8 @@ class StwoBackend:
             output=tuple(map(parse_felt, said["output"])),
             n_steps=said["n_steps"],
             timings={
-                **{stage: round(seconds * 1000) for stage, seconds in said["seconds"].items()},
-                "total": round(finished.seconds * 1000),
+                **{stage: round(taken * 1000) for stage, taken in said["seconds"].items()},
+                "total": round(seconds * 1000),
             },
             peak_memory_bytes=said["peak_rss_bytes"],
         )

@@ -230,8 +230,8 @@ PROVER: Final = Area.of(
         ),
         Entry(
             "run-too-large",
-            "The run has more steps than one proof takes.",
-            "The batch is too large.",
+            "The run is more than one proof takes, in steps or in memory.",
+            "The batch is too large, or the memory that a proof may take too little (PROOFRAIL_PROOF_MEMORY_LIMIT).",
             _SMALLER,
             _PROGRAM,
         ),
@@ -316,6 +316,30 @@ PROVER: Final = Area.of(
             "A defect of the caller.",
             "Report it.",
             _PROGRAM,
+        ),
+        Entry(
+            "scratch-full",
+            "There is no room on disk for the files of a proof.",
+            "The disk of the scratch folder is full.",
+            "Make room, or name another folder in PROOFRAIL_SCRATCH_DIR. Runs wait meanwhile.",
+        ),
+        Entry(
+            "scratch-unusable",
+            "The scratch folder for proofs cannot be used.",
+            "It is not there, or may not be written.",
+            "See to its permissions, or name another in PROOFRAIL_SCRATCH_DIR.",
+        ),
+        Entry(
+            "proof-other-statement",
+            "The prover proved another run than it was given.",
+            "A defect of the prover program; the proof is never published.",
+            "Report it, with the run and the prover's version.",
+        ),
+        Entry(
+            "memory-limit",
+            "The memory that a proof may take is not an amount of memory.",
+            "The setting or option is misspelt.",
+            "Write bytes, or a number with KiB, MiB, GiB, or % of this machine's memory.",
         ),
         Entry(
             "output-not-written",

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,18 +16,20 @@ from typing import Any, Final
 from proofrail import _native
 from proofrail.proving import child
 from proofrail.proving.backend import Limits, OnProgress, Progress, ProofResult, Verified
-from proofrail.proving.cost import Goal
+from proofrail.proving.cost import Cost, Goal
+from proofrail.proving.errors import PolicyError, RefusedProof
+from proofrail.proving.outcome import failure
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
-from proofrail.proving.statement import Expected
+from proofrail.proving.scratch import environment, scratch_folder
+from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stone import launcher, programs, verifier
 from proofrail.proving.stone.choose import Choice, choose
 from proofrail.proving.stone.layouts import layout_named
-from proofrail.proving.stone.outcome import failure
 from proofrail.proving.stone.proof import StoneProof
 from proofrail.wire.canonical import parse_felt
 from proofrail.wire.errors import PoisonError, TransientError
 
-_NICE: Final = 10
+DEFAULT_NICE: Final = 10
 _USAGE: Final = "usage.json"
 PROVER_CONFIG: Final[Mapping[str, Any]] = {
     # The full extension would take two to five times the memory and save nothing.
@@ -51,6 +52,15 @@ class _Run:
     choice: Choice
     seconds: float
 
+    @property
+    def file_bytes(self) -> int:
+        """What the files of its proof take on disk at most. The private input names what the trace and the memory
+        hold of the builtins; the proof is written as hex, beside the public input."""
+        native = self.native
+        return 2 * (len(native.trace) + len(native.memory) + len(native.public_input())) + (
+            4 * self.choice.cost.proof_bytes
+        )
+
 
 class StoneBackend:
     """Proves in `layout`, with the parameters that `choose` finds for the run, the security level and the
@@ -67,12 +77,14 @@ class StoneBackend:
         goal: Goal = "speed",
         hasher: str | None = None,
         scratch_dir: Path | None = None,
+        nice: int = DEFAULT_NICE,
     ) -> None:
         self._layout = layout_named(layout)
         self._bits = min_security_bits
         self._goal: Goal = goal
         self._hasher = hasher
         self._scratch_dir = scratch_dir
+        self._nice = nice
 
     def version(self) -> str:
         """The prover program's digest: it does not know its version. Raises as `preflight`."""
@@ -84,6 +96,10 @@ class StoneBackend:
         programs.required(programs.PROVER)
         programs.required(programs.VERIFIER)
 
+    def expected_cost(self, traced: TracedRun) -> Cost:
+        """See Backend."""
+        return self._chosen(traced.n_steps).cost
+
     async def prove(
         self,
         program: bytes,
@@ -92,26 +108,24 @@ class StoneBackend:
         on_progress: OnProgress | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 -- it ends a process, not only a wait
         memory_limit: int | None = None,
+        traced: TracedRun | None = None,
     ) -> ProofResult:
-        """See Backend. Raises also PolicyError `parameters-…` for a run that cannot be proven in the layout, and
-        PoisonError `run-too-large` when the expected memory is above `memory_limit`."""
+        """See Backend. The run is executed here, so its size is known without `traced`. Raises also PolicyError
+        `parameters-…` for a run that cannot be proven in the layout."""
+        if traced is not None:
+            self.expected_cost(traced).admit(memory_limit)
         prover = programs.required(programs.PROVER)
+        # Without it the proof could not be checked, and would have been made for nothing.
+        programs.required(programs.VERIFIER)
         tell = on_progress or _quiet
         tell(Progress("execute", None))
         run = await asyncio.to_thread(self._execute, program, program_input)
         tell(Progress("execute", run.seconds))
-        if memory_limit is not None and run.choice.cost.memory_bytes > memory_limit:
-            raise PoisonError(
-                "run-too-large",
-                f"proving {run.choice.n_steps} steps takes about {run.choice.cost.memory_bytes >> 20} MiB, "
-                f"more than the {memory_limit >> 20} MiB allowed",
-                "Take fewer allocations in a run, another layout, or the backend stwo.",
-            )
-        with tempfile.TemporaryDirectory(prefix="proofrail-prove-", dir=self._scratch_dir) as folder:
-            scratch = Path(folder)
+        run.choice.cost.admit(memory_limit)
+        with scratch_folder(self._scratch_dir, run.file_bytes) as scratch:
             await asyncio.to_thread(_write_inputs, scratch, run)
             tell(Progress("prove", None))
-            finished = await _call(prover, scratch, timeout, memory_limit)
+            finished = await self._call(prover, scratch, timeout, memory_limit)
             error = failure(finished)
             if error is not None:
                 raise error
@@ -131,19 +145,45 @@ class StoneBackend:
             raise PoisonError(code, message) from error
         if native.error is not None:
             raise PoisonError("vm-failed", f"the program fails: {native.error['message']}")
-        choice = choose(native.n_steps, self._layout.name, self._bits, self._goal, hasher=self._hasher)
-        return _Run(native, choice, time.monotonic() - begin)
+        return _Run(native, self._chosen(native.n_steps), time.monotonic() - begin)
+
+    def _chosen(self, n_steps: int) -> Choice:
+        return choose(n_steps, self._layout.name, self._bits, self._goal, hasher=self._hasher)
+
+    async def _call(
+        self, prover: Path, scratch: Path, seconds: float | None, memory_limit: int | None
+    ) -> child.Finished:
+        command = [
+            *(sys.executable, "-I", launcher.__file__),
+            *(str(os.getpid()), str(memory_limit or 0), str(self._nice), _USAGE),
+            str(prover),
+            "--public_input_file=public_input.json",
+            "--private_input_file=private_input.json",
+            "--parameter_file=parameters.json",
+            "--prover_config_file=prover_config.json",
+            "--out_file=proof.json",
+            "--logtostderr",
+        ]
+        try:
+            return await child.run(
+                command, cwd=str(scratch), timeout=seconds, on_line=_unheard, env=environment(scratch)
+            )
+        except OSError as error:
+            raise TransientError(
+                "prover-does-not-run", f"the prover could not be started: {error}"
+            ) from error
 
     def _result(self, scratch: Path, run: _Run, finished: child.Finished) -> ProofResult:
         try:
-            made = (scratch / "proof.json").read_bytes()
             used = json.loads((scratch / _USAGE).read_bytes())
-        except (OSError, ValueError) as error:
+            proof = StoneProof.canonical_form((scratch / "proof.json").read_bytes())
+            read = verifier.read_proof(proof)
+        except (OSError, ValueError, RefusedProof, PolicyError) as error:
             raise TransientError("prover-broken", f"the prover wrote no proof: {error}") from error
-        proof = StoneProof.canonical_form(made)
-        read = verifier.read_proof(proof)
         if read.public_input != json.loads(run.native.public_input()):
-            raise PoisonError("prover-broken", "the prover proved another statement than it was given")
+            raise PoisonError(
+                "proof-other-statement", "the prover proved another statement than it was given"
+            )
         return ProofResult(
             proof=proof,
             backend=self.name,
@@ -169,26 +209,6 @@ def _write_inputs(scratch: Path, run: _Run) -> None:
     (scratch / "private_input.json").write_text(run.native.private_input(str(trace), str(memory)))
     (scratch / "parameters.json").write_text(json.dumps(run.choice.parameters.to_json()))
     (scratch / "prover_config.json").write_text(json.dumps(PROVER_CONFIG))
-
-
-async def _call(
-    prover: Path,
-    scratch: Path,
-    seconds: float | None,
-    memory_limit: int | None,
-) -> child.Finished:
-    command = [
-        *(sys.executable, "-I", launcher.__file__, str(os.getpid()), str(memory_limit or 0), str(_NICE)),
-        _USAGE,
-        str(prover),
-        "--public_input_file=public_input.json",
-        "--private_input_file=private_input.json",
-        "--parameter_file=parameters.json",
-        "--prover_config_file=prover_config.json",
-        "--out_file=proof.json",
-        "--logtostderr",
-    ]
-    return await child.run(command, cwd=str(scratch), timeout=seconds, on_line=_unheard)
 
 
 def _quiet(progress: Progress) -> None:

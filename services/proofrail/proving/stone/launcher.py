@@ -3,6 +3,9 @@
 Stone's own programs offer none of this, nor do they say what they used. Plain standard library, for it starts
 anew for each proof: `python -I launcher.py PARENT_PID MEMORY_BYTES NICE USAGE_FILE PROGRAM [ARGUMENT…]`,
 MEMORY_BYTES 0 for no limit. USAGE_FILE gets a JSON object with `cpu_seconds` and `peak_memory_bytes`.
+
+It leads a process group. When its caller ends it kills the group, so that nothing that the program has started
+(it may be a script around the real one) is left; when the launcher itself is killed, the kernel kills the program.
 """
 
 from __future__ import annotations
@@ -23,7 +26,8 @@ def main() -> int:
     """Ends as the program ended, by the same signal or with the same status."""
     parent, memory, nice = (int(text) for text in sys.argv[1:4])
     usage_file, command = Path(sys.argv[4]), sys.argv[5:]
-    _end_with(parent)
+    signal.signal(signal.SIGTERM, _end_group)
+    _end_with(parent, signal.SIGTERM)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.nice(nice)
     own = os.getpid()
@@ -42,9 +46,11 @@ def main() -> int:
 
 
 def _become(command: list[str], parent: int, memory: int) -> None:
-    _end_with(parent)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _end_with(parent, signal.SIGKILL)
     if memory:
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        # Data, not address space: each thread reserves 64 MiB of that which it never touches.
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
     try:
         os.execv(command[0], command)  # noqa: S606 -- the point of this file
     except OSError as error:
@@ -53,11 +59,18 @@ def _become(command: list[str], parent: int, memory: int) -> None:
         os._exit(_NOT_STARTED)
 
 
-def _end_with(parent: int) -> None:
+def _end_with(parent: int, number: int) -> None:
+    """Asks the kernel for a signal when the parent ends, and ends here if it has ended before that."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
     if os.getppid() != parent:
-        sys.exit(1)
+        os._exit(1)
+
+
+def _end_group(number: int, _frame: object) -> None:
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(128 + number)
 
 
 if __name__ == "__main__":
