@@ -11,6 +11,7 @@ import pytest
 
 from proofrail._native import NativeError
 from proofrail.proving import verifier
+from proofrail.proving.blake import blake_program_hash
 from proofrail.proving.errors import PolicyError, RefusedProof
 from proofrail.proving.policy import Policy
 from proofrail.proving.roots import known_root
@@ -31,6 +32,7 @@ FACTS: dict[str, Any] = {
         "channel_salt": 0,
     },
     "program": [hex(word) for word in WORDS],
+    "program_hash_blake": hex(blake_program_hash(WORDS)),
     "output": ["0x7", "0x8"],
     "segments": [
         {"builtin": "output", "begin": 50, "end": 52},
@@ -56,6 +58,14 @@ def at(*path: Any, value: Any) -> Change:
         for step in path[:-1]:
             target = target[step]
         target[path[-1]] = value
+
+    return change
+
+
+def other_program(words: tuple[int, ...]) -> Change:
+    def change(facts: dict[str, Any]) -> None:
+        facts["program"] = [hex(word) for word in words]
+        facts["program_hash_blake"] = hex(blake_program_hash(words))
 
     return change
 
@@ -86,14 +96,15 @@ def test_an_honest_proof_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        (at("preprocessed_root", value="00" * 32), "proof-tables"),
+        (at("preprocessed_root", value="00" * 32), "proof-preprocessed-root"),
+        (at("program_hash_blake", value="0x1"), "proof-program-hash"),
         (at("variant", value="canonical"), "proof-tables"),
         (at("config", "lifting_log_size", value=25), "proof-tables"),
         (at("config", "lifting_log_size", value=None), "proof-tables"),
         (at("config", "log_blowup", value=2), "proof-tables"),
         (at("config", "channel_salt", value=1), "proof-salt"),
-        (at("program", 7, value="0x7"), "proof-program"),
-        (at("program", value=FACTS["program"][:-1]), "proof-program"),
+        (other_program((*WORDS[:-1], 7)), "proof-program"),
+        (other_program(WORDS[:-1]), "proof-program"),
         (at("output", 1, value="0x9"), "proof-output"),
         (at("segments", 0, value={"builtin": "output", "begin": 50, "end": 53}), "proof-segments"),
         (at("segments", 0, value={"builtin": "output", "begin": 49, "end": 51}), "proof-segments"),

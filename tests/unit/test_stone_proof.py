@@ -8,6 +8,8 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,10 @@ import pytest
 
 from proofrail.audit.cairo_subject import subject_of
 from proofrail.cairo.program import CairoProgram
-from proofrail.cairo.vm import run
+from proofrail.cairo.vm import Execution, run
 from proofrail.proving.errors import PolicyError, RefusedProof
 from proofrail.proving.policy import Policy
-from proofrail.proving.statement import Expected
+from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stone import programs, verifier
 from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stone.proof import StoneProof
@@ -54,10 +56,17 @@ def _arguments(name: str) -> Mapping[str, object]:
     return subject_of(_program(golden["program"])).program_input(forms)
 
 
+@cache
+def _run(name: str) -> Execution:
+    golden = GOLDEN[name]
+    return run(_program(golden["program"]), _arguments(name), golden["layout"])
+
+
 def _expected(name: str = SMALLEST) -> Expected:
-    program = _program(GOLDEN[name]["program"])
-    made = run(program, _arguments(name), GOLDEN[name]["layout"])
-    return Expected.of(program.words, program.builtins, made.output)
+    """By our own VM, not by the proof."""
+    program, made = _program(GOLDEN[name]["program"]), _run(name)
+    traced = TracedRun.of(json.loads(made.public_input()))
+    return Expected.of(program.words, program.builtins, made.output, traced)
 
 
 def _altered(change: Callable[[dict[str, Any]], object], name: str = SMALLEST) -> bytes:
@@ -82,12 +91,19 @@ def test_a_golden_proof_is_about_the_run_made_again(name: str):
     """Public input, statement, digest and hashes of each proof are those of our own VM's run, today as when it was
     made."""
     golden, read = GOLDEN[name], StoneProof.read(_proof(name))
-    made = run(_program(golden["program"]), _arguments(name), golden["layout"])
+    made = _run(name)
     assert json.loads(made.public_input()) == read.public_input
     assert golden["digest"] == sha256_hex(_proof(name))
-    assert golden["fact_hash"] == read.statement.identities["fact_hash"]
-    assert (golden["n_steps"], 96) == (read.public_input["n_steps"], read.parameters.security_bits)
-    assert _expected(name) == verifier.what_it_states(_proof(name))
+    assert replace(_expected(name), traced=None) == verifier.what_it_states(_proof(name))
+    examined = verifier.examine(_proof(name), _expected(name), POLICY)
+    statement = examined.statement
+    assert golden["program_hash"] == statement.program_hash == _program(golden["program"]).method_id
+    assert golden["fact_hash"] == examined.identities["fact_hash"]
+    assert tuple(made.output) == statement.output
+    assert (golden["layout"], golden["n_steps"]) == (statement.layout, statement.n_steps)
+    assert golden["security_bits"] == examined.security_bits
+    assert json.loads(_proof(name))["proof_parameters"] == read.parameters.to_json()
+    assert _proof(name) == StoneProof.canonical_form(_proof(name))
 
 
 def _set(path: str, value: object) -> Callable[[dict[str, Any]], object]:
@@ -110,17 +126,19 @@ _OUTPUT = -1
     [
         (_set("version", {}), "proof-malformed"),
         (lambda obj: obj.pop("public_input"), "proof-malformed"),
-        (lambda obj: obj.update(proof_hex=obj["proof_hex"].upper()), "proof-malformed"),
-        (lambda obj: obj.update(proof_hex="0x" + obj["proof_hex"][2:].upper()), "proof-malformed"),
-        (lambda obj: obj.update(proof_hex=obj["proof_hex"] + "0"), "proof-malformed"),
-        (lambda obj: obj.update(proof_hex="0x"), "proof-malformed"),
+        (lambda obj: obj.update(proof_hex=obj["proof_hex"].upper()), "proof-hex"),
+        (lambda obj: obj.update(proof_hex="0x" + obj["proof_hex"][2:].upper()), "proof-hex"),
+        (lambda obj: obj.update(proof_hex=obj["proof_hex"] + "0"), "proof-hex"),
+        (lambda obj: obj.update(proof_hex="0x"), "proof-hex"),
+        (lambda obj: obj.update(proof_hex="0x00"), "proof-short"),
         (_set("public_input/more", 1), "proof-malformed"),
         (_set("public_input/rc_max", 65536), "proof-malformed"),
+        (_set("public_input/rc_max", 65534), "proof-range-check"),
         (_set("public_input/rc_min", 65535), "proof-malformed"),
         (_set("public_input/dynamic_params", {}), "proof-malformed"),
         (_set("public_input/layout", "nosuch"), "parameters-layout"),
         (_set("public_input/layout", "recursive"), "parameters-steps"),
-        (_set("public_input/layout", "dex"), ""),
+        (_set("public_input/layout", "dex"), "proof-layout"),
         (_set("public_input/n_steps", 1024), "parameters-fri"),
         (_set("public_input/n_steps", 511), "parameters-steps"),
         (_set(f"{_FRI}/n_queries", 0), "policy-parameters"),
@@ -140,17 +158,18 @@ _OUTPUT = -1
         (_set("public_input/memory_segments/output/stop_ptr", 1 << 52), "proof-public-memory"),
         (_set("public_input/memory_segments/output/begin_addr", -1), "proof-segments"),
         (_set("public_input/memory_segments/pedersen/stop_ptr", 1 << 40), "proof-segments"),
+        (_set("public_input/memory_segments/ecdsa/begin_addr", 1), "proof-segments"),
         (_set("public_input/memory_segments/execution/begin_addr", 33), "proof-program"),
-        (_set("public_input/memory_segments/execution/stop_ptr", 34), "proof-public-memory"),
+        (_set("public_input/memory_segments/execution/stop_ptr", 34), "proof-states"),
         (_set("public_input/memory_segments/program/stop_ptr", 6), "proof-states"),
         (lambda obj: _cell(obj, _OUTPUT).update(value="0x7"), "proof-output"),
-        (lambda obj: _cell(obj, _OUTPUT).update(value="0x07"), "proof-public-memory"),
-        (lambda obj: _cell(obj, _OUTPUT).update(value=hex(7 + 2**251 + 17 * 2**192 + 1)), "proof-public-memory"),
+        (lambda obj: _cell(obj, _OUTPUT).update(value="0x07"), "proof-felt"),
+        (lambda obj: _cell(obj, _OUTPUT).update(value=hex(7 + 2**251 + 17 * 2**192 + 1)), "proof-felt"),
         (lambda obj: _cell(obj, _OUTPUT).update(page=1), "proof-public-memory"),
         (lambda obj: _cell(obj, _OUTPUT).update(more=1), "proof-public-memory"),
         (lambda obj: _cell(obj, 3).update(value="0x7"), "proof-program"),
         (lambda obj: _cell(obj, 31).update(value="0x7"), "proof-public-memory"),
-        (lambda obj: obj["public_input"]["public_memory"].reverse(), "proof-public-memory"),
+        (lambda obj: obj["public_input"]["public_memory"].reverse(), "proof-memory-order"),
         (lambda obj: obj["public_input"]["public_memory"].pop(), "proof-public-memory"),
         (lambda obj: obj["public_input"]["public_memory"].append(_cell(obj, 0)), "proof-public-memory"),
         (
@@ -162,22 +181,25 @@ _OUTPUT = -1
 def test_what_stone_would_not_look_at_is_refused_without_it(
     change: Callable[[dict[str, Any]], object], code: str, monkeypatch: pytest.MonkeyPatch
 ):
-    """Form, parameters, program, builtins, output and public memory are ours to check: no verifier is at hand here.
-
-    What only a verifier can tell (another layout with the same segments) is then undecided, never accepted."""
+    """Form, parameters, program, output, run and public memory are ours to check: no verifier is at hand here."""
     monkeypatch.setenv("PROOFRAIL_STONE_VERIFIER", "/nowhere")
-    if code:
-        assert code == _code(_altered(change))
-        return
+    assert code == _code(_altered(change))
+
+
+def test_what_only_a_verifier_can_tell_is_undecided_without_it(monkeypatch: pytest.MonkeyPatch):
+    """Another layout with the same segments, where the traced run is not known: never accepted."""
+    monkeypatch.setenv("PROOFRAIL_STONE_VERIFIER", "/nowhere")
     with pytest.raises(TransientError) as undecided:
-        verifier.verify(_altered(change), _expected(), POLICY)
+        verifier.verify(
+            _altered(_set("public_input/layout", "dex")), replace(_expected(), traced=None), POLICY
+        )
     assert "verifier-missing" == undecided.value.code
 
 
 def test_white_space_is_no_second_spelling_of_a_proof():
-    """A proof has one digest: other white space, or another order of members, is malformed."""
+    """A proof has one digest: other white space, or another order of members, is another form."""
     obj = json.loads(_proof())
-    assert "proof-malformed" == _code(json.dumps(obj).encode())
+    assert "proof-not-canonical" == _code(json.dumps(obj).encode())
     assert _proof() == StoneProof.canonical_form(json.dumps(obj, indent=1).encode())
 
 

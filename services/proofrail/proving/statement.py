@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -84,15 +84,33 @@ class Expected:
 
 
 @dataclass(frozen=True)
+class PublicRange:
+    """Public memory cells of one page at consecutive addresses, from `begin` to before `end`."""
+
+    page: int
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
 class Statement:
-    """What a proof states about the run that was proven, which has the prover's own layout (design section
-    2: its addresses and states are not those of the traced run; its program and output are)."""
+    """What a proof states about the run that was proven. stwo's is in a layout of its own (design section 2: its
+    addresses and states are not those of the traced run; its program and output are).
+
+    Of Stone's proofs alone: `n_steps` and `rc_bounds`, as in TracedRun, and `public_memory`, in the order in which
+    the proof lists it. Of stwo's alone: `program_hash_blake`, by which its verifiers in Cairo know a program.
+    """
 
     words: tuple[int, ...]
     output: tuple[int, ...]
     segments: tuple[Segment, ...]
     initial_state: State
     final_state: State
+    layout: str
+    n_steps: int | None = None
+    rc_bounds: tuple[int, int] | None = None
+    public_memory: tuple[PublicRange, ...] | None = None
+    program_hash_blake: str | None = None
 
     @property
     def builtins(self) -> tuple[str, ...]:
@@ -110,18 +128,25 @@ class Statement:
     def to_dict(self) -> dict[str, Any]:
         """A Proof's `statement`. The output itself, which may be longer than a line, stands in it by count
         and digest, as in TraceEnd."""
-        return {
+        told: dict[str, Any] = {
             "program_hash": self.program_hash,
             "program_words": len(self.words),
+            "layout": self.layout,
             "output_count": len(self.output),
             "output_sha256": output_sha256(self.output),
-            "segments": [
-                {"builtin": segment.builtin, "begin": segment.begin, "end": segment.end}
-                for segment in self.segments
-            ],
-            "initial_state": vars(self.initial_state),
-            "final_state": vars(self.final_state),
+            "segments": [asdict(segment) for segment in self.segments],
+            "initial_state": asdict(self.initial_state),
+            "final_state": asdict(self.final_state),
         }
+        if self.n_steps is not None:
+            told["n_steps"] = self.n_steps
+        if self.rc_bounds is not None:
+            told["rc_min"], told["rc_max"] = self.rc_bounds
+        if self.public_memory is not None:
+            told["public_memory"] = [asdict(part) for part in self.public_memory]
+        if self.program_hash_blake is not None:
+            told["program_hash_blake"] = self.program_hash_blake
+        return told
 
 
 def output_sha256(output: Sequence[int]) -> str:

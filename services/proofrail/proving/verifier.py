@@ -7,13 +7,14 @@ from typing import Any
 
 from proofrail._native import NativeError, verify_stwo
 from proofrail.proving.backend import Verified
+from proofrail.proving.blake import blake_program_hash
 from proofrail.proving.errors import RefusedProof
 from proofrail.proving.felts import same_felts
 from proofrail.proving.parameters import StwoParameters
 from proofrail.proving.policy import Policy
 from proofrail.proving.roots import VARIANT, known_root
 from proofrail.proving.statement import Expected, Segment, State, Statement
-from proofrail.wire.canonical import parse_felt
+from proofrail.wire.canonical import felt_hex, parse_felt
 
 NAME = "stwo"
 LAYOUT = "all_cairo_stwo"
@@ -41,8 +42,9 @@ def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     """Checks that `proof` proves `expected`, well enough for `policy`.
 
     Raises RefusedProof: `proof-malformed`, `proof-structure`, `proof-refused` (by the native verifier),
-    `proof-too-large`, `proof-tables` (another variant or root of the fixed tables), `proof-salt`,
-    `proof-program`, `proof-builtins`, `proof-segments`, `proof-states`, `proof-output`.
+    `proof-trailing`, `proof-encoding` (another encoding of the same content), `proof-too-large`, `proof-tables`
+    (another variant or size of the fixed tables), `proof-preprocessed-root` (other tables than those), `proof-salt`,
+    `proof-program`, `proof-program-hash`, `proof-builtins`, `proof-segments`, `proof-states`, `proof-output`.
     Raises PolicyError: `policy-…`.
     """
     facts = _facts(proof)
@@ -107,13 +109,25 @@ def _check_tables(facts: dict[str, Any], parameters: StwoParameters) -> None:
         )
     if facts["preprocessed_root"] != known:
         raise RefusedProof(
-            "proof-tables", f"the proof rests on fixed tables of its own, root {facts['preprocessed_root']}"
+            "proof-preprocessed-root",
+            f"the proof rests on fixed tables of its own, root {facts['preprocessed_root']}",
+            proven=facts["preprocessed_root"],
+            expected=known,
         )
 
 
 def _statement(facts: dict[str, Any]) -> Statement:
+    words = tuple(map(parse_felt, facts["program"]))
+    own_hash = felt_hex(blake_program_hash(words))
+    if own_hash != facts["program_hash_blake"]:
+        raise RefusedProof(
+            "proof-program-hash",
+            f"stwo's hash of the program is {facts['program_hash_blake']}, of its words it is {own_hash}",
+        )
     return Statement(
-        words=tuple(map(parse_felt, facts["program"])),
+        layout=LAYOUT,
+        program_hash_blake=own_hash,
+        words=words,
         output=tuple(map(parse_felt, facts["output"])),
         segments=tuple(Segment(**segment) for segment in facts["segments"]),
         initial_state=State(**facts["initial_state"]),

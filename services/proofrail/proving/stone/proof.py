@@ -1,8 +1,9 @@
 """A Stone proof as bytes, and what it states: read strictly, for Stone's own verifier is lenient.
 
 That verifier accepts bytes after the end of the proof, upper-case hex, felts spelled as value + P, unknown
-members, and any security; a proof with such freedoms has no identity. The canonical form has exactly three
-members, `proof_hex`, `proof_parameters` and `public_input`, as RFC 8785; its SHA-256 is the proof's digest.
+members, parameters left to its defaults, and any security; a proof with such freedoms has no identity. The
+canonical form has exactly three members, `proof_hex`, `proof_parameters` and `public_input`, as RFC 8785, with all
+parameters given; its SHA-256 is the proof's digest.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from functools import cached_property
 from typing import Any, Final
 
 from proofrail.proving.errors import RefusedProof
-from proofrail.proving.statement import Segment, State, Statement
+from proofrail.proving.statement import PublicRange, Segment, State, Statement
 from proofrail.proving.stone.layouts import Layout, layout_named, log_steps
 from proofrail.proving.stone.parameters import StoneParameters
+from proofrail.proving.stone.spelling import check_spelling, spelled_out
+from proofrail.proving.stone.transcript import check_work
 from proofrail.wire.canonical import canonical, parse_felt, parse_object
 from proofrail.wire.errors import MalformedError
 
@@ -45,12 +48,17 @@ class StoneProof:
     def read(cls, data: bytes) -> StoneProof:
         """A proof in canonical form.
 
-        Raises RefusedProof `proof-malformed` for any other bytes, PolicyError `parameters-…`.
+        Raises RefusedProof `proof-malformed`, `proof-not-canonical` (other white space or order of members),
+        `proof-hex` (another spelling), `proof-short`, `proof-nonce`; PolicyError `parameters-…`.
         """
         try:
             obj = parse_object(data)
             if canonical(obj) != data:
-                raise RefusedProof("proof-malformed", "the proof is not in canonical form")
+                raise RefusedProof(
+                    "proof-not-canonical",
+                    "the proof is not in canonical form",
+                    "`proofrail verify FILE --json` reads proofs of Stone's in any form and gives their digest.",
+                )
         except MalformedError as error:
             raise RefusedProof("proof-malformed", f"the proof is no JSON object: {error.message}") from error
         if tuple(sorted(obj)) != _MEMBERS:
@@ -59,18 +67,27 @@ class StoneProof:
                 f"the proof has the members {', '.join(sorted(obj))}, not {', '.join(_MEMBERS)}",
             )
         if not isinstance(obj["proof_hex"], str) or not _HEX.fullmatch(obj["proof_hex"]):
-            raise RefusedProof("proof-malformed", "proof_hex is no lower-case hex with the prefix 0x")
+            raise RefusedProof(
+                "proof-hex", "proof_hex is no lower-case hex of whole bytes with the prefix 0x"
+            )
         public = _public_input(obj["public_input"])
         if not isinstance(obj["proof_parameters"], dict):
             raise RefusedProof("proof-malformed", "proof_parameters is no object")
         parameters = StoneParameters.of(obj["proof_parameters"])
         layout = layout_named(public["layout"])
-        return cls(data, parameters, public, layout, log_steps(layout, public["n_steps"]))
+        log_n_steps = log_steps(layout, public["n_steps"])
+        parameters.check(log_n_steps)
+        check_spelling(obj["proof_parameters"], parameters, log_n_steps)
+        check_work(bytes.fromhex(obj["proof_hex"][2:]), layout, parameters)
+        return cls(data, parameters, public, layout, log_n_steps)
 
     @classmethod
     def canonical_form(cls, output: bytes) -> bytes:
-        """The canonical form of what Stone's prover wrote, or of a proof from elsewhere: white space, order and
-        members about the prover's host do not matter. Raises RefusedProof `proof-malformed`."""
+        """The canonical form of what Stone's prover wrote, or of a proof from elsewhere: white space, order,
+        members about the prover's host and whether parameters equal to Stone's defaults are given do not matter.
+
+        Raises RefusedProof `proof-malformed`; PolicyError `parameters-…`.
+        """
         try:
             obj = parse_object(b" ".join(output.split(b"\n")))
             kept = {name: obj[name] for name in _MEMBERS}
@@ -83,23 +100,25 @@ class StoneProof:
         strange = sorted(set(obj) - set(_MEMBERS) - set(_LOCAL))
         if strange:
             raise RefusedProof("proof-malformed", f"the file has unknown members: {', '.join(strange)}")
-        return canonical(kept)
+        if not isinstance(kept["proof_parameters"], dict):
+            raise RefusedProof("proof-malformed", "proof_parameters is no object")
+        return canonical(kept | {"proof_parameters": spelled_out(kept["proof_parameters"])})
 
     @cached_property
     def statement(self) -> Statement:
-        """What the proof states. Raises RefusedProof `proof-public-memory`, `proof-segments`."""
-        return _statement(self.public_input, self.layout)
+        """What the proof states. Raises RefusedProof `proof-public-memory`, `proof-felt`, `proof-segments`."""
+        return _statement(self.public_input, self.layout, self.segments)
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """All memory segments, `program` and `execution` among them. Raises RefusedProof `proof-segments`."""
+        return tuple(_segment(name, place) for name, place in self.public_input["memory_segments"].items())
 
     def shortened(self, count: int) -> bytes:
         """The proof without the last `count` bytes of proof_hex."""
         obj = json.loads(self.data)
         obj["proof_hex"] = obj["proof_hex"][: -2 * count]
         return canonical(obj)
-
-    @property
-    def length(self) -> int:
-        """Bytes of the proof proper."""
-        return len(json.loads(self.data)["proof_hex"]) // 2 - 1
 
 
 def _public_input(value: Any) -> Mapping[str, Any]:
@@ -121,8 +140,8 @@ def _public_input(value: Any) -> Mapping[str, Any]:
     return value
 
 
-def _statement(public: Mapping[str, Any], layout: Layout) -> Statement:
-    segments = {name: _segment(name, place) for name, place in public["memory_segments"].items()}
+def _statement(public: Mapping[str, Any], layout: Layout, listed: tuple[Segment, ...]) -> Statement:
+    segments = {segment.builtin: segment for segment in listed}
     if set(segments) != {"program", "execution", *layout.builtins}:
         raise RefusedProof(
             "proof-segments",
@@ -135,6 +154,10 @@ def _statement(public: Mapping[str, Any], layout: Layout) -> Statement:
     words = tuple(_value(cells, address) for address in range(1, execution.begin - 2))
     output = segments.get("output", Segment("output", 0, 0))
     return Statement(
+        layout=layout.name,
+        n_steps=public["n_steps"],
+        rc_bounds=(public["rc_min"], public["rc_max"]),
+        public_memory=_ranges(public["public_memory"]),
         words=words,
         output=tuple(_value(cells, address) for address in range(output.begin, output.end)),
         segments=tuple(segments[name] for name in layout.builtins),
@@ -155,6 +178,17 @@ def public_memory(statement: Statement, builtins: tuple[str, ...]) -> list[tuple
     if "output" in builtins:
         cells += list(enumerate(statement.output, places["output"].begin))
     return cells
+
+
+def _ranges(cells: list[Any]) -> tuple[PublicRange, ...]:
+    ranges: list[PublicRange] = []
+    for cell in cells:
+        page, address = cell["page"], cell["address"]
+        if ranges and (ranges[-1].page, ranges[-1].end) == (page, address):
+            ranges[-1] = PublicRange(page, ranges[-1].begin, address + 1)
+        else:
+            ranges.append(PublicRange(page, address, address + 1))
+    return tuple(ranges)
 
 
 def _segment(name: str, place: Any) -> Segment:
@@ -182,7 +216,7 @@ def _cells(listed: list[Any]) -> dict[int, int]:
             cells[address] = parse_felt(cell["value"])
         except (MalformedError, TypeError, ValueError) as error:
             raise RefusedProof(
-                "proof-public-memory", f"the value at {address} is no canonical felt: {cell['value']!r:.80}"
+                "proof-felt", f"the value at {address} is no canonical felt: {cell['value']!r:.80}"
             ) from error
     return cells
 

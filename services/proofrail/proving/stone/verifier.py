@@ -1,41 +1,47 @@
 """Checks a Stone proof: first all that Stone's verifier does not look at, then with that verifier.
 
 Stone's verifier accepts any security and any program, and bytes behind the end of the proof. Its own end is
-found by asking it: a proof that still holds without its last byte, or without its last 32 (the unit in which the
-Poseidon channel reads), did not end where it should.
+found by asking it: it reads a proof from its beginning and no further than its end, so a proof that still holds
+without its last byte goes on behind it. The Poseidon channel takes whole felts only: there it is the last 32 bytes.
 """
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
-from pathlib import Path
 from typing import Any, Final
 
 from proofrail.proving.backend import Verified
 from proofrail.proving.errors import RefusedProof
 from proofrail.proving.felts import same_felts
 from proofrail.proving.policy import Policy
-from proofrail.proving.statement import Expected, Statement
+from proofrail.proving.statement import Expected, Statement, TracedRun
 from proofrail.proving.stone import programs
+from proofrail.proving.stone.ask import ask
 from proofrail.proving.stone.proof import StoneProof, public_memory
+from proofrail.proving.stone.transcript import WORD
 from proofrail.wire.canonical import felt_hex, parse_felt
-from proofrail.wire.errors import TransientError
 
 NAME: Final = "stone"
 MAX_PROOF_BYTES: Final = 16 << 20
-_SECONDS: Final = 120
-_UNITS: Final = (1, 32)
-"""Bytes without which a proof must no longer hold."""
 
 
 def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     """Checks that `proof`, in canonical form, proves `expected`, well enough for `policy`.
 
-    Raises RefusedProof: `proof-malformed`, `proof-too-large`, `proof-public-memory`, `proof-segments`,
-    `proof-program`, `proof-builtins`, `proof-states`, `proof-output`, `proof-refused` (by Stone's verifier),
-    `proof-trailing`. Raises PolicyError `policy-…`, `parameters-…`; TransientError `verifier-missing`,
-    `verifier-broken`, after everything that needs no verifier.
+    Raises as `examine`, and RefusedProof `proof-refused` (by Stone's verifier), `proof-trailing`; TransientError
+    `verifier-missing`, `verifier-broken`, after everything that needs no verifier.
+    """
+    examined = examine(proof, expected, policy)
+    _check_with_stone(read_proof(proof))
+    return examined
+
+
+def examine(proof: bytes, expected: Expected, policy: Policy) -> Verified:
+    """All checks that need no verifier, and what the proof says of itself: it holds only when `verify` says so.
+
+    Raises RefusedProof: `proof-malformed`, `proof-not-canonical`, `proof-hex`, `proof-felt`, `proof-short`,
+    `proof-nonce`, `proof-too-large`, `proof-program`, `proof-layout`, `proof-builtins`, `proof-output`,
+    `proof-steps`, `proof-range-check`, `proof-states`, `proof-segments`, `proof-memory-order`,
+    `proof-public-memory`. Raises PolicyError `policy-…`, `parameters-…`.
     """
     read = read_proof(proof)
     statement = read.statement
@@ -47,7 +53,6 @@ def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
         program_hash=statement.program_hash,
     )
     _check_statement(read, statement, expected)
-    _check_with_stone(read)
     return Verified(
         statement=statement,
         security_bits=security,
@@ -60,9 +65,7 @@ def read_proof(proof: bytes) -> StoneProof:
     """The proof, with parameters that fit its run. Raises RefusedProof, PolicyError."""
     if len(proof) > MAX_PROOF_BYTES:
         raise RefusedProof("proof-too-large", f"{len(proof)} bytes are more than any proof of ours has")
-    read = StoneProof.read(proof)
-    read.parameters.check(read.log_n_steps)
-    return read
+    return StoneProof.read(proof)
 
 
 def what_it_states(proof: bytes) -> Expected:
@@ -83,10 +86,21 @@ def published_parameters(read: StoneProof) -> dict[str, Any]:
 
 
 def _check_statement(read: StoneProof, statement: Statement, expected: Expected) -> None:
+    traced = expected.traced
     same_felts("proof-program", "program word", statement.words, expected.words)
+    if traced is not None and statement.layout != traced.layout:
+        raise RefusedProof(
+            "proof-layout",
+            f"the proof is of a run in layout {statement.layout}, the traced run is in {traced.layout}",
+            proven=statement.layout,
+            expected=traced.layout,
+        )
     unknown = [name for name in expected.builtins if name not in read.layout.builtins]
     if unknown:
         raise RefusedProof("proof-builtins", f"layout {read.layout.name} has no builtin {unknown[0]}")
+    same_felts("proof-output", "output word", statement.output, expected.output)
+    if traced is not None:
+        _check_run(read, statement, traced)
     initial, final = statement.initial_state, statement.final_state
     if initial.pc != 1 or final.pc != 5 or initial.ap != len(statement.words) + 3 or final.ap < initial.ap:
         raise RefusedProof("proof-states", f"the run went from {initial} to {final}")
@@ -95,12 +109,47 @@ def _check_statement(read: StoneProof, statement: Statement, expected: Expected)
             raise RefusedProof(
                 "proof-segments", f"the program has no {segment.builtin}, yet its segment holds something"
             )
-    same_felts("proof-output", "output word", statement.output, expected.output)
+    _check_memory(read, statement, expected)
+
+
+def _check_run(read: StoneProof, statement: Statement, traced: TracedRun) -> None:
+    """What Stone proves is the traced run itself, so nothing may differ."""
+    if statement.n_steps != traced.n_steps:
+        raise RefusedProof(
+            "proof-steps",
+            f"the proof is of a run of {statement.n_steps} steps, the traced run has {traced.n_steps}",
+            proven=statement.n_steps or 0,
+            expected=traced.n_steps,
+        )
+    if statement.rc_bounds != traced.rc_bounds:
+        raise RefusedProof(
+            "proof-range-check",
+            f"range-checked values go from {read.public_input['rc_min']} to {read.public_input['rc_max']} in the "
+            f"proof, from {traced.rc_bounds[0]} to {traced.rc_bounds[1]} in the traced run",
+        )
+    found = {segment.builtin: segment for segment in read.segments}
+    for due in sorted(traced.segments, key=lambda segment: segment.begin):
+        segment = found.pop(due.builtin, None)
+        if segment != due:
+            # These two hold the first and the last values of pc, ap and fp.
+            code = "proof-states" if due.builtin in ("program", "execution") else "proof-segments"
+            shown = "missing" if segment is None else f"{segment.begin} to {segment.end}"
+            raise RefusedProof(
+                code,
+                f"the segment {due.builtin} is {shown} in the proof, {due.begin} to {due.end} in the traced run",
+            )
+    for name in found:
+        raise RefusedProof("proof-segments", f"the traced run has no segment {name}")
+
+
+def _check_memory(read: StoneProof, statement: Statement, expected: Expected) -> None:
     cells = [
         (cell["address"], parse_felt(cell["value"]), cell["page"])
         for cell in read.public_input["public_memory"]
     ]
     wanted = [(address, value, 0) for address, value in public_memory(statement, expected.builtins)]
+    if cells != wanted and sorted(cells) == sorted(wanted):
+        raise RefusedProof("proof-memory-order", "the cells of the public memory stand in another order")
     for index, (found, due) in enumerate(zip(cells, wanted, strict=False)):
         if found != due:
             raise RefusedProof(
@@ -134,30 +183,9 @@ def _builtins(read: StoneProof) -> tuple[str, ...]:
 
 def _check_with_stone(read: StoneProof) -> None:
     program = programs.required(programs.VERIFIER)
-    with tempfile.TemporaryDirectory(prefix="proofrail-verify-") as folder:
-        path = Path(folder) / "proof.json"
-        accepted, said = _ask(program, path, read.data)
-        if not accepted:
-            raise RefusedProof("proof-refused", f"Stone's verifier refuses the proof: {said}")
-        for unit in _UNITS:
-            if read.length > unit and _ask(program, path, read.shortened(unit))[0]:
-                raise RefusedProof("proof-trailing", "the proof goes on behind its end")
-
-
-def _ask(program: Path, path: Path, proof: bytes) -> tuple[bool, str]:
-    path.write_bytes(proof)
-    try:
-        ended = subprocess.run(  # noqa: S603 -- the program is the operator's choice
-            [str(program), "--in_file", str(path)], capture_output=True, timeout=_SECONDS, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise TransientError("verifier-broken", f"Stone's verifier gave no answer: {error}") from error
-    if ended.returncode == 0:
-        return True, ""
-    text = ended.stderr.decode("utf-8", errors="replace").strip().splitlines()
-    if ended.returncode in (1, -11):
-        return False, text[-1][:300] if text else f"status {ended.returncode}"
-    raise TransientError(
-        "verifier-broken",
-        f"Stone's verifier ended with status {ended.returncode}: {text[-1][:300] if text else 'no word'}",
-    )
+    said = ask(program, read.data)
+    if said is not None:
+        raise RefusedProof("proof-refused", f"Stone's verifier refuses the proof: {said}")
+    unit = WORD if read.parameters.hashes.channel == "poseidon3" else 1
+    if ask(program, read.shortened(unit)) is None:
+        raise RefusedProof("proof-trailing", "the proof goes on behind its end")

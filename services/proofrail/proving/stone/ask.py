@@ -1,0 +1,48 @@
+"""Asks Stone's verifier about one proof. Whom it trusts is for the caller: it accepts any security and any program."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from proofrail.wire.errors import TransientError
+
+_SECONDS: Final = 120
+_REFUSED: Final = 1
+_SHOWN: Final = 300
+
+
+def ask(program: Path, proof: bytes) -> str | None:
+    """None when the verifier `program` accepts the proof, else its last word.
+
+    Raises TransientError: `verifier-wrong-host` (it uses an instruction that this CPU lacks), `verifier-broken` (it
+    gave no answer).
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="proofrail-verify-") as folder:
+            path = Path(folder) / "proof.json"
+            path.write_bytes(proof)
+            ended = subprocess.run(  # noqa: S603 -- the program is the operator's choice
+                [str(program), "--in_file", str(path)], capture_output=True, timeout=_SECONDS, check=False
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise TransientError("verifier-broken", f"Stone's verifier gave no answer: {error}") from error
+    if ended.returncode == 0:
+        return None
+    text = ended.stderr.decode("utf-8", errors="replace").strip().splitlines()
+    # Proofs with nonsense for parameters, such as no queries, make it read where nothing is.
+    if ended.returncode in (_REFUSED, -signal.SIGSEGV):
+        return text[-1][:_SHOWN] if text else f"status {ended.returncode}"
+    if ended.returncode == -signal.SIGILL:
+        raise TransientError(
+            "verifier-wrong-host",
+            "Stone's verifier was built for another CPU: it uses an instruction that this one lacks",
+            "Install a build for this host.",
+        )
+    raise TransientError(
+        "verifier-broken",
+        f"Stone's verifier ended with status {ended.returncode}: {text[-1][:_SHOWN] if text else 'no word'}",
+    )
