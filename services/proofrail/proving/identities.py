@@ -36,6 +36,21 @@ def fact_hash(program: int, output: int) -> int:
     return int(poseidon_hash_many([program, output]))
 
 
+def config_hash(layout: str, hasher: str, stone_version: str, memory_verification: str) -> int:
+    """The hash of the settings that a registry verifies a proof with, each a short string."""
+    return int(
+        poseidon_hash_many(
+            [_short_string(text) for text in (layout, hasher, stone_version, memory_verification)]
+        )
+    )
+
+
+def verification_hash(fact: int, config: int, bits: int) -> int:
+    """The registry's key for "this fact was verified with these settings and this security". `bits` as the registry
+    counts them: those of queries and proof of work, whatever the hashes give."""
+    return int(poseidon_hash_many([fact, config, bits]))
+
+
 def of(words: Felts, output: Felts) -> dict[str, str]:
     """The members of a Proof's `identities` that need no registry settings: `program_hash`, `output_hash`,
     `fact_hash`, each "0x…"."""
@@ -45,3 +60,8 @@ def of(words: Felts, output: Felts) -> dict[str, str]:
         "output_hash": felt_hex(out),
         "fact_hash": felt_hex(fact_hash(program, out)),
     }
+
+
+def _short_string(text: str) -> int:
+    """A Cairo short string: the ASCII bytes as a big-endian felt."""
+    return int.from_bytes(text.encode("ascii"), "big")

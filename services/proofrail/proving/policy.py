@@ -17,13 +17,14 @@ MAX_POW_BITS = 30
 class Policy:
     """What a proof must be to be accepted.
 
-    `layouts` and `program_hashes` ("0x…") allow everything when None.
+    `layouts`, `program_hashes` ("0x…") and `presets` (names of the registry's presets) allow everything when None.
     """
 
     min_security_bits: int = DEFAULT_SECURITY_BITS
     backends: Collection[str] = ("stwo",)
     layouts: Collection[str] | None = None
     program_hashes: Collection[str] | None = None
+    presets: Collection[str] | None = None
     allow_mock: bool = False
 
     def check(
@@ -53,3 +54,11 @@ class Policy:
             raise PolicyError("policy-layout", f"layout {layout!r} is not allowed")
         if self.program_hashes is not None and program_hash not in self.program_hashes:
             raise PolicyError("policy-program", f"program {program_hash} is not allowed")
+
+    def check_preset(self, preset: str | None) -> None:
+        """`preset`: of the registry, None for a proof that fits none. Raises PolicyError `policy-preset`."""
+        if self.presets is not None and preset not in self.presets:
+            raise PolicyError(
+                "policy-preset",
+                f"the registry's preset {preset} is not allowed, only {', '.join(sorted(self.presets))}",
+            )

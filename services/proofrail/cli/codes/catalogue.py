@@ -8,10 +8,13 @@ from typing import Final
 
 from proofrail.cli.codes.audits import MISMATCHES, PROOF_MISMATCHES, UNDECIDED
 from proofrail.cli.codes.checks import CHECKS
+from proofrail.cli.codes.client import CLIENT
 from proofrail.cli.codes.entry import Area, Entry
 from proofrail.cli.codes.programs import NATIVE, PROGRAMS, VM
 from proofrail.cli.codes.proofs import PROOFS, PROVER
 from proofrail.cli.codes.raster import RASTER
+from proofrail.cli.codes.refusals import REFUSALS
+from proofrail.cli.codes.registry import REGISTRY
 from proofrail.cli.codes.systems import FILES, KAFKA, STORE
 from proofrail.cli.codes.tracing import TRACING
 from proofrail.cli.codes.wire import PROPOSALS, WIRE
@@ -28,7 +31,10 @@ AREAS: Final[tuple[Area, ...]] = (
     UNDECIDED,
     CHECKS,
     PROOFS,
+    REFUSALS,
     PROVER,
+    REGISTRY,
+    CLIENT,
     STORE,
     KAFKA,
     FILES,

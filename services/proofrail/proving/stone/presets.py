@@ -1,0 +1,318 @@
+"""Presets of the on-chain registry: with which of its settings it would verify a Stone proof, or why with none.
+
+Source: the registry's verifier (reference on Cairo and Stone, sections 8, 12, 13). It takes the settings from whoever
+calls it and demands no least security: that a proof fits a preset says nothing of how strong it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any, Final
+
+from proofrail.proving import identities
+from proofrail.proving.errors import PolicyError
+from proofrail.proving.stone.fri import check_fri
+from proofrail.proving.stone.hashes import REGISTRY_HASHERS, Hashes
+from proofrail.proving.stone.layouts import Layout
+from proofrail.proving.stone.parameters import StoneParameters
+from proofrail.proving.stone.proof import StoneProof
+from proofrail.wire.canonical import felt_hex, parse_felt
+from proofrail.wire.errors import MalformedError, UnusableInputError
+
+STONE_VERSIONS: Final = ("stone5", "stone6")
+MEMORY_VERIFICATIONS: Final = ("strict", "relaxed", "cairo1")
+"""How much of the public memory the registry looks at, most first."""
+
+_HASHERS: Final[Mapping[str, tuple[str, ...]]] = {
+    # stone5 truncates Blake to 160 bits, for which the registry has a name and no verifier.
+    "stone5": ("keccak_160_lsb",),
+    "stone6": tuple(REGISTRY_HASHERS),
+}
+_POW_BITS: Final = range(20, 50)
+_MAX_ADDRESS: Final = (1 << 64) - 2
+_MAX_INDEX: Final = (1 << 32) - 1
+
+_AP_PLUS: Final = 0x40780017FFF7FFF
+_CALL: Final = 0x1104800180018000
+_JUMP: Final = 0x10780017FFF7FFF
+
+_CELLS: Final = {"pedersen": 3, "range_check": 1, "ecdsa": 2, "bitwise": 5, "poseidon": 6}
+"""Cells of memory per use."""
+_STEPS_PER_USE: Final[Mapping[str, Mapping[str, int]]] = {
+    "small": {"pedersen": 8, "range_check": 8, "ecdsa": 512},
+    "dex": {"pedersen": 8, "range_check": 8, "ecdsa": 512},
+    "recursive": {"pedersen": 128, "range_check": 8, "bitwise": 8},
+    "recursive_with_poseidon": {"pedersen": 256, "range_check": 16, "bitwise": 16, "poseidon": 64},
+}
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One set of the registry's settings, by its own names."""
+
+    layout: str
+    hasher: str
+    stone_version: str
+    memory_verification: str
+
+    @property
+    def name(self) -> str:
+        """Such as `recursive/keccak_160_lsb/stone6/strict`."""
+        return "/".join(vars(self).values())
+
+    @property
+    def config_hash(self) -> int:
+        return identities.config_hash(**vars(self))
+
+    def verification_hash(self, fact: int, bits: int) -> int:
+        """See `proofrail.proving.identities.verification_hash`."""
+        return identities.verification_hash(fact, self.config_hash, bits)
+
+
+PRESETS: Final[Mapping[str, Preset]] = {
+    preset.name: preset
+    for version, hashers in _HASHERS.items()
+    for layout, hasher, memory in product(_STEPS_PER_USE, hashers, MEMORY_VERIFICATIONS)
+    for preset in [Preset(layout, hasher, version, memory)]
+}
+"""By name: the layouts that are offered, the hashers with which Stone proves, and the registry's other settings."""
+
+
+def preset_named(name: str) -> Preset:
+    """Raises UnusableInputError `preset-unknown`."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise UnusableInputError(
+            "preset-unknown",
+            f"the registry has no preset {name!r:.120} that Stone proves with",
+            "Name layout/hasher/stone version/memory verification, such as recursive/keccak_160_lsb/stone6/strict.",
+        ) from None
+
+
+def fit(read: StoneProof, stone_version: str) -> Preset:
+    """The preset with which the registry would verify the proof, with the strictest memory verification it passes.
+
+    `stone_version`: of the Stone whose verifier accepts the proof, which its bytes do not tell. Raises PolicyError:
+    `preset-layout`, `preset-hasher`, `preset-channel`, `preset-page-hash`, `preset-pow`, `preset-fri`,
+    `preset-range-check`, `preset-pages`, `preset-uses`, `preset-stone`, and what strict verification refuses when no
+    other passes either: `preset-states`, `preset-program`, `preset-main-page`.
+    """
+    hasher, memory = settings(read)
+    if hasher not in _HASHERS.get(stone_version, ()):
+        raise PolicyError("preset-stone", f"{stone_version} makes no proofs for the registry's {hasher}")
+    return Preset(read.layout.name, hasher, stone_version, memory)
+
+
+def check_allowed(read: StoneProof, allowed: Collection[str]) -> None:
+    """Refuses a proof that fits none of the presets named, whatever Stone made it: what can be said before any
+    verifier is asked. Raises as `fit`, and PolicyError `policy-preset`."""
+    hasher, memory = settings(read)
+    possible = {Preset(read.layout.name, hasher, version, memory).name for version in STONE_VERSIONS}
+    if possible.isdisjoint(allowed):
+        raise PolicyError(
+            "policy-preset",
+            f"the registry's presets {' and '.join(sorted(possible))} are not allowed, only "
+            f"{', '.join(sorted(allowed))}",
+        )
+
+
+def members(read: StoneProof, stone_version: str) -> dict[str, str]:
+    """Members of a Proof's `identities`: `stone_version`; of the preset that the proof fits the name as `preset`, its
+    settings, `config_hash` and `verification_hash`; `no_preset`, the code of the refusal, where it fits none."""
+    try:
+        preset = fit(read, stone_version)
+    except PolicyError as error:
+        return {"stone_version": stone_version, "no_preset": error.code}
+    fact = _fact_hash(_Memory.of(read), preset.memory_verification)
+    return {
+        "preset": preset.name,
+        **vars(preset),
+        "config_hash": felt_hex(preset.config_hash),
+        "verification_hash": felt_hex(preset.verification_hash(fact, read.parameters.query_bits)),
+    }
+
+
+def settings(read: StoneProof) -> tuple[str, str]:
+    """What `fit` finds without the version of Stone: hasher and memory verification. Raises as `fit`."""
+    hasher = check_parameters(read.parameters, read.layout, read.log_n_steps)
+    return hasher, _memory_verification(read)
+
+
+def check_parameters(parameters: StoneParameters, layout: Layout, log_n_steps: int) -> str:
+    """The registry's hasher of such a proof, before there is one. Raises as `fit` for layout and parameters."""
+    if not layout.on_chain or layout.name not in _STEPS_PER_USE:
+        raise PolicyError("preset-layout", f"the registry has no verifier for layout {layout.name}")
+    hasher = _hasher(parameters.hashes)
+    if parameters.pow_bits not in _POW_BITS:
+        raise PolicyError(
+            "preset-pow",
+            f"the registry takes {_POW_BITS[0]} to {_POW_BITS[-1]} bits of proof of work, not {parameters.pow_bits}",
+        )
+    try:
+        check_fri(parameters.fri_step_list, parameters.log_last_layer, log_n_steps)
+    except PolicyError as error:
+        raise PolicyError("preset-fri", error.message) from error
+    return hasher
+
+
+def _hasher(hashes: Hashes) -> str:
+    if (hashes.channel, hashes.friendly, hashes.friendly_channel_updates) != ("poseidon3", "poseidon3", True):
+        raise PolicyError(
+            "preset-channel",
+            f"the registry's channel and top layers hash with poseidon3, the proof's with {hashes.channel} and "
+            f"{hashes.friendly or hashes.commitment}, channel updates {hashes.friendly_channel_updates}",
+        )
+    if hashes.page != "pedersen":
+        raise PolicyError("preset-page-hash", f"the registry hashes pages with pedersen, not {hashes.page}")
+    for name, known in REGISTRY_HASHERS.items():
+        if (hashes.commitment, hashes.pow) == (known.commitment, known.pow):
+            return name
+    raise PolicyError(
+        "preset-hasher",
+        f"the registry has no hasher {hashes.commitment} with proof of work by {hashes.pow}",
+        f"Choose one of {', '.join(REGISTRY_HASHERS)}.",
+    )
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """The public memory, its cells in their order, and the segments of the layout: (begin, end) by name."""
+
+    cells: Sequence[tuple[int, int]]
+    segments: Mapping[str, tuple[int, int]]
+    builtins: Sequence[str]
+
+    @classmethod
+    def of(cls, read: StoneProof) -> _Memory:
+        public = read.public_input
+        try:
+            cells = [_cell(cell) for cell in public["public_memory"]]
+            places = {
+                name: (place["begin_addr"], place["stop_ptr"])
+                for name, place in public["memory_segments"].items()
+            }
+            segments = {name: places[name] for name in ("program", "execution", *read.layout.builtins)}
+        except (KeyError, TypeError, MalformedError) as error:
+            raise PolicyError("preset-main-page", f"the public memory cannot be read: {error}") from error
+        return cls(cells, segments, read.layout.builtins)
+
+    @property
+    def output(self) -> range:
+        return range(*self.segments["output"])
+
+    def values(self, addresses: range, offset: int) -> bool:
+        """Whether the cells from `offset` on are those of the addresses."""
+        found = [address for address, _ in self.cells[offset : offset + len(addresses)]]
+        return found == list(addresses)
+
+
+def _cell(cell: Any) -> tuple[int, int]:
+    if cell["page"] != 0:
+        raise PolicyError("preset-pages", "the registry takes no continuous pages")
+    return cell["address"], parse_felt(cell["value"])
+
+
+def _memory_verification(read: StoneProof) -> str:
+    public = read.public_input
+    if public["rc_min"] >= public["rc_max"]:
+        raise PolicyError("preset-range-check", "the registry's range check takes at least two values")
+    memory = _Memory.of(read)
+    _check_uses(memory, read.layout.name, public["n_steps"])
+    first: PolicyError | None = None
+    for name in MEMORY_VERIFICATIONS:
+        try:
+            _CHECKS[name](memory)
+        except PolicyError as error:
+            first = first or error
+        else:
+            return name
+    raise first or PolicyError("preset-main-page", "no verification of the memory is known")
+
+
+def _check_uses(memory: _Memory, layout: str, n_steps: int) -> None:
+    for name, steps in _STEPS_PER_USE[layout].items():
+        begin, end = memory.segments[name]
+        uses, part = divmod(end - begin, _CELLS[name])
+        if part or not 0 <= uses <= n_steps // steps:
+            raise PolicyError(
+                "preset-uses",
+                f"the segment of {name} goes from {begin} to {end}, the layout has room for {n_steps // steps} uses "
+                f"of {_CELLS[name]} cells",
+            )
+    limits = {"execution": _MAX_ADDRESS, "output": _MAX_INDEX}
+    for name, limit in limits.items():
+        if not 0 <= memory.segments[name][0] <= memory.segments[name][1] <= limit:
+            raise PolicyError("preset-uses", f"the segment {name} is outside of the registry's memory")
+
+
+def _check_strict(memory: _Memory) -> None:
+    begin, end = memory.segments["execution"]
+    program = memory.segments["program"]
+    count = len(memory.builtins)
+    if program != (1, 5):
+        raise PolicyError(
+            "preset-states", f"the run went from pc {program[0]} to {program[1]}, the registry takes 1 to 5"
+        )
+    if begin < 9 or not memory.values(range(1, begin - 2), 0):
+        raise PolicyError("preset-program", "the public memory does not begin with the program")
+    words = [value for _, value in memory.cells[: begin - 3]]
+    if words[:3] != [_AP_PLUS, count, _CALL] or words[4:6] != [_JUMP, 0]:
+        raise PolicyError(
+            "preset-program",
+            f"the program does not begin as one with all {count} builtins of the layout does: "
+            f"{', '.join(map(felt_hex, words[:6]))}",
+            f"Compile it in proof mode with %builtins {' '.join(memory.builtins)}.",
+        )
+    due = [(begin - 2, begin), (begin - 1, 0)]
+    due += [(begin + index, memory.segments[name][0]) for index, name in enumerate(memory.builtins)]
+    due += [(end - count + index, memory.segments[name][1]) for index, name in enumerate(memory.builtins)]
+    rest = memory.cells[begin - 3 :]
+    if list(rest[: len(due)]) != due or [address for address, _ in rest[len(due) :]] != list(memory.output):
+        raise PolicyError(
+            "preset-main-page",
+            "the public memory is not the program, the first call frame, all builtins' pointers and the output",
+        )
+
+
+def _check_relaxed(memory: _Memory) -> None:
+    program = range(memory.segments["program"][0], memory.segments["execution"][0] - 2)
+    if not memory.values(program, 0):
+        raise PolicyError("preset-main-page", "the public memory does not begin with the program")
+    output = memory.output
+    after = range(len(program), len(memory.cells))
+    start = next((index for index in after if memory.cells[index][0] >= output.start), len(memory.cells))
+    if start == len(memory.cells) or not memory.values(output, start):
+        raise PolicyError("preset-main-page", "the public memory does not hold the output in one piece")
+
+
+def _check_cairo1(memory: _Memory) -> None:
+    if memory.segments["program"][0] != 1:
+        raise PolicyError("preset-states", "the run does not begin at pc 1")
+    # The registry takes any cells: the last for the output, all others for the program. They are that only here.
+    output = memory.output
+    program = len(memory.cells) - len(output)
+    first, begin = range(1, program + 1), memory.segments["execution"][0]
+    if not 0 < program < begin - 2 or not memory.values(first, 0) or not memory.values(output, program):
+        raise PolicyError("preset-main-page", "the public memory is not a program and then the output")
+
+
+def _fact_hash(memory: _Memory, memory_verification: str) -> int:
+    """What the registry takes for program and output: of Cairo 1 the program is all that is public but the output."""
+    values = dict(memory.cells)
+    output = [values[address] for address in memory.output]
+    if memory_verification == "cairo1":
+        program = [value for _, value in memory.cells[: len(memory.cells) - len(output)]]
+    else:
+        begin, end = memory.segments["program"][0], memory.segments["execution"][0] - 2
+        program = [values[address] for address in range(begin, end)]
+    return identities.fact_hash(identities.program_hash(program), identities.output_hash(output))
+
+
+_CHECKS: Final[Mapping[str, Callable[[_Memory], None]]] = {
+    "strict": _check_strict,
+    "relaxed": _check_relaxed,
+    "cairo1": _check_cairo1,
+}

@@ -1,0 +1,315 @@
+"""The registry's presets: which one a proof fits, what the registry refuses it for, and the hashes of its settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import pytest
+from assembled import CALL, JUMP, PUSH, RET, P
+
+from proofrail import _native
+from proofrail.proving import identities
+from proofrail.proving.errors import PolicyError
+from proofrail.proving.policy import Policy
+from proofrail.proving.stone import presets
+from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
+from proofrail.proving.stone.layouts import LAYOUTS
+from proofrail.proving.stone.parameters import StoneParameters
+from proofrail.proving.stone.presets import PRESETS, Preset, preset_named
+from proofrail.proving.stone.proof import StoneProof
+from proofrail.wire.canonical import felt_hex
+from proofrail.wire.errors import UnusableInputError
+
+KECCAK = REGISTRY_HASHERS["keccak_160_lsb"]
+ON_CHAIN = [name for name, layout in LAYOUTS.items() if layout.on_chain]
+
+# Reference on Cairo and Stone, section 12: the settings of the example, its fact, and the hashes by its bits.
+EXAMPLE = Preset("recursive", "keccak_160_lsb", "stone5", "strict")
+EXAMPLE_FACT = 0x32FC402A33E11316A8BE5FBC6094E388BF2804969753715BCBC9B783B1E1156
+EXAMPLE_CONFIG = 0x5913842503C5193ABCA5831861CB38914730E9320077E703D6D3986AF7C0DCF
+EXAMPLE_VERIFICATIONS = {
+    50: 0x571F758BE98A1824EDAAB35F9A3B4EB1F884A3C2479C22BF2250D39BB9851AB,
+    60: 0x422979375DC3ACB413B195ACAB99F374566C3ED22222F9B8E307F190AA19F54,
+}
+
+
+def _compiled(builtins: Sequence[str]) -> bytes:
+    """A program that writes 10 to the output, where it has one, and gives its builtins' pointers back."""
+    at = {name: 0x8000 - 2 - len(builtins) + index for index, name in enumerate(builtins)}
+    main: list[int] = []
+    if "output" in builtins:
+        # [ap] = 10, ap++; [[fp + at]] = [ap - 1]
+        main += [PUSH, 10, 0x4002 << 48 | 0x8000 << 32 | at["output"] << 16 | 0x7FFF]
+    for name in builtins:
+        if name == "output":
+            main += [0x4826 << 48 | 0x8001 << 32 | at[name] << 16 | 0x8000, 1]  # [ap] = [fp + at] + 1, ap++
+        else:
+            main += [0x480A << 48 | at[name] << 32 | 0x7FFF << 16 | 0x8000]  # [ap] = [fp + at], ap++
+    words = [0x40780017FFF7FFF, len(builtins), CALL, 4, JUMP, 0, *main, RET]
+    identifiers = {
+        "__main__.__start__": {"pc": 0, "type": "label"},
+        "__main__.__end__": {"pc": 4, "type": "label"},
+        "__main__.main": {"decorators": [], "pc": 6, "type": "function"},
+        "__main__.main.Args": {"full_name": "__main__.main.Args", "members": {}, "size": 0, "type": "struct"},
+        "__main__.main.Return": {"cairo_type": "()", "type": "type_definition"},
+    }
+    return json.dumps(
+        {
+            "attributes": [],
+            "builtins": list(builtins),
+            "compiler_version": "0.14.0.1",
+            "data": [hex(word) for word in words],
+            "debug_info": None,
+            "hints": {},
+            "identifiers": identifiers,
+            "main_scope": "__main__",
+            "prime": hex(P),
+            "reference_manager": {"references": []},
+        }
+    ).encode()
+
+
+@cache
+def _run(layout: str, builtins: tuple[str, ...]) -> str:
+    run = _native.Program(_compiled(builtins)).run(b"{}", layout, 1 << 15)
+    assert run.error is None
+    return run.public_input()
+
+
+def _proof(
+    layout: str = "small",
+    builtins: Sequence[str] | None = None,
+    hashes: Hashes = KECCAK,
+    **parameters: int,
+) -> StoneProof:
+    """A proof as far as a preset depends on it: nothing is proven."""
+    found = LAYOUTS[layout]
+    public = json.loads(_run(layout, tuple(found.builtins if builtins is None else builtins)))
+    log_steps = public["n_steps"].bit_length() - 1
+    chosen = {"log_last_layer": 6, "n_queries": 10, "log_n_cosets": 2, "pow_bits": 30} | parameters
+    derived = StoneParameters.derived(log_steps, hashes=hashes, **chosen)
+    return StoneProof(b"", derived, public, found, log_steps)
+
+
+def _with(proof: StoneProof, **public: Any) -> StoneProof:
+    return dataclasses.replace(proof, public_input={**proof.public_input, **public})
+
+
+def _refused(proof: StoneProof, version: str = "stone6") -> str:
+    with pytest.raises(PolicyError) as refused:
+        presets.fit(proof, version)
+    return refused.value.code
+
+
+def test_hashes_of_the_published_example() -> None:
+    """config_hash and verification_hash equal those of the reference, at both of its levels of security."""
+    assert EXAMPLE_CONFIG == EXAMPLE.config_hash
+    assert EXAMPLE_VERIFICATIONS == {
+        bits: EXAMPLE.verification_hash(EXAMPLE_FACT, bits) for bits in EXAMPLE_VERIFICATIONS
+    }
+
+
+@pytest.mark.parametrize("layout", ON_CHAIN)
+@pytest.mark.parametrize("hasher", REGISTRY_HASHERS)
+def test_a_program_with_all_builtins_fits_strictly(layout: str, hasher: str) -> None:
+    """In each layout and with each hasher that goes on chain: the name says all four settings."""
+    fitting = presets.fit(_proof(layout, hashes=REGISTRY_HASHERS[hasher]), "stone6")
+    assert f"{layout}/{hasher}/stone6/strict" == fitting.name
+    assert fitting == preset_named(fitting.name)
+
+
+def test_a_program_without_some_builtins_fits_only_relaxed() -> None:
+    """The registry's strict verification demands all builtins of the layout of main."""
+    assert (
+        "small/keccak_160_lsb/stone5/relaxed"
+        == presets.fit(_proof(builtins=("output", "range_check")), "stone5").name
+    )
+
+
+def test_a_program_without_output_fits_only_with_all_builtins() -> None:
+    """Relaxed verification looks for a cell at or behind the output, which an empty one lacks."""
+    assert "preset-program" == _refused(_proof(builtins=("range_check",)))
+
+
+def test_public_memory_as_cairo_1_leaves_it_fits_cairo1() -> None:
+    """The program, nothing of the stack, and the output at the end."""
+    proof = _proof()
+    execution = proof.public_input["memory_segments"]["execution"]["begin_addr"]
+    output = proof.public_input["memory_segments"]["output"]
+    cells = [
+        cell
+        for cell in proof.public_input["public_memory"]
+        if cell["address"] < execution - 5 or output["begin_addr"] <= cell["address"] < output["stop_ptr"]
+    ]
+    members = presets.members(_with(proof, public_memory=cells), "stone6")
+    assert "small/keccak_160_lsb/stone6/cairo1" == members["preset"]
+    program = identities.program_hash([int(cell["value"], 16) for cell in cells[:-1]])
+    fact = identities.fact_hash(program, identities.output_hash([10]))
+    due = preset_named(members["preset"]).verification_hash(fact, 50)
+    assert felt_hex(due) == members["verification_hash"]
+
+
+@pytest.mark.parametrize(
+    ("code", "hashes"),
+    [
+        ("preset-channel", LOCAL),
+        ("preset-channel", dataclasses.replace(KECCAK, channel="keccak256")),
+        ("preset-channel", dataclasses.replace(KECCAK, friendly=None)),
+        ("preset-channel", dataclasses.replace(KECCAK, friendly_channel_updates=False)),
+        ("preset-page-hash", dataclasses.replace(KECCAK, page="keccak256")),
+        ("preset-hasher", dataclasses.replace(KECCAK, commitment="keccak256")),
+        ("preset-hasher", dataclasses.replace(KECCAK, pow="blake256")),
+    ],
+)
+def test_other_hashes_than_the_registrys_are_named(code: str, hashes: Hashes) -> None:
+    """Each hash that the registry fixes has its own code."""
+    assert code == _refused(_proof(hashes=hashes))
+
+
+@pytest.mark.parametrize(
+    ("code", "parameters"),
+    [
+        ("preset-pow", {"pow_bits": 19}),
+        ("preset-pow", {"pow_bits": 50}),
+        ("preset-fri", {"fri_step_list": (0, 4, 4)}),
+        ("preset-fri", {"fri_step_list": (1, 4, 2)}),
+    ],
+)
+def test_parameters_beyond_the_registrys_limits_are_named(code: str, parameters: dict[str, Any]) -> None:
+    """Proof of work and FRI, one beyond each bound."""
+    proof = _proof()
+    assert code == _refused(
+        dataclasses.replace(proof, parameters=dataclasses.replace(proof.parameters, **parameters))
+    )
+
+
+def test_the_bounds_of_the_proof_of_work_are_the_registrys() -> None:
+    """20 and 49 bits are taken."""
+    assert ["small/keccak_160_lsb/stone6/strict"] * 2 == [
+        presets.fit(_proof(pow_bits=bits), "stone6").name for bits in (20, 49)
+    ]
+
+
+def test_a_layout_without_a_verifier_is_named() -> None:
+    """Nobody deployed one for plain."""
+    assert "preset-layout" == _refused(dataclasses.replace(_proof(), layout=LAYOUTS["plain"]))
+
+
+def test_stone5_has_no_hasher_of_248_bits() -> None:
+    """v2 truncates Blake to 160 bits, and the registry's name for that means 248."""
+    proof = _proof(hashes=REGISTRY_HASHERS["blake2s_248_lsb"])
+    assert "preset-stone" == _refused(proof, "stone5")
+    assert "preset-stone" == _refused(proof, "stone7")
+
+
+def _cells(proof: StoneProof, change: Any) -> StoneProof:
+    cells = [dict(cell) for cell in proof.public_input["public_memory"]]
+    change(cells)
+    return _with(proof, public_memory=cells)
+
+
+def test_public_memory_the_registry_does_not_take_is_named() -> None:
+    """Pages, values that cannot be read, cells that lack: no memory verification remains, the strict one is named."""
+    proof = _proof()
+    assert "preset-pages" == _refused(_cells(proof, lambda cells: cells[3].update(page=1)))
+    assert "preset-main-page" == _refused(_cells(proof, lambda cells: cells[3].update(value="0xFF")))
+    assert "preset-main-page" == _refused(_with(proof, memory_segments={}))
+    assert "preset-main-page" == _refused(_cells(proof, lambda cells: cells.pop()))
+    assert "preset-range-check" == _refused(_with(proof, rc_min=9, rc_max=9))
+
+
+def test_what_strict_verification_looks_at_makes_it_relaxed() -> None:
+    """The program's first words, the stack and the end of the run are of no interest to the relaxed one."""
+    proof = _proof()
+    stack = len(proof.statement.words)
+    moved = {**proof.public_input["memory_segments"], "program": {"begin_addr": 1, "stop_ptr": 7}}
+    for altered in (
+        _cells(proof, lambda cells: cells[1].update(value="0x3")),
+        _cells(proof, lambda cells: cells[2].update(value="0x1")),
+        _cells(proof, lambda cells: cells[5].update(value="0x1")),
+        _cells(proof, lambda cells: cells[stack].update(value="0x0")),
+        _cells(proof, lambda cells: cells[stack + 1].update(value="0x1")),
+        _cells(proof, lambda cells: cells[stack + 2].update(value="0x0")),
+        _cells(proof, lambda cells: cells.pop(stack + 4)),
+        _with(proof, memory_segments=moved),
+    ):
+        assert "relaxed" == presets.fit(altered, "stone6").memory_verification
+
+
+@pytest.mark.parametrize(
+    ("name", "end"), [("pedersen", 1), ("pedersen", 3 * 65), ("range_check", 65), ("ecdsa", 4)]
+)
+def test_segments_that_do_not_fit_the_layout_are_named(name: str, end: int) -> None:
+    """A part of a use, and one use more than 512 steps have room for."""
+    proof = _proof()
+    segments = dict(proof.public_input["memory_segments"])
+    begin = segments[name]["begin_addr"]
+    segments[name] = {"begin_addr": begin, "stop_ptr": begin + end}
+    assert "preset-uses" == _refused(_with(proof, memory_segments=segments))
+
+
+def test_members_of_a_proof_are_those_of_its_preset() -> None:
+    """The security in verification_hash is that of queries and proof of work, above what the hashes give."""
+    proof = _proof(n_queries=40)
+    assert 80 == proof.parameters.security_bits
+    found = presets.members(proof, "stone6")
+    preset = PRESETS["small/keccak_160_lsb/stone6/strict"]
+    fact = int(proof.statement.identities["fact_hash"], 16)
+    assert {
+        "preset": preset.name,
+        "layout": "small",
+        "hasher": "keccak_160_lsb",
+        "stone_version": "stone6",
+        "memory_verification": "strict",
+        "config_hash": felt_hex(preset.config_hash),
+        "verification_hash": felt_hex(preset.verification_hash(fact, 110)),
+    } == found
+
+
+def test_a_proof_for_local_use_says_why_it_fits_no_preset() -> None:
+    """Its version of Stone, and the code of the refusal."""
+    assert {"stone_version": "stone6", "no_preset": "preset-channel"} == presets.members(
+        _proof(hashes=LOCAL), "stone6"
+    )
+
+
+def test_a_policy_can_be_restricted_to_presets() -> None:
+    """Before the version of Stone is known, and after; what fits none is refused with the reason."""
+    strict = Policy(presets=["small/keccak_160_lsb/stone6/strict"])
+    assert strict.presets is not None
+    presets.check_allowed(_proof(), strict.presets)
+    strict.check_preset("small/keccak_160_lsb/stone6/strict")
+    Policy().check_preset(None)
+    for refusal, code in (
+        (lambda: strict.check_preset("small/keccak_160_lsb/stone5/strict"), "policy-preset"),
+        (lambda: strict.check_preset(None), "policy-preset"),
+        (
+            lambda: presets.check_allowed(_proof("dex"), ["small/keccak_160_lsb/stone6/strict"]),
+            "policy-preset",
+        ),
+        (lambda: presets.check_allowed(_proof(hashes=LOCAL), PRESETS), "preset-channel"),
+    ):
+        with pytest.raises(PolicyError) as refused:
+            refusal()
+        assert code == refused.value.code
+
+
+def test_every_preset_is_named_once() -> None:
+    """Names say the settings, and no two settings have one config_hash."""
+    assert list(PRESETS) == [preset_named(name).name for name in PRESETS]
+    assert len(PRESETS) == len({preset.config_hash for preset in PRESETS.values()})
+    assert 4 * 3 * 3 == len(PRESETS)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "small", "small/keccak_160_lsb/stone6", "small/blake2s_248_lsb/stone5/strict", "SMALL/x/y/z"]
+)
+def test_other_names_are_refused(name: str) -> None:
+    """A preset with which Stone does not prove is none either."""
+    with pytest.raises(UnusableInputError) as refused:
+        preset_named(name)
+    assert "preset-unknown" == refused.value.code
