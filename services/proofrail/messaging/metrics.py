@@ -20,6 +20,7 @@ _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.
 _SLOW: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 _COUNTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 _SIZES: Final = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
+_RATIOS: Final = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Metrics:
     proof_seconds: Histogram = field(init=False)
     proof_bytes: Histogram = field(init=False)
     proving: Gauge = field(init=False)
+    proof_elapsed: Gauge = field(init=False)
+    proof_expected: Gauge = field(init=False)
+    proof_time_ratio: Histogram = field(init=False)
 
     reports: Counter = field(init=False)
     audit_seconds: Histogram = field(init=False)
@@ -83,6 +87,8 @@ class Metrics:
             "ready": ("1 when the check passes", ("check",)),
             "window_runs": ("Sealed runs without a terminal record", ()),
             "proving": ("Proofs under way", ("backend",)),
+            "proof_elapsed": ("Time that the proof under way has taken; 0 without one", ("backend",)),
+            "proof_expected": ("Time that the proof under way is expected to take in all", ("backend",)),
         }
         histogram: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
             "transaction_seconds": ("From begin to commit", (), _FAST),
@@ -93,10 +99,17 @@ class Metrics:
             "run_steps": ("VM steps in a run", (), _SIZES),
             "proof_seconds": ("One proof, from the sealed run to its commit", ("backend",), _SLOW),
             "proof_bytes": ("Size of a proof", ("backend",), _SIZES),
+            "proof_time_ratio": ("Time that a proof took over the time expected", ("backend",), _RATIOS),
             "audit_seconds": ("One audit", ("subject",), _FAST),
             "attestation_seconds": ("From a proposal's timestamp to its attestation", (), _SLOW),
         }
-        units = {"last_poll_age": "_seconds", "event_loop_lag": "_seconds", "consumer_lag": "_records"}
+        units = {
+            "last_poll_age": "_seconds",
+            "event_loop_lag": "_seconds",
+            "consumer_lag": "_records",
+            "proof_elapsed": "_seconds",
+            "proof_expected": "_seconds",
+        }
         for name, (text, labels) in counter.items():
             self._set(name, Counter(f"proofrail_{name}", text, labels, registry=self.registry))
         for name, (text, labels) in gauge.items():

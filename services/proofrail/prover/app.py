@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+
+import structlog
 
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.cairo_subject import RiskSubject
@@ -13,24 +16,37 @@ from proofrail.prover.job import JobLimits, ProvingJob
 from proofrail.prover.service import Prover
 from proofrail.prover.settings import ProverSettings
 from proofrail.proving.backends import Backends, make, parse_names
+from proofrail.proving.cost import memory_of
 from proofrail.proving.policy import Policy
+from proofrail.proving.scratch import sweep
+
+_log = structlog.get_logger(__name__)
+
+MakeBackends = Callable[[ProverSettings, str], Backends]
+"""Makes the backends of these settings for runs traced in the layout of this name."""
 
 
 def run(settings: ProverSettings) -> int:
     """Run the prover until SIGTERM; returns the exit status."""
+    return serve(settings, configured)
+
+
+def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: bool = False) -> int:
+    """As `run`, with backends of the caller's; `allow_mock` lets results pass that are stamped as mocks."""
 
     async def main(context: ServiceContext) -> None:
         spec = risk_program.run_spec()
         subject = RiskSubject(spec.program)
-        names = parse_names(settings.prover_backends)
-        backends = Backends(
-            make(names, settings.min_security_bits, spec.layout), fall_back=settings.prover_fall_back
+        backends = make_backends(settings, spec.layout)
+        limits = JobLimits(
+            settings.max_attempts, settings.proof_timeout_s, memory_of(settings.proof_memory_limit)
         )
-        await asyncio.to_thread(backends.preflight)
+        await asyncio.to_thread(_check_host, settings, backends)
         policy = Policy(
             min_security_bits=settings.min_security_bits,
             backends=backends.names,
             program_hashes=(subject.method_id,),
+            allow_mock=allow_mock,
         )
         job = ProvingJob(
             subject,
@@ -39,9 +55,36 @@ def run(settings: ProverSettings) -> int:
             backends,
             policy,
             ArtifactStore(settings.store_url),
-            JobLimits(settings.max_attempts, settings.proof_timeout_s),
+            limits,
             context.metrics,
         )
         await Prover(settings, job, context).work()
 
     return run_service("prover", main, settings)
+
+
+def configured(settings: ProverSettings, layout: str) -> Backends:
+    """The backends that the settings name."""
+    made = make(
+        parse_names(settings.prover_backends),
+        settings.min_security_bits,
+        layout,
+        scratch_dir=settings.scratch_dir,
+        nice=settings.prover_nice,
+    )
+    return Backends(made, fall_back=settings.prover_fall_back)
+
+
+def _check_host(settings: ProverSettings, backends: Backends) -> None:
+    """What must hold before any work is taken. Raises TransientError when no backend can prove here."""
+    left = sweep(settings.scratch_dir)
+    if left:
+        _log.info("scratch-swept", folders=left)
+    for name, fault in backends.preflight().items():
+        _log.warning(
+            "backend-unusable",
+            backend=name,
+            code=fault.code,
+            message=fault.message,
+            next_step=fault.next_step,
+        )

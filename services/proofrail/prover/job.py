@@ -21,7 +21,8 @@ from proofrail.audit.cairo_subject import RiskSubject
 from proofrail.audit.run_audit import RunAudit, audit_run
 from proofrail.audit.settings import RunPolicy
 from proofrail.messaging.metrics import Metrics
-from proofrail.proving.backend import Progress, ProofResult
+from proofrail.prover.progress import ProofProgress
+from proofrail.proving.backend import ProofResult
 from proofrail.proving.backends import Backends
 from proofrail.proving.errors import RefusedProof
 from proofrail.proving.message import proof_message
@@ -33,17 +34,30 @@ from proofrail.wire.runs import CommittedRun
 
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
-_MAY_BE_THE_RUN = frozenset({"prover-timeout", "prover-out-of-memory", "prover-killed", "prover-broken"})
+_MAY_BE_THE_RUN = frozenset(
+    {"prover-timeout", "prover-out-of-memory", "prover-killed", "prover-broken", "verifier-broken"}
+)
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class JobLimits:
-    """How often a run may fail by what may be its own fault, and how long an attempt may take."""
+    """How often a run may fail by what may be its own fault; how long an attempt, and how many bytes of memory a
+    prover, may take."""
 
     attempts: int
     timeout_s: float
+    memory: int | None = None
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A proof that was made and is not published yet."""
+
+    result: ProofResult
+    expected: Expected
+    seconds: float
 
 
 class ProvingJob:
@@ -68,34 +82,45 @@ class ProvingJob:
         self._store = store
         self._limits = limits
         self._metrics = metrics
+        self._progress = ProofProgress(metrics, backends.names)
 
     async def settle(self, run: CommittedRun, draining: asyncio.Event) -> Proof | ProofFailure | None:
         """The run's terminal record; None when `draining` came first and the run is handed back.
 
         Only failures that the run may have caused count towards giving it up. While the host lacks something, be
-        it for hours, runs wait: giving them up would dead-letter valid proposals one by one.
+        it for hours, runs wait: giving them up would dead-letter valid proposals one by one. A proof that was made
+        is not made again because the store was away.
         """
         attempts = charged = 0
+        made: _Made | None = None
         while not draining.is_set():
             attempts += 1
             try:
-                record = await self._unless(draining, self._prove(run))
+                made = made or await self._unless(draining, self._prove(run))
+                if made is None:
+                    return None
+                return await asyncio.to_thread(self._publishable, run, made)
             except TransientError as error:
                 charged += error.code in _MAY_BE_THE_RUN
                 if charged >= self._limits.attempts:
                     return self._failure(run, error, attempts)
                 pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(attempts - 1, 10))
-                _log.warning("proof-retry", code=error.code, message=error.message, again_in_s=pause)
+                _log.warning(
+                    "proof-retry",
+                    backend=self._backend_of(error),
+                    code=error.code,
+                    message=error.message,
+                    next_step=error.next_step,
+                    again_in_s=pause,
+                )
                 self._metrics.retries.labels(reason=error.code).inc()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(draining.wait(), pause)
             except ProofrailError as error:
                 return self._failure(run, error, attempts)
-            else:
-                return record
         return None
 
-    async def _unless(self, draining: asyncio.Event, work: Coroutine[Any, Any, Proof]) -> Proof | None:
+    async def _unless(self, draining: asyncio.Event, work: Coroutine[Any, Any, _Made]) -> _Made | None:
         """The work's result; None, and the prover process ended, when draining comes first."""
         task = asyncio.create_task(work)
         drained = asyncio.create_task(draining.wait())
@@ -107,27 +132,27 @@ class ProvingJob:
             task.cancel()
             await asyncio.gather(task, drained, return_exceptions=True)
 
-    async def _prove(self, run: CommittedRun) -> Proof:
+    async def _prove(self, run: CommittedRun) -> _Made:
         audit = await asyncio.to_thread(self._check, run)
         program = self._subject.program
         arguments = json.dumps(self._subject.program_input(audit.inputs)).encode()
-        preferred = self._backends.names[0]
-        _log.info("proving", backend=preferred, allocations=len(audit.inputs))
+        recomputed = audit.recomputed
+        output, traced = (recomputed.output, recomputed.traced) if recomputed is not None else ([], None)
+        _log.info("run-checked", allocations=len(audit.inputs), n_steps=traced and traced.n_steps)
         started = time.perf_counter()
-        with self._metrics.proving.labels(backend=preferred).track_inprogress():
+        async with self._progress.following():
             result = await self._backends.prove(
-                program.compiled, arguments, on_progress=_note, timeout=self._limits.timeout_s
+                program.compiled,
+                arguments,
+                on_attempt=self._progress.begin,
+                on_progress=self._progress.note,
+                timeout=self._limits.timeout_s,
+                memory_limit=self._limits.memory,
+                traced=traced,
             )
-        seconds = time.perf_counter() - started
-        made = audit.recomputed
-        output, traced = (made.output, made.traced) if made is not None else ([], None)
+            self._progress.made(result.timings["prove"] / 1000)
         expected = Expected.of(program.words, program.builtins, output, traced)
-        record = await asyncio.to_thread(self._publishable, run, result, expected)
-        self._metrics.proofs.labels(backend=result.backend, outcome="proof").inc()
-        self._metrics.proof_seconds.labels(backend=result.backend).observe(seconds)
-        self._metrics.proof_bytes.labels(backend=result.backend).observe(record.size)
-        _log.info("proven", seconds=round(seconds, 2), bytes=record.size, security_bits=record.security_bits)
-        return record
+        return _Made(result, expected, time.perf_counter() - started)
 
     def _check(self, run: CommittedRun) -> RunAudit:
         """Execute the run again. Raises PoisonError when it is not what its seal says, or too large."""
@@ -156,32 +181,49 @@ class ProvingJob:
             raise PoisonError("run-failed", "the run failed in the VM: there is nothing to prove")
         return audit
 
-    def _publishable(self, run: CommittedRun, result: ProofResult, expected: Expected) -> Proof:
+    def _publishable(self, run: CommittedRun, made: _Made) -> Proof:
         """The proof verified, kept, and described by what its own bytes say."""
+        result = made.result
         try:
-            verified = self._backends.verify(result.backend, result.proof, expected, self._policy)
+            self._policy.check(
+                backend=result.backend,
+                security_bits=result.security_bits,
+                is_mock=result.is_mock,
+                program_hash=made.expected.program_hash,
+            )
+            verified = self._backends.verify(result.backend, result.proof, made.expected, self._policy)
         except RefusedProof as error:
             raise PoisonError(
-                error.code, f"the prover made a proof that does not hold: {error.message}"
+                error.code,
+                f"the prover made a proof that does not hold: {error.message}",
+                backend=result.backend,
             ) from error
+        except ProofrailError as error:
+            error.context["backend"] = result.backend
+            raise
         ref = self._store.put(result.proof)
-        return proof_message(run.run_id, result, verified, ref.uri)
+        record = proof_message(run.run_id, result, verified, ref.uri)
+        self._metrics.proofs.labels(backend=record.backend, outcome="proof").inc()
+        self._metrics.proof_seconds.labels(backend=record.backend).observe(made.seconds)
+        self._metrics.proof_bytes.labels(backend=record.backend).observe(record.size)
+        _log.info(
+            "proven", seconds=round(made.seconds, 2), bytes=record.size, security_bits=record.security_bits
+        )
+        return record
 
     def _failure(self, run: CommittedRun, error: ProofrailError, attempts: int) -> ProofFailure:
-        _log.error("proof-failed", code=error.code, message=error.message, attempts=attempts)
-        self._metrics.proofs.labels(backend=self._backends.names[0], outcome=error.code).inc()
+        backend = self._backend_of(error)
+        _log.error("proof-failed", backend=backend, code=error.code, message=error.message, attempts=attempts)
+        self._metrics.proofs.labels(backend=backend, outcome=error.code).inc()
         return ProofFailure(
             run_id=run.run_id,
-            backend=self._backends.names[0],
+            backend=backend,
             code=error.code,
             message=error.message[:2000],
             final=True,
             attempts=attempts,
         )
 
-
-def _note(progress: Progress) -> None:
-    if progress.seconds is None:
-        _log.debug("proving-stage", stage=progress.stage)
-    else:
-        _log.debug("proved-stage", stage=progress.stage, seconds=progress.seconds)
+    def _backend_of(self, error: ProofrailError) -> str:
+        """The backend that failed; where the run never came to one, the one that it was for."""
+        return str(error.context.get("backend", self._backends.names[0]))

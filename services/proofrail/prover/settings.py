@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from proofrail.messaging.settings import ServiceSettings
@@ -32,3 +34,14 @@ class ProverSettings(ServiceSettings):
 
     proof_timeout_s: float = Field(default=3600.0, gt=0)
     """Wall-clock limit of one attempt."""
+
+    proof_memory_limit: str = "90%"
+    """Memory that a proof may take: bytes, an amount with KiB, MiB or GiB, or a share of this machine's. A run whose
+    proof is expected to take more is given up and split before any work; a prover that takes more ends."""
+
+    prover_nice: int = Field(default=10, ge=0, le=19)
+    """How far the prover processes give way to others."""
+
+    scratch_dir: Path | None = None
+    """Where the files of a proof under way lie, megabytes to some hundred; by default the system's temporary
+    folder. What a killed prover left there is removed at the next start."""

@@ -15,7 +15,7 @@ def proof_message(run_id: str, result: ProofResult, verified: Verified, uri: str
         backend=result.backend,
         backend_version=result.backend_version,
         method="stark",
-        is_mock=False,
+        is_mock=result.is_mock,
         statement=verified.statement.to_dict(),
         parameters=verified.parameters,
         security_bits=verified.security_bits,
