@@ -12,7 +12,7 @@ import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from proofrail.cairo.program import CairoProgram
@@ -96,9 +96,21 @@ def _expected_cpu(made: Execution, parameters: StoneParameters) -> float:
     return min(_bare(made, free)[1] for _ in range(REPEATS)) + work_seconds(parameters.pow_bits)
 
 
-def _beside_the_program(program: CairoProgram) -> None:
-    print("ours beside the bare program on the same input")
-    for steps, index in RUNS.items():
+def missing() -> str | None:
+    """Why Stone cannot be measured here; None when it can."""
+    try:
+        StoneBackend().preflight()
+    except TransientError as error:
+        return str(error)
+    return None
+
+
+def beside_the_program(sizes: Iterable[int]) -> None:
+    """Our time over the bare program's on the same input, for runs of so many steps."""
+    program = CairoProgram.load(FIBONACCI)
+    print("stone, ours beside the bare program on the same input")
+    for steps in sizes:
+        index = RUNS[steps]
         made = run(program, {"n": index}, "small")
         choice = choose(steps, "small", BITS)
         arguments = json.dumps({"n": index}).encode()
@@ -130,11 +142,8 @@ def _beside_the_best(program: CairoProgram, sizes: tuple[int, ...]) -> None:
 
 
 def main() -> None:
-    try:
-        StoneBackend().preflight()
-    except TransientError as missing:
-        print(f"not measured: {missing}")
+    if (why := missing()) is not None:
+        print(f"not measured: {why}")
         return
-    program = CairoProgram.load(FIBONACCI)
-    _beside_the_program(program)
-    _beside_the_best(program, (512, 4096))
+    beside_the_program(RUNS)
+    _beside_the_best(CairoProgram.load(FIBONACCI), (512, 4096))
