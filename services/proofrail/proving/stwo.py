@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +16,7 @@ from proofrail.proving.build import check
 from proofrail.proving.cost import Cost, Goal
 from proofrail.proving.parameters import StwoParameters, choose
 from proofrail.proving.policy import Policy
+from proofrail.proving.roots import LOG_ROWS, known_root
 from proofrail.proving.scratch import environment, scratch_folder
 from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stwo_choice import choose_stwo
@@ -33,6 +36,7 @@ _PEDERSEN_CELLS: Final = 3
 _PEDERSEN_CPU_SECONDS: Final = 1e-3
 _PEDERSEN_MEMORY: Final = 430_000
 """What each Pedersen hash adds to a proof: 56 rows of a wide table."""
+_SELF_TEST_S: Final = 60
 _THREAD_RESERVES: Final = 64 << 20
 """Address space that the allocator reserves for each thread and hardly ever touches: the limit is one of address
 space, the expectation one of memory."""
@@ -70,11 +74,18 @@ class StwoBackend:
         return self._version or ""
 
     def preflight(self) -> None:
-        """See Backend. Raises TransientError `prover-missing`, `prover-does-not-run`."""
+        """See Backend. Raises TransientError `prover-missing`, `prover-does-not-run`, `prover-broken`.
+
+        The program is given a piece of its real work, once for each build of it: the root of the fixed tables, whose
+        value is known. That takes the transforms and the hash with this CPU's instructions, a fraction of a second
+        and 300 MiB. A whole proof, with its 1.5 GiB, would keep a small host busy for longer than many a start.
+        """
+        program = self._program()
         try:
-            said = check(self._program())
+            said = check(program)
         except BuildError as error:
             raise TransientError(error.code, error.message, error.next_step) from error
+        _self_test(program, *_build_of(program))
         self._version = _version(said)
 
     def expected_cost(self, traced: TracedRun) -> Cost:
@@ -189,6 +200,29 @@ class StwoBackend:
 
 
 _BUILD = f"Build it: python -m proofrail.proving.build; or name it in {locate.ENVIRONMENT}"
+
+
+def _build_of(program: Path) -> tuple[int, int]:
+    """What changes when the program is built again."""
+    status = program.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=8)
+def _self_test(program: Path, *_build: int) -> None:
+    log_blowup = 1
+    command = [str(program), "root", f"--log-blowup={log_blowup}", f"--log-rows={LOG_ROWS}"]
+    try:
+        done = subprocess.run(  # noqa: S603 -- the program is the operator's choice
+            command, capture_output=True, timeout=_SELF_TEST_S, check=True
+        )
+        root = json.loads(done.stdout)["preprocessed_root"]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        raise TransientError("prover-broken", f"the prover fails its self-test: {error}", _BUILD) from error
+    if root != known_root(log_blowup, LOG_ROWS + log_blowup):
+        raise TransientError(
+            "prover-broken", f"the prover computes {root} as the root of the fixed tables", _BUILD
+        )
 
 
 def _version(said: dict[str, Any]) -> str:
