@@ -77,8 +77,8 @@ def tail(kafka: KafkaSettings, topics: Sequence[str]) -> View:
     return View(kafka, topics, start="end")
 
 
-async def wait_for_broker(kafka: KafkaSettings, timeout: float = 30.0) -> None:  # noqa: ASYNC109
-    """Return as soon as the broker answers a metadata request. Raises BrokerUnavailableError."""
+async def wait_for_broker(kafka: KafkaSettings, timeout: float = 30.0) -> str:  # noqa: ASYNC109
+    """Return the cluster's id as soon as the broker answers a metadata request. Raises BrokerUnavailableError."""
     error: Exception | None = None
     try:
         async with asyncio.timeout(timeout):
@@ -86,11 +86,11 @@ async def wait_for_broker(kafka: KafkaSettings, timeout: float = 30.0) -> None: 
                 admin = AIOKafkaAdminClient(**kafka.client_options())
                 try:
                     await admin.start()
-                    await admin.describe_cluster()
+                    described = await admin.describe_cluster()
                 except kafka_errors.KafkaError as caught:
                     error = caught
                 else:
-                    return
+                    return str(described.get("cluster_id"))
                 finally:
                     await admin.close()
                 await asyncio.sleep(0.1)

@@ -27,7 +27,7 @@ _ASYNCAPI: Final = "asyncapi.json"
 _SCHEMA_SUFFIX: Final = ".schema.json"
 _KAFKA_BINDING: Final = "0.5.0"
 
-_ON_TOPIC: Final[dict[str, tuple[str, list[str]]]] = {
+ON_TOPIC: Final[dict[str, tuple[str, list[str]]]] = {
     topics.PROPOSALS: ("What the allocator asks. One proposal a record.", ["AllocationProposal"]),
     topics.PROPOSALS_DLQ: ("Refused proposals. Written by the tracer.", ["DeadLetter"]),
     topics.INDEX: ("Which run decides which allocation. Written by the tracer.", ["AllocationIndex"]),
@@ -40,6 +40,7 @@ _ON_TOPIC: Final[dict[str, tuple[str, list[str]]]] = {
     topics.REPORTS: ("Verdicts on runs and proofs. Written by the auditor.", ["AuditReport"]),
     topics.ATTESTATIONS: ("The final word on allocations. Written by the auditor.", ["Attestation"]),
 }
+"""What stands on each topic, in words, and the types of its messages."""
 
 
 def json_schemas() -> dict[str, dict[str, Any]]:
@@ -91,7 +92,7 @@ def asyncapi() -> dict[str, Any]:
                     "payload": {"$ref": f"./{name}{_SCHEMA_SUFFIX}"},
                     "bindings": {"kafka": {"key": {"type": "string"}, "bindingVersion": _KAFKA_BINDING}},
                 }
-                for name in sorted({name for _, names in _ON_TOPIC.values() for name in names})
+                for name in sorted({name for _, names in ON_TOPIC.values() for name in names})
             },
             "schemas": {"Headers": _headers()},
         },
@@ -150,7 +151,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _channel(name: str) -> dict[str, Any]:
     spec = topics.TOPICS[name]
-    description, messages = _ON_TOPIC[name]
+    description, messages = ON_TOPIC[name]
     configuration: dict[str, Any] = {
         "cleanup.policy": [spec.configs["cleanup.policy"]],
         **{key: int(value) for key, value in spec.configs.items() if key != "cleanup.policy"},

@@ -1,0 +1,189 @@
+"""Fetches a proof by its digest and verifies it, without executing anything again.
+
+What is proven comes from the proof's own bytes: the program by its words, accepted by their hash, and the rows that
+it decided. What the Proof message says of it is compared, and otherwise not used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Final, NoReturn
+
+from proofrail.artifacts.store import ArtifactStore
+from proofrail.audit.proof_audit import ProofAuditor, Verifier
+from proofrail.cairo.risk_model import decide
+from proofrail.cairo.risk_program import Row, allocation_felt, decode_output
+from proofrail.client.attestations import check_proof_message, check_proposal, parsed
+from proofrail.client.errors import RefusedAttestation
+from proofrail.client.trust import Trust
+from proofrail.proving import verifier as stwo
+from proofrail.proving.backend import Verified
+from proofrail.proving.errors import PolicyError, RefusedProof
+from proofrail.proving.policy import Policy
+from proofrail.proving.statement import Expected
+from proofrail.proving.stone import verifier as stone
+from proofrail.wire.errors import ProofrailError
+from proofrail.wire.messages import Attestation, Proof, to_line
+from proofrail.wire.proposals import Proposal
+
+_VERIFIERS: Final[Mapping[str, ModuleType]] = {module.NAME: module for module in (stwo, stone)}
+_KEPT: Final = 64
+"""Proofs whose findings are kept: a run's attestations come one after the other."""
+
+
+@dataclass(frozen=True)
+class CheckedProof:
+    """A proof that was verified, and what its own bytes say."""
+
+    digest: str
+    backend: str
+    security_bits: int
+    program_hash: str
+    identities: Mapping[str, str]
+    """On-chain identities: program_hash, output_hash, fact_hash and, where its parameters are those of a registry's
+    preset, config_hash and verification_hash."""
+    parameters: Mapping[str, Any]
+    output: tuple[int, ...] = field(repr=False)
+    rows: tuple[Row, ...] = field(repr=False)
+    """What it decided, in the batch's order."""
+
+
+class ProofChecker:
+    """Checks proofs that lie in the artifact store at `store_url`, an fsspec URL, by what `trust` accepts."""
+
+    def __init__(self, store_url: str, trust: Trust) -> None:
+        self._store = ArtifactStore(store_url)
+        self._trust = trust
+        self._kept: OrderedDict[bytes, CheckedProof] = OrderedDict()
+        self._checking = asyncio.Lock()
+
+    async def check(
+        self,
+        proof: Proof,
+        attestation: Attestation | None = None,
+        proposal: Proposal | bytes | None = None,
+    ) -> CheckedProof:
+        """Fetch and verify the proof that a message is about; with `attestation`, that it proves its row; with
+        `proposal` too, that the row is about all of the proposal's inputs.
+
+        The attestation's own signature is `check`'s business. Fetching and verifying go on in a thread, once for the
+        attestations of a run that follow one another: 10 to 40 ms for stwo, some seconds for Stone.
+
+        Raises PolicyError `policy-mock`, `policy-backend`, `policy-security`, `policy-program` …; RefusedProof
+        `proof-…` (`proof-claim`: the message says something else than the proof); RefusedAttestation
+        `attestation-proof`, `attestation-row`, and those of `check` about the proposal; AlteredArtifact; PoisonError
+        `risk-output-malformed`. Raises, to be tried again: MissingArtifact, StoreUnavailable, TransientError
+        `verifier-missing`, `verifier-broken`.
+        """
+        if attestation is not None:
+            check_proof_message(attestation, proof)
+            if proposal is not None:
+                check_proposal(attestation, proposal)
+        checked = await self._checked(proof)
+        if attestation is not None:
+            _check_row(checked, attestation, proposal)
+        return checked
+
+    async def _checked(self, proof: Proof) -> CheckedProof:
+        key = to_line(proof)
+        async with self._checking:
+            if key not in self._kept:
+                self._kept[key] = await asyncio.to_thread(self._verify, proof)
+            self._kept.move_to_end(key)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+            return self._kept[key]
+
+    def _verify(self, proof: Proof) -> CheckedProof:
+        policy = self._trust.policy
+        # What the message admits of itself needs no proof to be fetched.
+        claimed = Policy(policy.min_security_bits, policy.backends)
+        claimed.check(backend=proof.backend, security_bits=proof.security_bits, is_mock=proof.is_mock)
+        blob = self._store.get(proof.digest, proof.size)
+        module = _VERIFIERS[proof.backend]
+        stated: Expected = module.what_it_states(blob)
+        builtins = self._trust.programs.get(stated.program_hash)
+        if builtins is None:
+            raise PolicyError("policy-program", f"program {stated.program_hash} is not accepted")
+        expected = Expected(stated.words, tuple(builtins), stated.output)
+        verified = _audited(proof, blob, expected, policy, module)
+        return CheckedProof(
+            digest=proof.digest,
+            backend=proof.backend,
+            security_bits=verified.security_bits,
+            program_hash=verified.statement.program_hash,
+            identities=verified.identities,
+            parameters=verified.parameters,
+            output=verified.statement.output,
+            rows=tuple(decode_output(verified.statement.output)),
+        )
+
+
+class _Kept:
+    """A verifier that keeps what it found."""
+
+    def __init__(self, module: Any) -> None:
+        self._verifier: Verifier = module
+        self.verified: Verified | None = None
+        self.error: ProofrailError | None = None
+
+    def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified:
+        try:
+            self.verified = self._verifier.verify(proof, expected, policy)
+        except ProofrailError as error:
+            self.error = error
+            raise
+        return self.verified
+
+
+def _audited(proof: Proof, blob: bytes, expected: Expected, policy: Policy, module: ModuleType) -> Verified:
+    """The auditor's own examination. Members of the message that this version does not define stay unchecked: none is
+    used."""
+    kept = _Kept(module)
+    auditor = ProofAuditor(
+        expected.words, expected.builtins, {proof.backend: kept}, policy, lambda _digest: blob
+    )
+    report = auditor.audit(proof.to_object(), run_id=proof.run_id, output=expected.output)
+    if kept.error is not None:
+        raise kept.error
+    found = report.first_mismatch
+    if found is not None or kept.verified is None:
+        raise RefusedProof(
+            "proof-claim",
+            (found.message or found.kind) if found else "the proof was not verified",
+            None,
+            member=(found.member or "") if found else "",
+        )
+    return kept.verified
+
+
+def _check_row(checked: CheckedProof, attestation: Attestation, proposal: Proposal | bytes | None) -> None:
+    if attestation.row >= len(checked.rows):
+        _refuse_row(f"it is about row {attestation.row}, the proof has {len(checked.rows)}")
+    row = checked.rows[attestation.row]
+    due: dict[str, object] = {
+        "id": allocation_felt(attestation.allocation_id),
+        "verdict": attestation.verdict,
+        "risks": tuple(attestation.risks),
+        "recommended_bps": tuple(attestation.recommended_bps),
+        "proposed_bps": tuple(attestation.proposed_bps),
+    }
+    if proposal is not None:
+        due["inputs_hash"] = decide(parsed(proposal).normal_form()).inputs_hash
+    for name, value in due.items():
+        if getattr(row, name) != value:
+            _refuse_row(
+                f"the proof has another {name} in row {attestation.row}: {getattr(row, name)}, not {value}"
+            )
+
+
+def _refuse_row(message: str) -> NoReturn:
+    raise RefusedAttestation(
+        "attestation-row",
+        f"the proof does not prove what the attestation says: {message}",
+        "Do not act on it; the auditor's operator must know",
+    )
