@@ -1,7 +1,7 @@
-"""The stwo backend alone: time, memory and size of a proof by the size of the batch, and what limits it.
+"""Both backends beside the bare program on the same input, and time, memory, size and security for each setting.
 
-Beside each time stands the prover program's own time and the CPU's: on a shared machine only the last says
-what a proof costs.
+Beside each time stands the CPU's: on a shared machine only that says what a proof costs. Stone is measured where its
+programs are present. Many allocations: bench_allocations.
 """
 
 from __future__ import annotations
@@ -11,23 +11,33 @@ import bz2
 import json
 import resource
 import statistics
+import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from pathlib import Path
 
 import cramjam
 
 from proofrail.cairo.program import CairoProgram
-from proofrail.cairo.risk_program import program_input, risk_engine_artifact
-from proofrail.proving.backend import ProofResult
+from proofrail.cairo.risk_program import load, program_input, risk_engine_artifact
+from proofrail.proving.backend import Backend, ProofResult
+from proofrail.proving.cost import Goal
+from proofrail.proving.locate import find
 from proofrail.proving.parameters import StwoParameters
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
-from proofrail.proving.stwo import STWO_LIMITS, StwoBackend
+from proofrail.proving.stone.backend import StoneBackend
+from proofrail.proving.stwo import StwoBackend
+from tests.bench import bench_stone
 from tests.bench.bench_pipeline import forms
-from tests.faults.proposals import valid as proposal
+from tests.faults.proposals import several
 
-# The last is the most that one proof takes.
-BATCHES = (1, 10, 132, 264, 528)
+STONE_STEPS = 4096
+STONE_GOALS: tuple[Goal, ...] = ("speed", "size", "chain")
+STWO_LIMIT = 1.15
+STWO_SIZES = (1, 132)
+"""Allocations: fixed costs weigh most in the least; 132 fill a table to its brim."""
+REPEATS = 3
 PARAMETERS = (
     StwoParameters(),
     StwoParameters(pow_bits=26, n_queries=70),
@@ -35,68 +45,103 @@ PARAMETERS = (
     StwoParameters(fold_step=1),
     StwoParameters(n_queries=38, log_blowup=2),
 )
-VERIFICATIONS = 10
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
+    """CPU seconds of all processes that were started here and have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def _prove(
-    program: CairoProgram, allocations: int, parameters: StwoParameters
-) -> tuple[ProofResult, float, float]:
+def arguments_of(allocations: int) -> bytes:
+    """The risk engine's input for so many allocations."""
+    return json.dumps(program_input(forms(several("bench", allocations)))).encode()
+
+
+def bare_seconds(arguments: bytes) -> float:
+    """Wall-clock seconds of the prover program alone on an input of the risk engine."""
+    with tempfile.TemporaryDirectory() as folder:
+        inputs = Path(folder) / "inputs.json"
+        inputs.write_bytes(arguments)
+        command = [str(find()), "prove", f"--program={risk_engine_artifact()}", f"--input={inputs}"]
+        begin = time.perf_counter()
+        subprocess.run([*command, f"--out={folder}/proof"], check=True, capture_output=True)
+        return time.perf_counter() - begin
+
+
+def proven(backend: Backend, program: CairoProgram, arguments: bytes) -> tuple[ProofResult, float, float]:
     """The proof, wall-clock and CPU seconds."""
-    arguments = json.dumps(program_input(forms([proposal("bench", n) for n in range(allocations)]))).encode()
-    cpu, begin = _cpu_seconds(), time.perf_counter()
-    result = asyncio.run(StwoBackend(parameters).prove(program.compiled, arguments))
-    return result, time.perf_counter() - begin, _cpu_seconds() - cpu
+    cpu, begin = cpu_seconds(), time.perf_counter()
+    result = asyncio.run(backend.prove(program.compiled, arguments))
+    return result, time.perf_counter() - begin, cpu_seconds() - cpu
 
 
-def _verify_ms(program: CairoProgram, result: ProofResult) -> float:
+def verified_seconds(backend: Backend, program: CairoProgram, result: ProofResult) -> float:
+    """Wall-clock seconds of checking a proof against what was to be proven. Raises RefusedProof."""
     expected = Expected.of(program.words, program.builtins, result.output)
-    backend, policy, seconds = StwoBackend(), Policy(min_security_bits=1), []
-    for _ in range(VERIFICATIONS):
-        begin = time.perf_counter()
-        backend.verify(result.proof, expected, policy)
-        seconds.append(time.perf_counter() - begin)
-    return statistics.median(seconds) * 1000
+    begin = time.perf_counter()
+    backend.verify(result.proof, expected, Policy(min_security_bits=1, backends=(backend.name,)))
+    return time.perf_counter() - begin
 
 
-def _batches(program: CairoProgram, sizes: Sequence[int]) -> None:
-    print(f"one proof takes at most {STWO_LIMITS.max_steps} steps, {STWO_LIMITS.max_instances}")
-    for allocations in sizes:
-        result, wall, cpu = _prove(program, allocations, StwoParameters())
-        own = result.timings["prove"] / 1000
-        print(
-            f"{allocations:4d} allocations, {result.n_steps:6d} steps: {wall:6.2f} s "
-            f"(program itself {own:6.2f} s, CPU {cpu:6.1f} s), "
-            f"{1000 * wall / allocations:7.1f} ms each, {result.peak_memory_bytes / 2**30:4.1f} GiB, "
-            f"{len(result.proof) / 1000:.0f} kB, verified in {_verify_ms(program, result):.0f} ms"
-        )
+def _beside_the_program() -> None:
+    print("stwo, ours (proven and verified) beside the bare program on the same input")
+    program, backend = load(), StwoBackend()
+    for allocations in STWO_SIZES:
+        arguments, ratios = arguments_of(allocations), []
+        for _ in range(REPEATS):
+            bare = bare_seconds(arguments)
+            result, wall, _ = proven(backend, program, arguments)
+            ratios.append((wall + verified_seconds(backend, program, result)) / bare)
+        print(f"  {allocations:4d} allocations: {statistics.median(ratios):.3f} times (limit {STWO_LIMIT})")
 
 
-def _parameters(program: CairoProgram) -> None:
+def _row(setting: str, result: ProofResult, wall: float, cpu: float, verified: float) -> str:
+    return (
+        f"  {result.security_bits:3d} bits  {setting:44s} {wall:6.2f} s (CPU {cpu:6.1f} s)  "
+        f"{result.peak_memory_bytes / 2**30:5.2f} GiB  {len(result.proof) / 1000:5.0f} kB  "
+        f"verified in {1000 * verified:.0f} ms"
+    )
+
+
+def _stwo_settings() -> None:
+    program, arguments = load(), arguments_of(1)
+    print("stwo, the risk engine with 1 allocation, by setting")
     for parameters in PARAMETERS:
-        result, wall, cpu = _prove(program, 1, parameters)
-        print(
-            f"{parameters.security_bits} bits as {parameters.pow_bits} + {parameters.n_queries} x "
-            f"{parameters.log_blowup}, folding {1 << parameters.fold_step}: {wall:5.2f} s (CPU {cpu:5.1f} s), "
-            f"{result.peak_memory_bytes / 2**30:.1f} GiB, {len(result.proof) / 1000:.0f} kB"
+        backend = StwoBackend(parameters)
+        result, wall, cpu = proven(backend, program, arguments)
+        setting = (
+            f"{parameters.pow_bits} + {parameters.n_queries} x {parameters.log_blowup}, "
+            f"folding {1 << parameters.fold_step}"
         )
-    result, _, _ = _prove(program, 1, StwoParameters())
-    packed = {
-        "bzip2": lambda data: bz2.compress(data),
-        "zstd": lambda data: bytes(cramjam.zstd.compress(data, 19)),
-    }
-    for name, compress in packed.items():
-        begin = time.perf_counter()
-        size = len(compress(result.proof))
-        saved = 100 - 100 * size / len(result.proof)
-        print(f"{name} would save {saved:.0f} % of a proof in {1000 * (time.perf_counter() - begin):.0f} ms")
+        print(_row(setting, result, wall, cpu, verified_seconds(backend, program, result)), flush=True)
+    for name, size in (
+        ("bzip2", len(bz2.compress(result.proof))),
+        ("zstd", len(bytes(cramjam.zstd.compress(result.proof, 19)))),
+    ):
+        print(f"  {name} would save {100 - 100 * size / len(result.proof):.0f} % of the last one")
+
+
+def _stone_settings() -> None:
+    program = CairoProgram.load(bench_stone.FIBONACCI)
+    arguments = json.dumps({"n": bench_stone.RUNS[STONE_STEPS]}).encode()
+    print(f"stone, {STONE_STEPS} steps in layout small, by what the setting is for")
+    for goal in STONE_GOALS:
+        backend = StoneBackend(goal=goal)
+        result, wall, cpu = proven(backend, program, arguments)
+        stark = result.parameters["stark"]
+        fri = stark["fri"]
+        setting = f"{goal}: {fri['proof_of_work_bits']} + {fri['n_queries']} x {stark['log_n_cosets']}"
+        print(_row(setting, result, wall, cpu, verified_seconds(backend, program, result)), flush=True)
 
 
 def main() -> None:
-    program = CairoProgram.load(risk_engine_artifact())
-    _batches(program, BATCHES)
-    _parameters(program)
+    why = bench_stone.missing()
+    if why is None:
+        bench_stone.beside_the_program((STONE_STEPS,))
+    else:
+        print(f"stone is not measured: {why}")
+    _beside_the_program()
+    if why is None:
+        _stone_settings()
+    _stwo_settings()
