@@ -16,8 +16,13 @@ from proofrail._native import Program as NativeProgram
 from proofrail.cairo.layouts import BUILTINS, LAYOUTS, cheapest_layout
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.vm import run
+from proofrail.proving.errors import PolicyError
+from proofrail.proving.provable import check_provable, check_registry
+from proofrail.proving.statement import Expected, Segment, TracedRun
+from proofrail.proving.stone.backend import STONE_LIMITS
 from proofrail.proving.stone.layouts import LAYOUTS as STONE_LAYOUTS
-from proofrail.wire.errors import UnusableInputError
+from proofrail.proving.stwo import STWO_LIMITS
+from proofrail.wire.errors import PoisonError, UnusableInputError
 
 BUILTIN_PROGRAMS = DATA / "builtins"
 NAMES = sorted(path.stem for path in BUILTIN_PROGRAMS.glob("*.json") if path.stem != "unknown_hint")
@@ -76,6 +81,111 @@ def test_each_builtin_runs_where_its_layout_has_it_and_is_named_where_not(name: 
         assert "layout-unusable" == caught.value.code
         assert all(builtin in caught.value.message for builtin in missing)
         assert CHEAPEST[name] is None or f"--layout {CHEAPEST[name]}" in (caught.value.next_step or "")
+
+
+def _provable(name: str, layout: str, backend: str, values: dict[str, Any] | None = None) -> str | None:
+    """The code with which a run is refused before a prover is spawned; None for one that goes to the prover."""
+    program = load(name)
+    made = run(program, values or INPUTS.get(name, {"n": 3}), layout, private_input=False)
+    traced = TracedRun.of(json.loads(made.public_input()))
+    expected = Expected.of(program.words, program.builtins, made.output, traced)
+    try:
+        assert traced == check_provable(
+            backend, expected, STONE_LIMITS if backend == "stone" else STWO_LIMITS
+        )
+    except PoisonError as error:
+        return error.code if error.next_step else "nothing to do next"
+    return None
+
+
+NOT_BY_STWO = {
+    "none": "program-without-output",
+    "ecdsa": "builtin-not-provable",
+    "ec_op": "builtin-not-provable",
+    "keccak": "builtin-not-provable",
+}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if CHEAPEST[name]])
+def test_each_run_is_provable_or_refused_before_a_prover_is_spawned(name: str) -> None:
+    """Program by layout by backend; the cells that are provable were gone through with the real provers."""
+    for layout, builtins in LAYOUTS.items():
+        if not set(load(name).builtins) <= set(builtins):
+            continue
+        assert NOT_BY_STWO.get(name) == _provable(name, layout, "stwo"), layout
+        short = "run-too-short" if layout == "plain" else None
+        by_stone = short if layout in STONE_LAYOUTS else "layout-not-provable"
+        assert by_stone == _provable(name, layout, "stone"), layout
+
+
+def test_plain_is_provable_once_the_run_is_long_enough() -> None:
+    """Only there a run is not padded to what Stone takes."""
+    assert None is _provable("none", "plain", "stone", {"n": 200})
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "backend", "said"),
+    [
+        ("ecdsa", "small", "stwo", "--layout small and prove it with --backend stone"),
+        ("keccak", "starknet_with_keccak", "stwo", "do without that builtin"),
+        ("keccak", "starknet_with_keccak", "stone", "stwo does not prove"),
+        ("ec_op", "all_solidity", "stone", "stwo does not prove"),
+        ("range_check96", "all_cairo_stwo", "stone", "--backend stwo"),
+        ("bitwise", "starknet", "stone", "--layout recursive"),
+        ("none", "small", "stwo", "--backend stone"),
+    ],
+)
+def test_a_refusal_names_a_way_that_is_open(name: str, layout: str, backend: str, said: str) -> None:
+    """Another layout, the other backend, or that there is none."""
+    program = load(name)
+    made = run(program, INPUTS.get(name, {"n": 3}), layout, private_input=False)
+    expected = Expected.of(
+        program.words, program.builtins, made.output, TracedRun.of(json.loads(made.public_input()))
+    )
+    with pytest.raises(PoisonError) as caught:
+        check_provable(backend, expected, STWO_LIMITS)
+    assert said in (caught.value.next_step or "")
+
+
+def _sized(n_steps: int = 512, layout: str = "small", pedersens: int = 0, words: int = 0) -> Expected:
+    segments = (Segment("pedersen", 100, 100 + 3 * pedersens), Segment("execution", 50, 60))
+    traced = TracedRun(layout, n_steps, segments, (0, 1))
+    return Expected.of([1], ["output", "pedersen"], [0] * words, traced)
+
+
+@pytest.mark.parametrize(
+    ("backend", "expected", "said"),
+    [
+        ("stone", _sized(n_steps=1 << 21), "2097152 steps"),
+        ("stone", _sized(words=(1 << 16) + 1), "65537 output words"),
+        ("stwo", _sized(pedersens=(1 << 14) + 1), "16385 uses of pedersen"),
+    ],
+)
+def test_a_run_beyond_one_proof_is_refused_by_what_is_too_much(
+    backend: str, expected: Expected, said: str
+) -> None:
+    """Steps, output words and builtins each have their limit."""
+    with pytest.raises(PoisonError) as caught:
+        check_provable(backend, expected, STONE_LIMITS if backend == "stone" else STWO_LIMITS)
+    assert "run-too-large" == caught.value.code
+    assert said in caught.value.message
+
+
+def test_the_registry_wants_all_builtins_of_a_layout_that_it_knows() -> None:
+    """In its strict mode; in the relaxed one only the layout counts."""
+    segments = (Segment("pedersen", 100, 100),)
+    lacking = Expected.of([1], ["output", "pedersen"], [], TracedRun("recursive", 1 << 14, segments, (0, 1)))
+    with pytest.raises(PolicyError) as caught:
+        check_registry(lacking, strict=True)
+    assert "chain-builtins" == caught.value.code
+    assert "range_check and bitwise" in caught.value.message
+    assert "%builtins output pedersen range_check bitwise" in (caught.value.next_step or "")
+    check_registry(lacking, strict=False)
+    with pytest.raises(PolicyError) as caught:
+        check_registry(_sized(layout="plain"), strict=False)
+    assert "chain-layout" == caught.value.code
+    full = Expected.of([1], STONE_LAYOUTS["recursive"].builtins, [], lacking.traced)
+    check_registry(full, strict=True)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

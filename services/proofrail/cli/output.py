@@ -6,6 +6,7 @@ Exit statuses are the same for every command: 0 done or accepted, 1 a negative v
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
@@ -34,6 +35,8 @@ class Exit(IntEnum):
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
+
+_NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 stderr: Final = SafeConsole(stderr=True, highlight=False, soft_wrap=True)
 
@@ -134,6 +137,12 @@ def file_error(error: OSError) -> UnusableInputError:
         return UnusableInputError("file-not-permitted", f"{name} may not be opened", "Check its permissions.")
     if isinstance(error, IsADirectoryError):
         return UnusableInputError("file-is-a-folder", f"{name} is a folder", "Name a file in it.")
+    if error.errno in _NO_ROOM:
+        return UnusableInputError(
+            "disk-full",
+            f"there is no room left to write {name}: {error.strerror}",
+            "Make room, and do it again.",
+        )
     return UnusableInputError(
         "file-unusable", f"{name}: {error.strerror or error}", "Check the path and the disk."
     )

@@ -168,6 +168,7 @@ PROOFS: Final = Area.of(
 )
 
 _PROGRAM = "services/native/prover"
+_PROVABLE = "services/proofrail/proving/provable.py"
 
 PROVER: Final = Area.of(
     "prover",
@@ -209,10 +210,47 @@ PROVER: Final = Area.of(
         ),
         Entry(
             "builtin-not-provable",
-            "The program uses a builtin that stwo does not prove.",
-            "ecdsa, ec_op and keccak have no tables there.",
-            "Use another backend, or do without the builtin.",
+            "The program needs a builtin that stwo does not prove.",
+            "It runs no program that names ecdsa or keccak, used or not, and has no tables for a use of ec_op.",
+            "Prove ecdsa by Stone: trace with --layout small, prove with --backend stone. Do without the others.",
             _PROGRAM,
+        ),
+        Entry(
+            "layout-not-provable",
+            "Stone does not prove in the layout in which the run was traced.",
+            "Stone proves the traced run itself; its layouts here are plain, small, dex, recursive and "
+            "recursive_with_poseidon.",
+            "Trace the run again in the layout that the message names, or take --backend stwo.",
+            _PROVABLE,
+        ),
+        Entry(
+            "run-too-short",
+            "The run has fewer steps than Stone proves.",
+            "Layout plain pads a run to a power of two and no further; Stone takes 512 steps at least.",
+            "Trace it again with --layout small, which pads every run to 512.",
+            _PROVABLE,
+        ),
+        Entry(
+            "chain-layout",
+            "The registry on chain has no verifier for the layout of the run.",
+            "It knows small, dex, recursive and recursive_with_poseidon of those that Stone proves here.",
+            "Trace the run again in one of those.",
+            _PROVABLE,
+        ),
+        Entry(
+            "chain-builtins",
+            "The registry would not verify a proof of this program in its strict mode.",
+            "It computes where program and output lie from the builtins of the layout: the program must name them all.",
+            "Name all of them in %builtins and main's implicit arguments, used or not; compile and trace again. Or "
+            "take --memory-verification relaxed.",
+            _PROVABLE,
+        ),
+        Entry(
+            "prove-options",
+            "Options of `proofrail prove` contradict each other.",
+            "--hasher and --memory-verification are the registry's; no other proof has them.",
+            "Add --backend stone --for chain, or leave them out.",
+            _PROVABLE,
         ),
         Entry(
             "input-unreadable",

@@ -19,6 +19,12 @@ FILES: Final = Area.of(
             "file-not-permitted", "A file may not be opened.", "Its permissions.", "Check its permissions."
         ),
         Entry(
+            "disk-full",
+            "There is no room left to write a file.",
+            "The disk, a quota or a limit on the size of files is reached.",
+            "Make room, and do it again; what was there before is still there.",
+        ),
+        Entry(
             "file-is-a-folder",
             "A folder stands where a file is needed.",
             "The path is too short.",
