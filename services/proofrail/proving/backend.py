@@ -44,12 +44,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Verified:
-    """A proof that holds, and what it says of itself. `identities`: see `proofrail.proving.identities.of`."""
+    """A proof that holds, and what it says of itself.
+
+    `identities`: see `proofrail.proving.identities.of` and, of Stone's, `proofrail.proving.stone.presets.members`;
+    `verifier`: what accepted the proof, with its version; empty where nothing was asked yet.
+    """
 
     statement: Statement
     security_bits: int
     parameters: dict[str, Any]
     identities: dict[str, str]
+    verifier: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,9 @@ class Backend(Protocol):
         `verifier-missing`.
         """
 
-    def expected_cost(self, traced: TracedRun) -> Cost:
-        """What a proof of this run is expected to cost here. Raises PolicyError `parameters-…` for a run that cannot
-        be proven."""
+    def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
+        """What a proof of this run is expected to cost here, made with at most so many bytes of memory where that
+        can be done. Raises PolicyError `parameters-…` for a run that cannot be proven."""
 
     async def prove(
         self,

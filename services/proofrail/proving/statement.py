@@ -98,7 +98,8 @@ class Statement:
     addresses and states are not those of the traced run; its program and output are).
 
     Of Stone's proofs alone: `n_steps` and `rc_bounds`, as in TracedRun, and `public_memory`, in the order in which
-    the proof lists it. Of stwo's alone: `program_hash_blake`, by which its verifiers in Cairo know a program.
+    the proof lists it, and `public_input_sha256`, of the public input's canonical form. Of stwo's alone:
+    `program_hash_blake`, by which its verifiers in Cairo know a program.
     """
 
     words: tuple[int, ...]
@@ -110,6 +111,7 @@ class Statement:
     n_steps: int | None = None
     rc_bounds: tuple[int, int] | None = None
     public_memory: tuple[PublicRange, ...] | None = None
+    public_input_sha256: str | None = None
     program_hash_blake: str | None = None
 
     @property
@@ -144,6 +146,8 @@ class Statement:
             told["rc_min"], told["rc_max"] = self.rc_bounds
         if self.public_memory is not None:
             told["public_memory"] = [asdict(part) for part in self.public_memory]
+        if self.public_input_sha256 is not None:
+            told["public_input_sha256"] = self.public_input_sha256
         if self.program_hash_blake is not None:
             told["program_hash_blake"] = self.program_hash_blake
         return told

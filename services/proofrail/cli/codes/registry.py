@@ -7,6 +7,7 @@ from typing import Final
 from proofrail.cli.codes.entry import Area, Entry
 
 _PRESETS: Final = "services/proofrail/proving/stone/presets.py"
+_VERSION: Final = "services/proofrail/proving/stone/version.py"
 _FOR_CHAIN: Final = "Prove it with --for chain, or keep it for local use."
 _ALL_BUILTINS: Final = "Use the build of the program that has all builtins of the layout."
 _OTHER_PROGRAMS: Final = (
@@ -108,6 +109,34 @@ REGISTRY: Final = Area.of(
             "The version of Stone does not prove with the registry's hasher.",
             "stone5 truncates Blake to 160 bits, for which the registry has no verifier.",
             "Use keccak_160_lsb, or stone6.",
+        ),
+        Entry(
+            "stone-version-unknown",
+            "Which version of Stone the program is could not be found out.",
+            "It takes neither a proof of v2 (stone5) nor one of v3 (stone6).",
+            _OTHER_PROGRAMS,
+            _VERSION,
+        ),
+        Entry(
+            "stone-versions-differ",
+            "Stone's prover and verifier are of different versions.",
+            "One of them was replaced.",
+            _OTHER_PROGRAMS,
+            _VERSION,
+        ),
+        Entry(
+            "verifier-accepts-anything",
+            "Stone's verifier accepts what it must refuse.",
+            "It is another program, or a broken build.",
+            _OTHER_PROGRAMS,
+            _VERSION,
+        ),
+        Entry(
+            "prover-self-test",
+            "Stone's prover failed on a proof that must succeed.",
+            "It lacks the layout small, or is a broken build.",
+            _OTHER_PROGRAMS,
+            _VERSION,
         ),
         Entry(
             "verifier-wrong-host",

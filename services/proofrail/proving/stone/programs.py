@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -33,3 +36,34 @@ def required(name: str) -> Path:
         f"Stone's {name} was not found: {where}",
         f"Install it, and name it in {_ENVIRONMENT[name]} or put it on PATH.",
     )
+
+
+@dataclass(frozen=True)
+class Installed:
+    """PROVER or VERIFIER as it lies on disk: another file under the same path is another program."""
+
+    name: str
+    path: Path
+    modified_ns: int
+    size: int
+
+    @classmethod
+    def at(cls, name: str, path: Path) -> Installed:
+        """Raises TransientError `prover-missing`, `verifier-missing` for a file that cannot be read."""
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise TransientError(
+                "prover-missing" if name == PROVER else "verifier-missing",
+                f"{path} cannot be read: {error.strerror}",
+            ) from error
+        return cls(name, path, status.st_mtime_ns, status.st_size)
+
+    def described(self, version: str) -> str:
+        """Its name, the version that was found for it, and the beginning of its SHA-256."""
+        return f"{self.name} {version} sha256:{_sha256(self)[:16]}"
+
+
+@lru_cache(maxsize=16)
+def _sha256(program: Installed) -> str:
+    return hashlib.sha256(program.path.read_bytes()).hexdigest()

@@ -21,7 +21,7 @@ from proofrail.proving.stone.layouts import Layout, layout_named, log_steps
 from proofrail.proving.stone.parameters import StoneParameters
 from proofrail.proving.stone.spelling import check_spelling, spelled_out
 from proofrail.proving.stone.transcript import check_work
-from proofrail.wire.canonical import canonical, parse_felt, parse_object
+from proofrail.wire.canonical import canonical, parse_felt, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError
 
 _MEMBERS: Final = ("proof_hex", "proof_parameters", "public_input")
@@ -158,6 +158,7 @@ def _statement(public: Mapping[str, Any], layout: Layout, listed: tuple[Segment,
         n_steps=public["n_steps"],
         rc_bounds=(public["rc_min"], public["rc_max"]),
         public_memory=_ranges(public["public_memory"]),
+        public_input_sha256=sha256_hex(canonical(public)),
         words=words,
         output=tuple(_value(cells, address) for address in range(output.begin, output.end)),
         segments=tuple(segments[name] for name in layout.builtins),

@@ -7,6 +7,8 @@ without its last byte goes on behind it. The Poseidon channel takes whole felts 
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 from proofrail.proving.backend import Verified
@@ -14,10 +16,12 @@ from proofrail.proving.errors import RefusedProof
 from proofrail.proving.felts import same_felts
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected, Statement, TracedRun
-from proofrail.proving.stone import programs
+from proofrail.proving.stone import presets, programs
 from proofrail.proving.stone.ask import ask
+from proofrail.proving.stone.programs import Installed
 from proofrail.proving.stone.proof import StoneProof, public_memory
 from proofrail.proving.stone.transcript import WORD
+from proofrail.proving.stone.version import verifier_version
 from proofrail.wire.canonical import felt_hex, parse_felt
 
 NAME: Final = "stone"
@@ -27,12 +31,21 @@ MAX_PROOF_BYTES: Final = 16 << 20
 def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     """Checks that `proof`, in canonical form, proves `expected`, well enough for `policy`.
 
-    Raises as `examine`, and RefusedProof `proof-refused` (by Stone's verifier), `proof-trailing`; TransientError
-    `verifier-missing`, `verifier-broken`, after everything that needs no verifier.
+    Raises as `examine`, and RefusedProof `proof-refused` (by Stone's verifier), `proof-trailing`; TransientError as
+    `proofrail.proving.stone.version.verifier_version`, after everything that needs no verifier.
     """
     examined = examine(proof, expected, policy)
-    _check_with_stone(read_proof(proof))
-    return examined
+    read = read_proof(proof)
+    program = programs.required(programs.VERIFIER)
+    _check_with_stone(read, program)
+    version = verifier_version(program)
+    registered = presets.members(read, version)
+    policy.check_preset(registered.get("preset"))
+    return replace(
+        examined,
+        identities=examined.identities | registered,
+        verifier=Installed.at(programs.VERIFIER, program).described(version),
+    )
 
 
 def examine(proof: bytes, expected: Expected, policy: Policy) -> Verified:
@@ -41,7 +54,7 @@ def examine(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     Raises RefusedProof: `proof-malformed`, `proof-not-canonical`, `proof-hex`, `proof-felt`, `proof-short`,
     `proof-nonce`, `proof-too-large`, `proof-program`, `proof-layout`, `proof-builtins`, `proof-output`,
     `proof-steps`, `proof-range-check`, `proof-states`, `proof-segments`, `proof-memory-order`,
-    `proof-public-memory`. Raises PolicyError `policy-…`, `parameters-…`.
+    `proof-public-memory`. Raises PolicyError `policy-…`, `parameters-…`, `preset-…`.
     """
     read = read_proof(proof)
     statement = read.statement
@@ -52,6 +65,8 @@ def examine(proof: bytes, expected: Expected, policy: Policy) -> Verified:
         layout=read.layout.name,
         program_hash=statement.program_hash,
     )
+    if policy.presets is not None:
+        presets.check_allowed(read, policy.presets)
     _check_statement(read, statement, expected)
     return Verified(
         statement=statement,
@@ -77,11 +92,13 @@ def what_it_states(proof: bytes) -> Expected:
 
 
 def published_parameters(read: StoneProof) -> dict[str, Any]:
-    """A Proof's `parameters`: Stone's own, the layout and the number of steps."""
+    """A Proof's `parameters`: Stone's own, the layout, the number of steps, and as `query_bits` the security as the
+    registry counts it, without the hashes' cap."""
     return {
         **read.parameters.to_json(),
         "layout": read.layout.name,
         "n_steps": read.public_input["n_steps"],
+        "query_bits": read.parameters.query_bits,
     }
 
 
@@ -181,8 +198,7 @@ def _builtins(read: StoneProof) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _check_with_stone(read: StoneProof) -> None:
-    program = programs.required(programs.VERIFIER)
+def _check_with_stone(read: StoneProof, program: Path) -> None:
     said = ask(program, read.data)
     if said is not None:
         raise RefusedProof("proof-refused", f"Stone's verifier refuses the proof: {said}")
