@@ -125,7 +125,7 @@ class Backends:
             backend = self._backends[name]
             try:
                 if on_attempt is not None:
-                    on_attempt(name, None if traced is None else backend.expected_cost(traced))
+                    on_attempt(name, None if traced is None else backend.expected_cost(traced, memory_limit))
                 result = await backend.prove(
                     program,
                     program_input,

@@ -88,7 +88,7 @@ class StwoBackend:
         _self_test(program, *_build_of(program))
         self._version = _version(said)
 
-    def expected_cost(self, traced: TracedRun) -> Cost:
+    def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
         """See Backend. The traced run is padded, which stwo's is not: rather too much is expected than too little."""
         goal: Goal = "speed" if self._parameters.log_blowup == 1 else "size"
         cost = choose_stwo(

@@ -8,10 +8,9 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from proofrail import _native
 from proofrail.proving import child
@@ -26,20 +25,12 @@ from proofrail.proving.stone import launcher, programs, verifier
 from proofrail.proving.stone.choose import Choice, choose
 from proofrail.proving.stone.layouts import layout_named
 from proofrail.proving.stone.proof import StoneProof
+from proofrail.proving.stone.prover_config import prover_config
 from proofrail.wire.canonical import parse_felt
 from proofrail.wire.errors import PoisonError, TransientError
 
 DEFAULT_NICE: Final = 10
 _USAGE: Final = "usage.json"
-PROVER_CONFIG: Final[Mapping[str, Any]] = {
-    # The full extension would take two to five times the memory and save nothing.
-    "cached_lde_config": {"store_full_lde": False, "use_fft_for_eval": False},
-    "constraint_polynomial_task_size": 256,
-    "n_out_of_memory_merkle_layers": 1,
-    "table_prover_n_tasks_per_segment": 32,
-}
-"""Stone's prover configuration (cpu_air_prover_config.json)."""
-
 STONE_LIMITS: Final = Limits(max_steps=1 << 20, max_instances={}, max_output_words=1 << 16)
 """Beyond a million steps a proof takes tens of gigabytes and the better part of an hour."""
 
@@ -96,9 +87,9 @@ class StoneBackend:
         programs.required(programs.PROVER)
         programs.required(programs.VERIFIER)
 
-    def expected_cost(self, traced: TracedRun) -> Cost:
+    def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
         """See Backend."""
-        return self._chosen(traced.n_steps).cost
+        return self._chosen(traced.n_steps, memory_limit).cost
 
     async def prove(
         self,
@@ -113,13 +104,13 @@ class StoneBackend:
         """See Backend. The run is executed here, so its size is known without `traced`. Raises also PolicyError
         `parameters-…` for a run that cannot be proven in the layout."""
         if traced is not None:
-            self.expected_cost(traced).admit(memory_limit)
+            self.expected_cost(traced, memory_limit).admit(memory_limit)
         prover = programs.required(programs.PROVER)
         # Without it the proof could not be checked, and would have been made for nothing.
         programs.required(programs.VERIFIER)
         tell = on_progress or _quiet
         tell(Progress("execute", None))
-        run = await asyncio.to_thread(self._execute, program, program_input)
+        run = await asyncio.to_thread(self._execute, program, program_input, memory_limit)
         tell(Progress("execute", run.seconds))
         run.choice.cost.admit(memory_limit)
         with scratch_folder(self._scratch_dir, run.file_bytes) as scratch:
@@ -136,7 +127,7 @@ class StoneBackend:
         """See Backend and `proofrail.proving.stone.verifier.verify`; three calls of Stone's verifier."""
         return verifier.verify(proof, expected, policy)
 
-    def _execute(self, program: bytes, program_input: bytes) -> _Run:
+    def _execute(self, program: bytes, program_input: bytes, memory_limit: int | None) -> _Run:
         begin = time.monotonic()
         try:
             native = _native.Program(program).run(program_input, self._layout.name, self.limits.max_steps)
@@ -145,10 +136,10 @@ class StoneBackend:
             raise PoisonError(code, message) from error
         if native.error is not None:
             raise PoisonError("vm-failed", f"the program fails: {native.error['message']}")
-        return _Run(native, self._chosen(native.n_steps), time.monotonic() - begin)
+        return _Run(native, self._chosen(native.n_steps, memory_limit), time.monotonic() - begin)
 
-    def _chosen(self, n_steps: int) -> Choice:
-        return choose(n_steps, self._layout.name, self._bits, self._goal, hasher=self._hasher)
+    def _chosen(self, n_steps: int, memory: int | None) -> Choice:
+        return choose(n_steps, self._layout.name, self._bits, self._goal, hasher=self._hasher, memory=memory)
 
     async def _call(
         self, prover: Path, scratch: Path, seconds: float | None, memory_limit: int | None
@@ -208,7 +199,9 @@ def _write_inputs(scratch: Path, run: _Run) -> None:
     (scratch / "public_input.json").write_text(run.native.public_input())
     (scratch / "private_input.json").write_text(run.native.private_input(str(trace), str(memory)))
     (scratch / "parameters.json").write_text(json.dumps(run.choice.parameters.to_json()))
-    (scratch / "prover_config.json").write_text(json.dumps(PROVER_CONFIG))
+    (scratch / "prover_config.json").write_text(
+        json.dumps(prover_config(full_extension=run.choice.full_extension))
+    )
 
 
 def _quiet(progress: Progress) -> None:

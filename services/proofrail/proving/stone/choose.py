@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from proofrail.proving.cost import Cost, Goal
+from proofrail.proving import calibration
+from proofrail.proving.calibration import Speeds
+from proofrail.proving.cost import Cost, Goal, machine_memory
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, MAX_POW_BITS
+from proofrail.proving.ranking import ranked, reason
 from proofrail.proving.stone.cost import predict
 from proofrail.proving.stone.fri import MAX_FRI_LAYERS
 from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
 from proofrail.proving.stone.layouts import ROWS_PER_STEP_LOG, Layout, layout_named, log_steps
 from proofrail.proving.stone.parameters import StoneParameters
 
-_MOST_TIMES_THE_CHEAPEST: Final = 4.0
-"""A shorter proof may take so many times the CPU of the cheapest; beyond it, bytes cost more than they save."""
+_SHARE_OF_EXTENSION: Final = 0.5
+"""Part of the memory that a proof with the full extension of its trace may take: it only saves time, and others need
+memory too."""
 _LOG_COSETS: Final = range(1, 6)
 _LOG_LAST_LAYERS: Final = range(4, 11)
 _MOST_QUERIES: Final = 256
@@ -25,28 +29,43 @@ REGISTRY_LEAST_POW: Final = 20
 
 
 @dataclass(frozen=True)
-class Choice:
-    """`hasher`: the registry's name of the hashes, for goal chain; `considered`: how many admissible sets there
-    were."""
+class Priced:
+    """An admissible set and its cost. `full_extension`: whether the prover is to keep the whole extended trace in
+    memory, which saves time and changes nothing in the proof."""
 
     parameters: StoneParameters
     cost: Cost
+    full_extension: bool
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`hasher`: the registry's name of the hashes, for goal chain; `ranking`: all admissible sets that fit the
+    memory, the chosen one first."""
+
     layout: Layout
     n_steps: int
     goal: Goal
     hasher: str | None
     considered: int
+    ranking: tuple[Priced, ...] = field(repr=False)
+
+    @property
+    def parameters(self) -> StoneParameters:
+        return self.ranking[0].parameters
+
+    @property
+    def cost(self) -> Cost:
+        return self.ranking[0].cost
+
+    @property
+    def full_extension(self) -> bool:
+        return self.ranking[0].full_extension
 
     @property
     def why(self) -> str:
         """The reason, in a sentence."""
-        reason = {
-            "speed": "least expected CPU time",
-            "size": f"fewest bytes within {_MOST_TIMES_THE_CHEAPEST:g} times the least CPU time",
-            "chain": f"fewest bytes within {_MOST_TIMES_THE_CHEAPEST:g} times the least CPU time, "
-            "of what the registry's verifier accepts",
-        }[self.goal]
-        return f"{reason}, of {self.considered} admissible sets"
+        return reason(self.goal, self.considered)
 
 
 def choose(
@@ -56,29 +75,37 @@ def choose(
     goal: Goal = "speed",
     *,
     hasher: str | None = None,
-    speed: float = 1.0,
+    memory: int | None = None,
+    speeds: Speeds | None = None,
 ) -> Choice:
     """Enumerates all admissible sets and takes the best by the cost model.
 
-    `hasher` is one of REGISTRY_HASHERS, for goal chain only; by default the first that is strong enough. Raises
-    PolicyError: `parameters-layout`, `parameters-steps`, `parameters-security`, `parameters-hash`.
+    `hasher` is one of REGISTRY_HASHERS, for goal chain only; by default the first that is strong enough. `memory`:
+    bytes to make do with, by default the machine's; sets that need more are taken only where all do. `speeds` are
+    by default those that were calibrated. Raises PolicyError: `parameters-layout`,
+    `parameters-steps`, `parameters-security`, `parameters-hash`.
     """
     layout = layout_named(layout_name)
     log_n_steps = log_steps(layout, n_steps)
     hashes, named = _hashes(layout, bits, goal, hasher)
+    memory = machine_memory() if memory is None else memory
+    speeds = calibration.speeds("stone") if speeds is None else speeds
     priced = [
-        (predict(parameters, layout, log_n_steps, speed), parameters)
+        _priced(parameters, layout, log_n_steps, memory, speeds)
         for parameters in _admissible(log_n_steps, bits, goal, hashes)
     ]
     if not priced:
         raise PolicyError("parameters-security", f"no parameters give {bits} bits of security")
-    cheapest = min(cost.cpu_seconds for cost, _ in priced)
-    if goal == "speed":
-        cost, parameters = min(priced, key=lambda one: (one[0].cpu_seconds, one[0].proof_bytes))
-    else:
-        affordable = [one for one in priced if one[0].cpu_seconds <= _MOST_TIMES_THE_CHEAPEST * cheapest]
-        cost, parameters = min(affordable, key=lambda one: (one[0].proof_bytes, one[0].cpu_seconds))
-    return Choice(parameters, cost, layout, n_steps, goal, named, len(priced))
+    return Choice(layout, n_steps, goal, named, len(priced), tuple(ranked(priced, goal, memory)))
+
+
+def _priced(
+    parameters: StoneParameters, layout: Layout, log_n_steps: int, memory: int, speeds: Speeds
+) -> Priced:
+    kept = predict(parameters, layout, log_n_steps, speeds, full_extension=True)
+    if kept.memory_bytes <= _SHARE_OF_EXTENSION * memory:
+        return Priced(parameters, kept, full_extension=True)
+    return Priced(parameters, predict(parameters, layout, log_n_steps, speeds), full_extension=False)
 
 
 def _hashes(layout: Layout, bits: int, goal: Goal, hasher: str | None) -> tuple[Hashes, str | None]:

@@ -10,12 +10,16 @@ import math
 from functools import lru_cache
 from typing import Final
 
+from proofrail.proving.calibration import Speeds
 from proofrail.proving.cost import Cost
 from proofrail.proving.stone.layouts import ROWS_PER_STEP_LOG, Layout
 from proofrail.proving.stone.parameters import StoneParameters
 
-_STEP_SECONDS: Final = {1: 1.90e-3, 2: 1.75e-3, 3: 2.10e-3, 4: 2.88e-3, 5: 4.66e-3, 6: 8.2e-3}
-"""CPU seconds for a step in layout small, by log_n_cosets, at 2^12 steps."""
+_STEP_SECONDS: Final = {
+    False: {1: 1.80e-3, 2: 1.65e-3, 3: 1.95e-3, 4: 2.88e-3, 5: 4.66e-3, 6: 8.2e-3},
+    True: {1: 1.04e-3, 2: 1.27e-3, 3: 1.70e-3, 4: 2.70e-3, 5: 4.50e-3, 6: 8.0e-3},
+}
+"""CPU seconds for a step in layout small, by log_n_cosets, at 2^12 steps, without and with the full extension."""
 _MORE_PER_DOUBLING: Final = 0.025
 """Transforms take longer for each step the more steps there are."""
 _LAYOUT_SHARE: Final = {
@@ -27,13 +31,17 @@ _LAYOUT_SHARE: Final = {
 }
 _POSEIDON_STEP_SECONDS: Final = 1.86e-3
 """CPU seconds for a step and a unit of blow-up where the trees are hashed with Poseidon."""
-_QUERY_SECONDS: Final = 3.5e-3
-_POW_SECONDS: Final = 2.8e-7
+_QUERY_SECONDS: Final = 1.0e-3
+_POW_SECONDS: Final = 2.9e-7
 """CPU seconds for one try of the proof of work; 2^bits tries are expected."""
 
 _BASE_MEMORY: Final = 12 << 20
 _COLUMN_STEP_BYTES: Final = 1150
 _BLOW_UP_STEP_BYTES: Final = 1500
+_EXTENSION_BYTES: Final = 16 * 32
+"""Of a column, for a step and a unit of blow-up, where the full extension is kept."""
+
+_MODEL: Final = Speeds()
 
 _FELT: Final = 32
 _COMPOSITION_COLUMNS: Final = 2
@@ -46,17 +54,31 @@ _MASK_VALUES: Final = {
 }
 
 
-def predict(parameters: StoneParameters, layout: Layout, log_n_steps: int, speed: float = 1.0) -> Cost:
-    """`speed`: how many times as fast as the machine of the model this one is."""
+def predict(
+    parameters: StoneParameters,
+    layout: Layout,
+    log_n_steps: int,
+    speeds: Speeds = _MODEL,
+    *,
+    full_extension: bool = False,
+) -> Cost:
+    """`speeds`: of this machine beside that of the model; `full_extension`: the prover keeps the whole extended trace
+    in memory."""
     n_steps = 1 << log_n_steps
     blow_up = 1 << parameters.log_n_cosets
-    seconds = n_steps * _STEP_SECONDS[parameters.log_n_cosets] * _LAYOUT_SHARE[layout.name]
+    seconds = n_steps * _STEP_SECONDS[full_extension][parameters.log_n_cosets] * _LAYOUT_SHARE[layout.name]
     seconds *= 1 + _MORE_PER_DOUBLING * (log_n_steps - 12)
     if parameters.hashes.friendly_layers:
         seconds += n_steps * blow_up * _POSEIDON_STEP_SECONDS
-    seconds += parameters.n_queries * _QUERY_SECONDS + work_seconds(parameters.pow_bits)
+    seconds += parameters.n_queries * _QUERY_SECONDS
     memory = n_steps * (_COLUMN_STEP_BYTES * sum(layout.columns) + _BLOW_UP_STEP_BYTES * blow_up)
-    return Cost(seconds / speed, _BASE_MEMORY + memory, _proof_bytes(parameters, layout, log_n_steps))
+    if full_extension:
+        memory += n_steps * blow_up * _EXTENSION_BYTES * sum(layout.columns)
+    return Cost(
+        seconds / speeds.proving + work_seconds(parameters.pow_bits) / speeds.work,
+        _BASE_MEMORY + memory,
+        _proof_bytes(parameters, layout, log_n_steps),
+    )
 
 
 def work_seconds(pow_bits: int) -> float:
