@@ -18,11 +18,12 @@ from pathlib import Path
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.vm import Execution, run
 from proofrail.proving.stone import programs
-from proofrail.proving.stone.backend import PROVER_CONFIG, StoneBackend
+from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stone.choose import choose
 from proofrail.proving.stone.cost import predict, work_seconds
 from proofrail.proving.stone.layouts import layout_named
 from proofrail.proving.stone.parameters import StoneParameters
+from proofrail.proving.stone.prover_config import prover_config
 from proofrail.wire.errors import TransientError
 
 FIBONACCI = Path(__file__).parents[2] / "cairo" / "artifacts" / "fibonacci.json"
@@ -46,7 +47,7 @@ def _files(folder: Path, made: Execution, parameters: StoneParameters) -> None:
     (folder / "public_input.json").write_text(made.public_input())
     (folder / "private_input.json").write_text(made.private_input(str(trace), str(memory)))
     (folder / "parameters.json").write_text(json.dumps(parameters.to_json()))
-    (folder / "prover_config.json").write_text(json.dumps(dict(PROVER_CONFIG)))
+    (folder / "prover_config.json").write_text(json.dumps(prover_config(full_extension=True)))
 
 
 def _bare(made: Execution, parameters: StoneParameters) -> tuple[float, float, int]:
