@@ -5,74 +5,37 @@ Proofs are the golden ones of tests/data/stone. Tests that need the external ver
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from pathlib import Path
+from itertools import permutations
 from typing import Any
 
 import pytest
-
-from proofrail.audit.cairo_subject import subject_of
-from proofrail.cairo.program import CairoProgram
-from proofrail.cairo.vm import Execution, run
-from proofrail.proving.errors import PolicyError, RefusedProof
-from proofrail.proving.policy import Policy
-from proofrail.proving.statement import Expected, TracedRun
-from proofrail.proving.stone import programs, verifier
-from proofrail.proving.stone.backend import StoneBackend
-from proofrail.proving.stone.proof import StoneProof
-from proofrail.wire.canonical import canonical, sha256_hex
-from proofrail.wire.errors import TransientError
-from proofrail.wire.proposals import parse_proposal
-
-CHECKOUT = Path(__file__).parents[2]
-DATA = CHECKOUT / "tests" / "data" / "stone"
-GOLDEN: Mapping[str, dict[str, Any]] = json.loads((DATA / "MANIFEST.json").read_text())
-POLICY = Policy(backends=("stone",))
-SMALLEST = "fib512"
-
-needs_stone = pytest.mark.skipif(
-    programs.find(programs.VERIFIER) is None or programs.find(programs.PROVER) is None,
-    reason="Stone's cpu_air_prover and cpu_air_verifier are not on PATH",
+from stone_goldens import (
+    GOLDEN,
+    POLICY,
+    POSEIDON,
+    SMALLEST,
+    WEAK_POLICY,
+    altered,
+    execution,
+    expected,
+    needs_stone,
+    program,
+    proof,
 )
 
-
-def _proof(name: str = SMALLEST) -> bytes:
-    return gzip.decompress((DATA / f"{name}.json.gz").read_bytes())
-
-
-def _program(name: str) -> CairoProgram:
-    return CairoProgram.load(CHECKOUT / "cairo" / "artifacts" / f"{name}.json")
-
-
-def _arguments(name: str) -> Mapping[str, object]:
-    golden = GOLDEN[name]
-    forms = golden["inputs"]
-    if golden["program"] == "risk_engine":
-        forms = [parse_proposal(canonical(form)).normal_form() for form in forms]
-    return subject_of(_program(golden["program"])).program_input(forms)
-
-
-@cache
-def _run(name: str) -> Execution:
-    golden = GOLDEN[name]
-    return run(_program(golden["program"]), _arguments(name), golden["layout"])
-
-
-def _expected(name: str = SMALLEST) -> Expected:
-    """By our own VM, not by the proof."""
-    program, made = _program(GOLDEN[name]["program"]), _run(name)
-    traced = TracedRun.of(json.loads(made.public_input()))
-    return Expected.of(program.words, program.builtins, made.output, traced)
-
-
-def _altered(change: Callable[[dict[str, Any]], object], name: str = SMALLEST) -> bytes:
-    obj = json.loads(_proof(name))
-    change(obj)
-    return canonical(obj)
+from proofrail.proving.errors import PolicyError, RefusedProof
+from proofrail.proving.policy import Policy
+from proofrail.proving.statement import Expected
+from proofrail.proving.stone import programs, verifier
+from proofrail.proving.stone.ask import ask
+from proofrail.proving.stone.backend import StoneBackend
+from proofrail.proving.stone.proof import StoneProof
+from proofrail.proving.stone.transcript import work_at
+from proofrail.wire.canonical import sha256_hex
+from proofrail.wire.errors import TransientError
 
 
 def _cell(obj: dict[str, Any], index: int) -> dict[str, Any]:
@@ -80,9 +43,9 @@ def _cell(obj: dict[str, Any], index: int) -> dict[str, Any]:
     return cell
 
 
-def _code(proof: bytes, expected: Expected | None = None) -> str:
+def _code(data: bytes, what: Expected | None = None, policy: Policy = POLICY) -> str:
     with pytest.raises((RefusedProof, PolicyError)) as refused:
-        verifier.verify(proof, expected or _expected(), POLICY)
+        verifier.verify(data, what or expected(), policy)
     return refused.value.code
 
 
@@ -90,20 +53,20 @@ def _code(proof: bytes, expected: Expected | None = None) -> str:
 def test_a_golden_proof_is_about_the_run_made_again(name: str):
     """Public input, statement, digest and hashes of each proof are those of our own VM's run, today as when it was
     made."""
-    golden, read = GOLDEN[name], StoneProof.read(_proof(name))
-    made = _run(name)
+    golden, read = GOLDEN[name], StoneProof.read(proof(name))
+    made = execution(name)
     assert json.loads(made.public_input()) == read.public_input
-    assert golden["digest"] == sha256_hex(_proof(name))
-    assert replace(_expected(name), traced=None) == verifier.what_it_states(_proof(name))
-    examined = verifier.examine(_proof(name), _expected(name), POLICY)
+    assert golden["digest"] == sha256_hex(proof(name))
+    assert replace(expected(name), traced=None) == verifier.what_it_states(proof(name))
+    examined = verifier.examine(proof(name), expected(name), POLICY)
     statement = examined.statement
-    assert golden["program_hash"] == statement.program_hash == _program(golden["program"]).method_id
+    assert golden["program_hash"] == statement.program_hash == program(golden["program"]).method_id
     assert golden["fact_hash"] == examined.identities["fact_hash"]
     assert tuple(made.output) == statement.output
     assert (golden["layout"], golden["n_steps"]) == (statement.layout, statement.n_steps)
     assert golden["security_bits"] == examined.security_bits
-    assert json.loads(_proof(name))["proof_parameters"] == read.parameters.to_json()
-    assert _proof(name) == StoneProof.canonical_form(_proof(name))
+    assert json.loads(proof(name))["proof_parameters"] == read.parameters.to_json()
+    assert proof(name) == StoneProof.canonical_form(proof(name))
 
 
 def _set(path: str, value: object) -> Callable[[dict[str, Any]], object]:
@@ -183,43 +146,91 @@ def test_what_stone_would_not_look_at_is_refused_without_it(
 ):
     """Form, parameters, program, output, run and public memory are ours to check: no verifier is at hand here."""
     monkeypatch.setenv("PROOFRAIL_STONE_VERIFIER", "/nowhere")
-    assert code == _code(_altered(change))
+    assert code == _code(altered(change))
 
 
 def test_what_only_a_verifier_can_tell_is_undecided_without_it(monkeypatch: pytest.MonkeyPatch):
     """Another layout with the same segments, where the traced run is not known: never accepted."""
     monkeypatch.setenv("PROOFRAIL_STONE_VERIFIER", "/nowhere")
     with pytest.raises(TransientError) as undecided:
-        verifier.verify(
-            _altered(_set("public_input/layout", "dex")), replace(_expected(), traced=None), POLICY
-        )
+        verifier.verify(altered(_set("public_input/layout", "dex")), replace(expected(), traced=None), POLICY)
     assert "verifier-missing" == undecided.value.code
 
 
 def test_white_space_is_no_second_spelling_of_a_proof():
     """A proof has one digest: other white space, or another order of members, is another form."""
-    obj = json.loads(_proof())
+    obj = json.loads(proof())
     assert "proof-not-canonical" == _code(json.dumps(obj).encode())
-    assert _proof() == StoneProof.canonical_form(json.dumps(obj, indent=1).encode())
+    assert proof() == StoneProof.canonical_form(json.dumps(obj, indent=1).encode())
 
 
 def test_the_provers_own_output_is_stripped_of_its_host():
     """Paths, settings and version of the prover are no part of a proof; any other member is refused."""
-    obj = json.loads(_proof())
+    obj = json.loads(proof())
     made = obj | {"private_input": {"trace_path": "x"}, "prover_config": {}, "version": {}}
-    assert _proof() == StoneProof.canonical_form(json.dumps(made).encode())
+    assert proof() == StoneProof.canonical_form(json.dumps(made).encode())
     with pytest.raises(RefusedProof):
         StoneProof.canonical_form(json.dumps(made | {"strange": 1}).encode())
 
 
 def test_a_proof_of_another_run_is_refused():
     """The same program with another input, and another program: output and words tell."""
-    fib = _expected()
+    fib = expected()
     other = Expected.of(fib.words, fib.builtins, [*fib.output[:-1], fib.output[-1] + 1])
-    assert "proof-output" == _code(_proof(), other)
-    risk = _program("risk_engine")
-    assert "proof-program" == _code(_proof(), Expected.of(risk.words, risk.builtins, fib.output))
-    assert "proof-builtins" == _code(_proof(), Expected.of(fib.words, ("output", "poseidon"), fib.output))
+    assert "proof-output" == _code(proof(), other)
+    risk = program("risk_engine")
+    assert "proof-program" == _code(proof(), Expected.of(risk.words, risk.builtins, fib.output))
+    assert "proof-builtins" == _code(proof(), Expected.of(fib.words, ("output", "poseidon"), fib.output))
+
+
+@pytest.mark.parametrize(("made", "wanted"), [*permutations(["risk1", "risk4", "risk16"], 2)])
+def test_a_proof_for_other_allocations_is_refused(made: str, wanted: str):
+    """The output names the allocations, so no proof passes for another batch's."""
+    assert "proof-output" == _code(proof(made), expected(wanted))
+
+
+def test_a_proof_of_the_run_in_another_shape_is_refused():
+    """Program and output may be equal: the sealed run has one layout and one length."""
+    assert execution("fibrec").output == execution("fibrec", "small").output
+    assert "proof-layout" == _code(proof("fibrec"), expected("fibrec", "small"))
+    longer = replace(expected().traced, n_steps=1024)  # type: ignore[type-var]
+    assert "proof-steps" == _code(proof(), replace(expected(), traced=longer))
+
+
+def _set_work(place: int, digits: str) -> Callable[[dict[str, Any]], object]:
+    """Puts hex digits at a byte of the proof of work of POSEIDON."""
+    read = StoneProof.read(proof(POSEIDON))
+    start = 2 + 2 * (work_at(read.layout, read.parameters) + place)
+
+    def change(obj: dict[str, Any]) -> None:
+        obj["proof_hex"] = obj["proof_hex"][:start] + digits + obj["proof_hex"][start + len(digits) :]
+
+    return change
+
+
+@pytest.mark.parametrize("place", range(24))
+def test_a_proof_of_work_is_no_more_than_its_nonce(place: int):
+    """Poseidon's channel mixes in 32 bytes where 8 do the work: the others would draw other queries for nothing."""
+    assert "proof-nonce" == _code(altered(_set_work(place, "01"), POSEIDON), policy=WEAK_POLICY)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "code"),
+    [
+        (POSEIDON, _set("proof_parameters/commitment_hash", "blake256_masked248_lsb"), "parameters-unbound"),
+        (POSEIDON, _set("proof_parameters/commitment_hash", "keccak256"), "parameters-unbound"),
+        (SMALLEST, _set("proof_parameters/pow_hash", "blake256"), "parameters-unbound"),
+        (SMALLEST, _set("proof_parameters/verifier_friendly_commitment_hash", "poseidon3"), "parameters-unbound"),
+        (SMALLEST, _set("proof_parameters/verifier_friendly_commitment_hash", 0), "parameters-spelling"),
+        (SMALLEST, lambda obj: obj["proof_parameters"].pop("pow_hash"), "parameters-spelling"),
+        (SMALLEST, lambda obj: obj["proof_parameters"].pop("channel_hash"), "parameters-spelling"),
+        (SMALLEST, lambda obj: obj["proof_parameters"].pop("statement"), "parameters-spelling"),
+        (POSEIDON, lambda obj: obj["proof_parameters"].pop("verifier_friendly_commitment_hash"), "parameters-spelling"),
+    ],
+)  # fmt: skip
+def test_parameters_are_spelled_in_one_way(name: str, change: Callable[[dict[str, Any]], object], code: str):
+    """What Stone's verifier does not read cannot be chosen: neither a default left out nor a hash of no effect."""
+    assert code == _code(altered(change, name), policy=WEAK_POLICY)
 
 
 @needs_stone
@@ -227,7 +238,7 @@ def test_a_proof_of_another_run_is_refused():
 @pytest.mark.parametrize("name", GOLDEN)
 def test_stone_accepts_the_golden_proofs(name: str):
     """Whatever build of the verifier is at hand."""
-    assert 96 == verifier.verify(_proof(name), _expected(name), POLICY).security_bits
+    assert 96 == verifier.verify(proof(name), expected(name), POLICY).security_bits
 
 
 @needs_stone
@@ -235,8 +246,31 @@ def test_stone_accepts_the_golden_proofs(name: str):
 @pytest.mark.parametrize("more", ["00", "ff", "00" * 32, "01" * 32, "00" * 64])
 def test_bytes_behind_the_end_of_a_proof_are_refused(more: str):
     """Stone's verifier accepts them; then a proof would have as many digests as one likes."""
-    proof = _altered(lambda obj: obj.update(proof_hex=obj["proof_hex"] + more))
-    assert "proof-trailing" == _code(proof)
+    assert "proof-trailing" == _code(altered(lambda obj: obj.update(proof_hex=obj["proof_hex"] + more)))
+
+
+@needs_stone
+@pytest.mark.slow
+@pytest.mark.stone
+@pytest.mark.parametrize("name", [SMALLEST, POSEIDON])
+def test_no_number_of_trailing_bytes_is_overlooked(name: str):
+    """1 to 64 bytes and more, with both kinds of channel. Poseidon's takes whole felts only, so there Stone refuses
+    the others itself."""
+    felts = name == POSEIDON
+    for count in (*range(1, 65), 96, 127, 128, 1024):
+        longer = altered(lambda obj: obj.update(proof_hex=obj["proof_hex"] + "01" * count), name)  # noqa: B023
+        code = "proof-refused" if felts and count % 32 else "proof-trailing"
+        assert code == _code(longer, policy=WEAK_POLICY), count
+
+
+@needs_stone
+@pytest.mark.stone
+def test_stone_accepts_what_its_parameters_do_not_bind():
+    """Why we refuse it: with every layer friendly, a commitment hash of any name is accepted."""
+    for name in ("blake256_masked248_lsb", "keccak256", "poseidon3"):
+        relabelled = altered(_set("proof_parameters/commitment_hash", name), POSEIDON)
+        assert ask(programs.required(programs.VERIFIER), relabelled) is None
+    assert ask(programs.required(programs.VERIFIER), proof(POSEIDON)) is None
 
 
 @needs_stone
@@ -250,18 +284,18 @@ def test_a_flipped_digit_is_refused_by_stone(place: int):
         digits[place] = "0" if digits[place] != "0" else "1"
         obj["proof_hex"] = "".join(digits)
 
-    assert "proof-refused" == _code(_altered(flip))
+    assert "proof-refused" == _code(altered(flip))
 
 
 @needs_stone
 @pytest.mark.stone
 async def test_a_run_is_proven_and_verified():
     """The backend's whole way: VM, files, prover, canonical form, verifier."""
-    program = _program("fibonacci")
+    fibonacci = program("fibonacci")
     backend = StoneBackend()
     backend.preflight()
-    made = await backend.prove(program.compiled, b'{"n": 30}', memory_limit=1 << 30)
-    expected = Expected.of(program.words, program.builtins, made.output)
+    made = await backend.prove(fibonacci.compiled, b'{"n": 30}', memory_limit=1 << 30)
+    expected = Expected.of(fibonacci.words, fibonacci.builtins, made.output)
     assert 96 == backend.verify(made.proof, expected, POLICY).security_bits
     assert (30, 832_040) == made.output
     assert 0 < made.peak_memory_bytes < 1 << 28
@@ -271,9 +305,9 @@ async def test_a_run_is_proven_and_verified():
 @pytest.mark.stone
 async def test_a_run_too_large_for_the_memory_is_refused_before_a_process_is_spawned():
     """Admission is by the cost model."""
-    program = _program("fibonacci")
+    fibonacci = program("fibonacci")
     with pytest.raises(Exception, match="run-too-large"):
-        await StoneBackend().prove(program.compiled, b'{"n": 30}', memory_limit=1 << 24)
+        await StoneBackend().prove(fibonacci.compiled, b'{"n": 30}', memory_limit=1 << 24)
 
 
 def test_without_the_programs_the_backend_says_what_to_do(monkeypatch: pytest.MonkeyPatch):
