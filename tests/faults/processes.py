@@ -51,7 +51,7 @@ class Process:
 
 def of_home(home: Path) -> list[Process]:
     """Every living process that has the folder in its command line or environment, whoever its parent is."""
-    return list(_mentioning(os.fsencode(home)))
+    return list(mentioning(os.fsencode(home)))
 
 
 def service(home: Path, name: str) -> Process | None:
@@ -81,7 +81,8 @@ async def gone(processes: list[Process], seconds: float) -> None:
         raise AssertionError(f"still there after {seconds:.0f} s: {left}") from None
 
 
-def _mentioning(text: bytes) -> Iterator[Process]:
+def mentioning(text: bytes) -> Iterator[Process]:
+    """Every living process that has the text in its command line or environment."""
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue

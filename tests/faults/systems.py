@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,7 +44,7 @@ class System:
 
     def __init__(self, root: Path) -> None:
         self.home = Home(root)
-        # A prover that is killed outright leaves its scratch folder.
+        # A prover that is killed outright leaves its scratch folder until the next one starts.
         scratch = root.with_name(f"{root.name}-scratch")
         scratch.mkdir(exist_ok=True)
         self._launched = LaunchedSystem(self.home, env={"TMPDIR": str(scratch)})
@@ -115,10 +115,12 @@ def environment(folder: Path, kafka: KafkaSettings) -> dict[str, str]:
 
 
 class Service:
-    """One service as a process of its own; its log entries are kept."""
+    """One service as a process of its own; its log entries are kept. `module`: another than the package's own to
+    run, with its arguments."""
 
-    def __init__(self, name: str, env: Mapping[str, str]) -> None:
+    def __init__(self, name: str, env: Mapping[str, str], module: Sequence[str] = ()) -> None:
         self._name = name
+        self._module = module or ("proofrail", name)
         self._env = dict(env)
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -138,8 +140,7 @@ class Service:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "proofrail",
-            self._name,
+            *self._module,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.PIPE,
@@ -167,6 +168,11 @@ class Service:
     @property
     def alive(self) -> bool:
         return self._process is not None and self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     async def kill(self) -> None:
         """SIGKILL, when it still runs."""

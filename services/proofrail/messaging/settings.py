@@ -41,6 +41,11 @@ class KafkaSettings(BaseSettings):
     tls_key_password: SecretStr | None = None
 
     request_timeout_ms: int = Field(default=15_000, ge=1_000)
+    session_timeout_ms: int = Field(default=10_000, ge=1_000)
+    """After so long without a sign of life a member of a group is taken for dead; the broker sets bounds."""
+    max_poll_interval_ms: int = Field(default=60_000, ge=1_000)
+    """After so long without asking for records a member leaves its group. A proof may take longer: records are asked
+    for meanwhile."""
     replication_factor: int = Field(default=1, ge=1)
     """For topics that are created."""
 

@@ -76,8 +76,8 @@ class Pipeline:
         outputs: Sequence[str] = (),
         metrics: Metrics | None = None,
         on_lost: Callable[[frozenset[TopicPartition]], None] | None = None,
-        max_poll_interval_ms: int = 60_000,
-        session_timeout_ms: int = 10_000,
+        max_poll_interval_ms: int | None = None,
+        session_timeout_ms: int | None = None,
     ) -> None:
         self._kafka = kafka
         self._group = group_id
@@ -86,8 +86,8 @@ class Pipeline:
         self._outputs = list(outputs)
         self._metrics = metrics
         self._on_lost = on_lost
-        self._max_poll_interval_ms = max_poll_interval_ms
-        self._session_timeout_ms = session_timeout_ms
+        self._max_poll_interval_ms = max_poll_interval_ms or kafka.max_poll_interval_ms
+        self._session_timeout_ms = session_timeout_ms or kafka.session_timeout_ms
         self._producer = TransactionalProducer(kafka, transactional_id)
         self._consumer: AIOKafkaConsumer | None = None
         # For each owned partition: where the last transaction ended, and where the records handed out end.
