@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
-from proofrail.cairo import risk_model
-from proofrail.cairo.risk_program import load, program_input
+from proofrail.cairo import risk_model, risk_rows
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.risk_program import chain_artifact, load, load_chain, program_input, risk_engine_artifact
 from proofrail.cairo.vm import Execution, run
 
 DEFAULT_LIMITS = {
@@ -18,6 +23,35 @@ DEFAULT_LIMITS = {
     "min_liquidity": 3,
 }
 MEMBERS = ("utilization_bps", "volatility_bps", "liquidity", "audit_score", "age_days")
+
+
+@dataclass(frozen=True)
+class Build:
+    """A build of the risk engine: its layout, the module of its decisions, and what its model expects."""
+
+    module: str
+    layout: str
+    artifact: Callable[[], Path]
+    program: Callable[[], CairoProgram]
+    expected_output: Callable[[Iterable[Mapping[str, Any]]], list[int]]
+
+    def __str__(self) -> str:
+        return self.layout
+
+    def run(self, given: dict[str, Any], program: CairoProgram | None = None) -> Execution:
+        """One run on the program's own input, of the build or of a program made from it."""
+        return run(program or self.program(), given, self.layout, max_steps=100_000)
+
+
+FIRST = Build(
+    "__main__",
+    "small",
+    risk_engine_artifact,
+    load,
+    lambda forms: risk_model.expected_output(map(risk_model.decide, forms)),
+)
+CHAIN = Build("risk_engine", "recursive", chain_artifact, load_chain, risk_rows.expected_output)
+BUILDS = pytest.mark.parametrize("build", [FIRST, CHAIN], ids=str)
 
 
 def metrics(*values: int) -> dict[str, int]:
@@ -75,7 +109,7 @@ def output(*forms: dict[str, Any]) -> list[int]:
 
 def expected(*forms: dict[str, Any]) -> list[int]:
     """What the model expects of it."""
-    return risk_model.expected_output(map(risk_model.decide, forms))
+    return FIRST.expected_output(forms)
 
 
 def _edgy(low: int, high: int, *special: int) -> st.SearchStrategy[int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from risk_cases import allocation, allocations, execute, expected, pair, protocol
+from risk_cases import BUILDS, Build, allocation, allocations, execute, expected, pair, protocol
 
 from proofrail.cairo import compiler, risk_model
 from proofrail.cairo.adapter import AllocationToTraceAdapter
@@ -163,13 +163,15 @@ def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
     (cairo / "artifacts" / "fibonacci.json").unlink()
     assert [
         "cairo/risk_tables.cairo has changed since risk_engine was compiled",
+        "cairo/risk_tables.cairo has changed since risk_engine_chain was compiled",
         "cairo/artifacts/fibonacci.json is not what was compiled",
     ] == compiler.stale_digests(cairo)
 
 
-def test_the_artifact_holds_no_path_of_a_machine() -> None:
+@BUILDS
+def test_the_artifact_holds_no_path_of_a_machine(build: Build) -> None:
     """Sources are named as in the checkout, the library's as in its package."""
-    compiled = risk_engine_artifact().read_text()
+    compiled = build.artifact().read_text()
     files = set(re.findall(r'"filename":"([^"]*)"', compiled))
     assert {"cairo/risk_engine.cairo", "cairo/risk_tables.cairo"} <= files
     assert [] == [name for name in files if name.startswith("/")]

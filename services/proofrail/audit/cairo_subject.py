@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from proofrail.audit.settings import Settings
 from proofrail.audit.subject import Claim, Recomputed
-from proofrail.cairo import risk_model, risk_program
+from proofrail.cairo import risk_model, risk_program, risk_rows
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
 from proofrail.cairo.vm import STEP_LIMIT
@@ -155,17 +155,23 @@ class RiskSubject(CairoSubject):
         return risk_model.expected_output([risk_model.decide(value) for value in inputs])
 
 
+class ChainRiskSubject(RiskSubject):
+    """The chain build of the risk engine: the same inputs and decisions, a root of the rows as output."""
+
+    def expected_output(self, inputs: Sequence[JsonObject]) -> list[int] | None:
+        return risk_rows.expected_output(inputs)
+
+
 def subject_of(program: CairoProgram) -> CairoSubject:
-    """The program as a subject, with the inputs its words read: told by the program hash."""
-    return RiskSubject(program) if is_risk_engine(program) else CairoSubject(program)
-
-
-def is_risk_engine(program: CairoProgram) -> bool:
-    """Whether the program has the words of the risk engine, whatever else its file says."""
+    """The program as a subject, with the inputs its words read: told by the program hash, whatever else its file
+    says."""
     try:
-        return program.method_id == risk_program.load().method_id
+        first, chain = risk_program.program_hashes()
     except UnusableInputError:  # an installation without the risk engine still runs other programs
-        return False
+        return CairoSubject(program)
+    if program.method_id == first:
+        return RiskSubject(program)
+    return ChainRiskSubject(program) if program.method_id == chain else CairoSubject(program)
 
 
 def _is_claimed(made: Recomputed, claim: Claim) -> bool:

@@ -33,13 +33,13 @@ def run(settings: AuditorSettings) -> int:
         policy = Policy(
             min_security_bits=settings.min_security_bits,
             backends=tuple(verifiers),
-            program_hashes=(program.method_id,),
+            program_hashes=risk_program.program_hashes(),
         )
         examiner = Examiner(
             subject,
             RunPolicy.of(spec),
             settings.checkpoint_keys.split(),
-            ProofAuditor(program.words, program.builtins, verifiers, policy, store.get),
+            ProofAuditor(program.words, program.builtins, verifiers, policy, store.get, program.proven),
             store,
             signer,
         )

@@ -24,7 +24,11 @@ from typing import Any, Final
 from proofrail.cairo import cairo_lang
 from proofrail.wire.errors import ProofrailError, UnusableInputError
 
-PROGRAMS: Final = ("risk_engine", "fibonacci")
+PROGRAMS: Final = ("risk_engine", "risk_engine_chain", "fibonacci")
+
+_IMPORTED_PROGRAMS: Final = {"risk_engine_chain": "risk_engine"}
+"""Programs whose functions another one imports. The compiler allows one %builtins line in all of the sources, so
+that it is given a copy of the imported one without."""
 
 _CHECKOUT: Final = Path(__file__).parents[3]
 _CAIRO: Final = _CHECKOUT / "cairo"
@@ -83,8 +87,11 @@ def compile_program(name: str, compiler: Path) -> Compiled:
     """Compile cairo/<name>.cairo in proof mode. Raises UnusableInputError `compilation-failed`."""
     with tempfile.TemporaryDirectory(prefix="proofrail-cairo-") as scratch:
         output = Path(scratch) / f"{name}.json"
+        if imported := _IMPORTED_PROGRAMS.get(name):
+            _write_importable(f"{imported}.cairo", Path(scratch))
+        path = f"{scratch}:cairo"
         finished = subprocess.run(  # noqa: S603
-            [compiler, "--proof_mode", f"cairo/{name}.cairo", "--cairo_path", "cairo", "--output", output],
+            [compiler, "--proof_mode", f"cairo/{name}.cairo", "--cairo_path", path, "--output", output],
             cwd=_CHECKOUT,
             capture_output=True,
             text=True,
@@ -105,7 +112,7 @@ def compile_program(name: str, compiler: Path) -> Compiled:
         # Only a debugger wants it, and it is three quarters of the file.
         location["flow_tracking_data"] = None
     sources: set[str] = set()
-    program = _with_portable_paths(program, sources)
+    program = _with_portable_paths(program, Path(scratch), sources)
     return Compiled(
         json.dumps(program, sort_keys=True, separators=(",", ":")).encode() + b"\n",
         tuple(sorted(path for path in sources if path.startswith("cairo/"))),
@@ -164,24 +171,32 @@ def _check(*, recompile: bool) -> int:
     return 0
 
 
-def _with_portable_paths(node: Any, seen: set[str]) -> Any:
+def _write_importable(name: str, folder: Path) -> None:
+    lines = (_CAIRO / name).read_text().splitlines(keepends=True)
+    # An empty line in its place: the debug information counts lines.
+    kept = ["\n" if line.startswith("%builtins") else line for line in lines]
+    (folder / name).write_text("".join(kept))
+
+
+def _with_portable_paths(node: Any, scratch: Path, seen: set[str]) -> Any:
     if isinstance(node, list):
-        return [_with_portable_paths(item, seen) for item in node]
+        return [_with_portable_paths(item, scratch, seen) for item in node]
     if not isinstance(node, dict):
         return node
-    portable = {name: _with_portable_paths(member, seen) for name, member in node.items()}
+    portable = {name: _with_portable_paths(member, scratch, seen) for name, member in node.items()}
     if isinstance(portable.get("filename"), str):
-        portable["filename"] = _portable(portable["filename"])
+        portable["filename"] = _portable(portable["filename"], scratch)
         seen.add(portable["filename"])
     return portable
 
 
-def _portable(filename: str) -> str:
+def _portable(filename: str, scratch: Path) -> str:
     path = Path(filename)
     if not path.is_absolute():
         return path.as_posix()
-    if path.is_relative_to(_CAIRO):
-        return path.relative_to(_CHECKOUT).as_posix()
+    for folder in (_CAIRO, scratch):
+        if path.is_relative_to(folder):
+            return (Path("cairo") / path.relative_to(folder)).as_posix()
     if "starkware" in path.parts:
         return Path(*path.parts[path.parts.index("starkware") :]).as_posix()
     raise UnusableInputError(

@@ -126,6 +126,31 @@ def pedersen_array_hash(elements: Iterable[int]) -> int:
     return int(_array_hash([felt_hex(element) for element in elements]), 16)
 
 
+def hashed_inputs(normal_form: Mapping[str, Any]) -> Iterable[int]:
+    """All that a decision rests on, in the order in which it is hashed: of an allocation 8 felts, then 11 of each
+    protocol."""
+    limits, protocols = normal_form["limits"], normal_form["protocols"]
+    yield _identity(normal_form)
+    yield _MODEL_VERSION
+    yield len(protocols)
+    for limit in _LIMITS:
+        yield limits[limit]
+    for protocol in protocols:
+        metrics = protocol.get("metrics")
+        yield int.from_bytes(protocol["name"].encode("ascii"), "big")
+        yield protocol["apy_bps"]
+        yield protocol["proposed_bps"]
+        yield 0 if metrics is None else 1
+        for metric in _METRICS:
+            yield 0 if metrics is None else metrics[metric]
+        yield 1 if "risk" in protocol else 0
+        yield protocol.get("risk", 0)
+
+
+def _identity(form: Mapping[str, Any]) -> int:
+    return int.from_bytes(hashlib.sha256(form["allocation_id"].encode("ascii")).digest(), "big") % 2**248
+
+
 def _decide(form: Mapping[str, Any]) -> Decision:
     limits, protocols = form["limits"], form["protocols"]
     _check(limits, protocols)
@@ -137,10 +162,9 @@ def _decide(form: Mapping[str, Any]) -> Decision:
     )
     recommended = recommended_shares((protocol["apy_bps"] for protocol in protocols), risks)
     verdict = _verdict(limits, protocols, risks, recommended)
-    identity = int.from_bytes(hashlib.sha256(form["allocation_id"].encode("ascii")).digest(), "big") % 2**248
     return Decision(
-        id=identity,
-        inputs_hash=pedersen_array_hash(_hashed_inputs(identity, limits, protocols)),
+        id=_identity(form),
+        inputs_hash=pedersen_array_hash(hashed_inputs(form)),
         model_version=_MODEL_VERSION,
         verdict=verdict,
         reasons=reason_names(verdict),
@@ -171,26 +195,6 @@ def _verdict(
         32: any(metrics["liquidity"] > limits["min_liquidity"] for metrics in measured),
     }
     return sum(value for value, rejected in rejections.items() if rejected)
-
-
-def _hashed_inputs(
-    identity: int, limits: Mapping[str, int], protocols: list[dict[str, Any]]
-) -> Iterable[int]:
-    yield identity
-    yield _MODEL_VERSION
-    yield len(protocols)
-    for limit in _LIMITS:
-        yield limits[limit]
-    for protocol in protocols:
-        metrics = protocol.get("metrics")
-        yield int.from_bytes(protocol["name"].encode("ascii"), "big")
-        yield protocol["apy_bps"]
-        yield protocol["proposed_bps"]
-        yield 0 if metrics is None else 1
-        for metric in _METRICS:
-            yield 0 if metrics is None else metrics[metric]
-        yield 1 if "risk" in protocol else 0
-        yield protocol.get("risk", 0)
 
 
 def _check(limits: Mapping[str, int], protocols: list[dict[str, Any]]) -> None:

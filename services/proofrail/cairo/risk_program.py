@@ -100,6 +100,14 @@ def decode_output(felts: Sequence[int]) -> list[Row]:
     return rows
 
 
+def decode_row(felts: Sequence[int]) -> Row:
+    """One row alone. Raises PoisonError `risk-output-malformed`, as `decode_output`."""
+    reader = _Reader(felts)
+    row = reader.row()
+    reader.finish()
+    return row
+
+
 def estimated_steps(normal_forms: Iterable[Mapping[str, Any]]) -> int:
     """An upper bound of a run's steps before padding, by formula: exceeded by no batch of valid proposals."""
     return RUN_STEPS + sum(map(steps_of, normal_forms))
@@ -145,10 +153,27 @@ def risk_engine_artifact() -> Path:
     return _existing(Path(configured) if configured else _packaged("risk_engine.json"))
 
 
+def chain_artifact() -> Path:
+    """Where the compiled chain build lies. Raises UnusableInputError `risk-engine-missing`."""
+    return _existing(_packaged("risk_engine_chain.json"))
+
+
 @cache
 def load() -> CairoProgram:
     """The risk engine, loaded once a process."""
     return CairoProgram.load(risk_engine_artifact())
+
+
+@cache
+def load_chain() -> CairoProgram:
+    """The chain build, loaded once a process: the same decisions from the same input, its output a root."""
+    return CairoProgram.load(chain_artifact())
+
+
+def program_hashes() -> tuple[str, str]:
+    """The programs whose decisions are accepted: both builds of the risk engine. Raises UnusableInputError
+    `risk-engine-missing`."""
+    return load().method_id, load_chain().method_id
 
 
 def run_spec() -> RunSpec:

@@ -162,6 +162,20 @@ PROGRAMS: Final = Area.of(
             "Compare the program's hash; audit the run.",
         ),
         Entry(
+            "row-path-malformed",
+            "Index, count and path of a row are no place in a tree.",
+            "The index lies outside the batch, the path is not as long as the count demands, or a node is no felt.",
+            "Take the path from the attestation as it is, or make it again from the run's inputs.",
+            "cairo/README.md, The chain build",
+        ),
+        Entry(
+            "row-path-wrong",
+            "The path does not lead from the row to the root that the proof is about.",
+            "Row, index or path were altered, or belong to another batch.",
+            "Do not act on the decision. Compare the run's inputs with the proposal, and audit the run.",
+            "cairo/README.md, The chain build",
+        ),
+        Entry(
             "compiler-unavailable",
             "cairo-lang could not be set up in an environment of its own.",
             "There is no package index, or no Python with venv.",
