@@ -45,7 +45,7 @@ def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: 
         policy = Policy(
             min_security_bits=settings.min_security_bits,
             backends=backends.names,
-            program_hashes=(subject.method_id,),
+            program_hashes=risk_program.program_hashes(),
             allow_mock=allow_mock,
         )
         job = ProvingJob(
