@@ -35,6 +35,7 @@ from proofrail.wire.errors import PoisonError
 
 CHECKOUT = Path(__file__).parents[2]
 FIBONACCI = CHECKOUT / "cairo" / "artifacts" / "fibonacci.json"
+RISK_ENGINE = FIBONACCI.with_name("risk_engine.json")
 BUILTINS = CHECKOUT / "tests" / "data" / "cairo" / "builtins"
 GOLDEN = CHECKOUT / "tests" / "data" / "stone" / "fib512.json.gz"
 PROOFS = {"proof.bin", "proof.json"}
@@ -150,6 +151,39 @@ def test_a_run_that_the_backend_cannot_prove_is_refused_with_the_layout_to_take(
         "layout-not-provable" in result.stderr,
         "--layout recursive" in result.stderr,
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "layout", "inputs", "provers", "said"),
+    [
+        ("pedersen", "small", '{"n": 3}', ["stwo", "stone"], ""),
+        ("pedersen", "starknet_with_keccak", '{"n": 3}', ["stwo"], ""),
+        ("none", "small", '{"n": 3}', ["stone"], ""),
+        ("none", "plain", '{"n": 3}', [], "--layout small"),
+        ("keccak", "starknet_with_keccak", '{"n": 3}', [], "stwo does not prove"),
+    ],
+)
+def test_a_trace_says_by_whom_the_run_can_be_proven(
+    tmp_path: Path, name: str, layout: str, inputs: str, provers: list[str], said: str
+) -> None:
+    """Who cannot be helped by `prove` learns it at once, with the way out."""
+    (given := tmp_path / "in.json").write_text(inputs)
+    result = call(
+        "trace", BUILTINS / f"{name}.json", "--inputs", given, "--layout", layout, "--out", tmp_path / "x"
+    )
+    assert provers == json.loads(result.stdout)["provable_by"]
+    assert said in result.stderr
+
+
+def test_a_program_that_reads_no_inputs_needs_no_file(tmp_path: Path) -> None:
+    """Its run has one input, the empty object; one that does read is told the member, the risk engine the file."""
+    result = call("trace", BUILTINS / "constant.json", "--out", tmp_path / "run")
+    assert 0 == result.exit_code, result.stderr
+    assert ["0x2a"] == json.loads(result.stdout)["output"]
+    assert b'"input":{}' in (tmp_path / "run" / "commitments.ndjson").read_bytes().splitlines()[0]
+    for program, code in ((FIBONACCI, "input-missing"), (RISK_ENGINE, "inputs-count")):
+        result = call("trace", program, "--out", tmp_path / "other")
+        assert (2, True) == (result.exit_code, code in result.stderr)
 
 
 def test_a_run_that_does_not_hold_is_not_proven(run: Path, tmp_path: Path) -> None:

@@ -19,9 +19,7 @@ from proofrail.cairo.vm import run
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.provable import check_provable, check_registry
 from proofrail.proving.statement import Expected, Segment, TracedRun
-from proofrail.proving.stone.backend import STONE_LIMITS
 from proofrail.proving.stone.layouts import LAYOUTS as STONE_LAYOUTS
-from proofrail.proving.stwo import STWO_LIMITS
 from proofrail.wire.errors import PoisonError, UnusableInputError
 
 BUILTIN_PROGRAMS = DATA / "builtins"
@@ -35,6 +33,7 @@ SIGNATURE = {
 INPUTS: dict[str, dict[str, Any]] = {"output": {"n": 3, "words": [-1, 2, 3]}, "ecdsa": SIGNATURE}
 CHEAPEST = {
     "none": "plain",
+    "constant": "small",
     "output": "small",
     "pedersen": "small",
     "range_check": "small",
@@ -90,9 +89,7 @@ def _provable(name: str, layout: str, backend: str, values: dict[str, Any] | Non
     traced = TracedRun.of(json.loads(made.public_input()))
     expected = Expected.of(program.words, program.builtins, made.output, traced)
     try:
-        assert traced == check_provable(
-            backend, expected, STONE_LIMITS if backend == "stone" else STWO_LIMITS
-        )
+        assert traced == check_provable(backend, expected)
     except PoisonError as error:
         return error.code if error.next_step else "nothing to do next"
     return None
@@ -143,7 +140,7 @@ def test_a_refusal_names_a_way_that_is_open(name: str, layout: str, backend: str
         program.words, program.builtins, made.output, TracedRun.of(json.loads(made.public_input()))
     )
     with pytest.raises(PoisonError) as caught:
-        check_provable(backend, expected, STWO_LIMITS)
+        check_provable(backend, expected)
     assert said in (caught.value.next_step or "")
 
 
@@ -166,7 +163,7 @@ def test_a_run_beyond_one_proof_is_refused_by_what_is_too_much(
 ) -> None:
     """Steps, output words and builtins each have their limit."""
     with pytest.raises(PoisonError) as caught:
-        check_provable(backend, expected, STONE_LIMITS if backend == "stone" else STWO_LIMITS)
+        check_provable(backend, expected)
     assert "run-too-large" == caught.value.code
     assert said in caught.value.message
 

@@ -10,13 +10,21 @@ from proofrail.wire.errors import InvalidProposalError, MalformedError, Unusable
 from proofrail.wire.proposals import parse_proposal
 
 
-def read_inputs(path: Path, subject: CairoSubject) -> list[JsonObject]:
+def read_inputs(path: Path | None, subject: CairoSubject) -> list[JsonObject]:
     """A run's inputs in normal form: a batch of proposals for the risk engine, else the one object in the
-    file.
+    file, empty where there is no file.
 
     Proposals stand one on a line (NDJSON, native or seed's form); a single one may be spread over lines.
-    Raises UnusableInputError, which names the line.
+    Raises UnusableInputError, which names the line; `inputs-count` for the risk engine without proposals.
     """
+    if path is None:
+        if isinstance(subject, RiskSubject):
+            raise UnusableInputError(
+                "inputs-count",
+                "the risk engine decides about proposals",
+                "Name a file of them: --inputs FILE.",
+            )
+        return [{}]
     data = path.read_bytes()
     if isinstance(subject, RiskSubject):
         return _proposals(path, data)

@@ -8,23 +8,23 @@ import os
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Final
 
 import typer
 
 from proofrail.artifacts.files import replacing
 from proofrail.cli.output import Exit, command, emit_line, emit_table, fail, note, wants_json
-from proofrail.cli.proving_progress import ProvingProgress, in_words
+from proofrail.cli.proving_progress import ProvingProgress
 from proofrail.cli.runfiles import CheckedRun, read_run
 from proofrail.cli.runfolder import PROOF, PROOF_MESSAGE
-from proofrail.proving.backend import Backend, Limits, ProofResult
-from proofrail.proving.cost import Cost, memory_of
-from proofrail.proving.message import proof_message
+from proofrail.proving.backend import Backend, ProofResult
+from proofrail.proving.cost import Cost, in_words, memory_of
+from proofrail.proving.message import Provenance, proof_message
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.provable import check_provable, check_registry
 from proofrail.proving.statement import TracedRun
-from proofrail.proving.stone.backend import STONE_LIMITS, StoneBackend
+from proofrail.proving.stone.backend import StoneBackend
+from proofrail.proving.stwo import STWO_LIMITS, StwoBackend
 from proofrail.proving.stwo_choice import choose_stwo
 from proofrail.wire.errors import TransientError, UnusableInputError
 from proofrail.wire.messages import Proof, to_line
@@ -127,12 +127,12 @@ def prove(
         try:
             run = read_run(folder)
             _require_writable(folder)
-            traced = check_provable(backend.value, run.expected, _limits(backend))
+            traced = check_provable(backend.value, run.expected)
             if goal is GoalName.CHAIN and backend is BackendName.STONE:
                 strict = memory_verification is not MemoryVerification.RELAXED
                 check_registry(run.expected, strict=strict)
             prover = _backend(traced, backend, min_bits, goal, hasher)
-            cost = prover.expected_cost(traced)
+            cost = prover.expected_cost(traced, limit)
             cost.admit(limit)
             prover.preflight()
             _tell_what_comes(traced, prover, cost)
@@ -141,7 +141,8 @@ def prove(
             verified = prover.verify(result.proof, run.expected, policy)
         except TransientError as error:
             fail(error, Exit.UNDECIDED)
-        message = proof_message(run.recomputed.run_id, result, verified, PROOF)
+        origin = Provenance(run.recomputed.seal["root"], 1, run.subject.program.proven)
+        message = proof_message(run.recomputed.run_id, result, verified, PROOF, origin)
         line = to_line(message)
         _keep(folder, result.proof, line + b"\n")
         if wants_json(as_json):
@@ -156,32 +157,14 @@ def _require_writable(folder: Path) -> None:
         pass
 
 
-def _limits(name: BackendName) -> Limits:
-    return STONE_LIMITS if name is BackendName.STONE else _stwo().STWO_LIMITS
-
-
 def _backend(
     traced: TracedRun, name: BackendName, min_bits: int, goal: GoalName, hasher: str | None
 ) -> Backend:
     if name is BackendName.STONE:
         return StoneBackend(layout=traced.layout, min_security_bits=min_bits, goal=goal.value, hasher=hasher)
     # The run is padded in its own layout, which stwo's is not.
-    steps = min(traced.n_steps, _limits(name).max_steps)
-    backend: Backend = _stwo().StwoBackend(choose_stwo(steps, min_bits, goal.value).parameters)
-    return backend
-
-
-def _stwo() -> ModuleType:
-    """Raises TransientError `verifier-missing`: not every build of the native part has stwo's verifier."""
-    try:
-        from proofrail.proving import stwo
-    except ImportError as error:
-        raise TransientError(
-            "verifier-missing",
-            f"this installation has no stwo verifier: {error}",
-            "Build the native part again: pip install .",
-        ) from error
-    return stwo
+    steps = min(traced.n_steps, STWO_LIMITS.max_steps)
+    return StwoBackend(choose_stwo(steps, min_bits, goal.value).parameters)
 
 
 async def _prove(

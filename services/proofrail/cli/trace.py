@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from enum import StrEnum
@@ -30,7 +31,10 @@ from proofrail.cli.output import (
 from proofrail.commitment.blocks import DEFAULT_BITS, DEFAULT_BLOCK_ITEMS
 from proofrail.commitment.checkpoint import TRACER_KEY_NAME, Signer, sign_checkpoint
 from proofrail.commitment.keyfile import load_or_make_signer
+from proofrail.proving.provable import check_provable
+from proofrail.proving.statement import Expected, TracedRun
 from proofrail.wire.canonical import canonical, felt_hex
+from proofrail.wire.errors import PoisonError
 
 
 class Spans(StrEnum):
@@ -44,9 +48,18 @@ def trace(
     program: Annotated[
         Path, typer.Argument(help="Compiled with cairo-compile --proof_mode.", metavar="PROGRAM")
     ],
-    inputs: Annotated[Path, typer.Option(metavar="FILE", help="JSON object, or NDJSON proposals.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for the run's files; made if missing.")],
-    layout: Annotated[str, typer.Option(help="Layout of the Cairo VM.")] = "small",
+    inputs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="JSON object, or NDJSON proposals; not needed by a program that reads none.",
+            show_default=False,
+        ),
+    ] = None,
+    layout: Annotated[
+        str, typer.Option(help="Layout of the Cairo VM; it must have all of the program's builtins.")
+    ] = "small",
     spans: Annotated[
         Spans, typer.Option(help="Functions that make spans: the program's own, or all.")
     ] = Spans.OWN,
@@ -65,6 +78,10 @@ def trace(
     `ids.x = program_input["x"]` and `segments.write_arg(ids.x, program_input["x"])`. The inputs file is one
     JSON object of integers (of any size, taken mod P), strings "0x…" and nested lists of them. The risk
     engine takes NDJSON proposals instead.
+
+    Stone proves a run in the layout it was traced in, which is plain, small, dex, recursive or
+    recursive_with_poseidon; the fewer builtins, the cheaper the proof. stwo has a layout of its own: trace for it
+    in any. The summary says by which of the two the run can be proven.
 
     Writes to DIR: events.ndjson, commitments.ndjson (inputs, blocks, signed seal), program.json, tracer.vkey,
     and trace.bin, memory.bin, public_input.json, private_input.json as the Stone prover reads them. The paths
@@ -148,12 +165,35 @@ def _tell(out: Path, made: RunTrace, seal: dict[str, Any], as_json: bool) -> Non
         "output": [felt_hex(felt) for felt in made.output],
         "out": str(out),
     }
+    if failure is None:
+        summary["provable_by"] = _provable_by(made)
     if failure is not None:
         summary["error"] = {"code": failure.code, "message": failure.message}
         note(f"the run failed: {failure.message}")
     if wants_json(as_json):
         emit_json(summary)
         return
-    words = summary["output"]
+    words, provable = summary["output"], summary.get("provable_by")
+    if provable is not None:
+        summary["provable_by"] = ", ".join(provable) or "none"
     shown = ", ".join(words[:8]) + (f", … ({len(words)} words)" if len(words) > 8 else "")
     emit_table([*((n, v) for n, v in summary.items() if n not in ("output", "error")), ("output", shown)])
+
+
+def _provable_by(made: RunTrace) -> list[str]:
+    """The backends that prove such a run; says why not when there is none."""
+    traced = TracedRun.of(json.loads(made.execution.public_input()))
+    program = made.spec.program
+    expected = Expected.of(program.words, program.builtins, made.output, traced)
+    backends, reasons = [], []
+    for name in ("stwo", "stone"):
+        try:
+            check_provable(name, expected)
+        except PoisonError as error:
+            reasons.append(f"not provable by {name}: {error.message}. {error.next_step}")
+        else:
+            backends.append(name)
+    if not backends:
+        for reason in reasons:
+            note(reason)
+    return backends

@@ -11,8 +11,12 @@ from typing import Final
 from proofrail.proving.backend import Limits
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.statement import Expected, TracedRun
+from proofrail.proving.stone.backend import STONE_LIMITS
 from proofrail.proving.stone.layouts import LAYOUTS, MIN_LOG_STEPS
+from proofrail.proving.stwo import STWO_LIMITS
 from proofrail.wire.errors import PoisonError
+
+_LIMITS: Final[Mapping[str, Limits]] = {"stwo": STWO_LIMITS, "stone": STONE_LIMITS}
 
 CELLS: Final[Mapping[str, int]] = {
     "output": 1,
@@ -34,7 +38,7 @@ _NOT_IN_STWO: Final = ("ecdsa", "keccak")
 _WITHOUT_TABLES: Final = "ec_op"
 
 
-def check_provable(backend: str, expected: Expected, limits: Limits) -> TracedRun:
+def check_provable(backend: str, expected: Expected) -> TracedRun:
     """Refuses a completed run that `backend` cannot prove; gives what there is to prove.
 
     Raises PoisonError: `program-without-output`, `builtin-not-provable`, `layout-not-provable`, `run-too-short`,
@@ -48,7 +52,7 @@ def check_provable(backend: str, expected: Expected, limits: Limits) -> TracedRu
         _check_stwo(expected, uses)
     # stwo proves the run without its padding: how long that is, only its own program knows.
     steps = traced.n_steps if backend == "stone" else 0
-    exceeded = limits.exceeded(steps, uses, len(expected.output))
+    exceeded = _LIMITS[backend].exceeded(steps, uses, len(expected.output))
     if exceeded is not None:
         raise PoisonError("run-too-large", f"{backend} cannot prove this run: {exceeded}", _SHORTER)
     return traced
