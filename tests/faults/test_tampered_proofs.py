@@ -15,8 +15,8 @@ from proofrail.messaging.client import publish
 from proofrail.messaging.records import Message
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.proving.backend import ProofResult
-from proofrail.proving.parameters import choose
 from proofrail.proving.stwo import StwoBackend
+from proofrail.proving.stwo_choice import choose_stwo
 from proofrail.wire.canonical import canonical, sha256_hex
 from proofrail.wire.signing import verify_message
 from tests.faults import proposals
@@ -114,7 +114,7 @@ def _cheaply_said(
 async def _really_said(case: str, run: Run, store: ArtifactStore) -> Message:
     """The record about a run with a real proof, untrue in one member."""
     bits = 80 if case == _WEAK else 96
-    result = await proven(run, StwoBackend(choose(bits)))
+    result = await proven(run, StwoBackend(choose_stwo(bits=bits).parameters))
     said = proof_message(run, result, store, min_bits=bits)
     _PROVEN[case][0](said)
     return terminal(run.run_id, said)

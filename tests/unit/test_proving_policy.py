@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofrail.proving.backend import Limits
+from proofrail.proving.calibration import Speeds
 from proofrail.proving.errors import PolicyError
-from proofrail.proving.parameters import StwoParameters, choose
+from proofrail.proving.parameters import StwoParameters
 from proofrail.proving.policy import Policy
+from proofrail.proving.stwo_choice import choose_stwo
 
 GOOD: dict[str, Any] = {"backend": "stwo", "security_bits": 96, "layout": "all", "program_hash": "0x1"}
 
@@ -51,10 +53,10 @@ def test_a_mock_passes_only_by_name() -> None:
     Policy(backends=("mock",), allow_mock=True).check(backend="mock", security_bits=0, is_mock=True)
 
 
-@given(bits=st.integers(min_value=1, max_value=200))
+@given(bits=st.integers(min_value=1, max_value=128))
 def test_chosen_parameters_have_the_security_asked_for(bits: int) -> None:
     """Whatever is asked for is reached, with queries and not with proof of work alone."""
-    parameters = choose(bits)
+    parameters = choose_stwo(bits=bits).parameters
     assert parameters.security_bits >= bits
     assert parameters.n_queries >= 1
     parameters.check()
@@ -62,7 +64,7 @@ def test_chosen_parameters_have_the_security_asked_for(bits: int) -> None:
 
 def test_the_default_is_96_bits() -> None:
     """The default parameters meet the default policy exactly."""
-    assert choose() == StwoParameters()
+    assert choose_stwo(speeds=Speeds()).parameters == StwoParameters()
     assert 96 == StwoParameters().security_bits
 
 

@@ -9,11 +9,11 @@ from typing import Final
 
 from proofrail.proving.backend import Backend, OnProgress, ProofResult, Verified
 from proofrail.proving.cost import Cost
-from proofrail.proving.parameters import choose
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stwo import DEFAULT_NICE, StwoBackend
+from proofrail.proving.stwo_choice import choose_stwo
 from proofrail.wire.errors import ProofrailError, TransientError, UnusableInputError
 
 _HOST_FAULTS: Final = frozenset(
@@ -53,15 +53,15 @@ def make(
 ) -> dict[str, Backend]:
     """The backends of these names, in their order. `layout` is that of the traced runs, in which stone proves;
     `scratch_dir` and `nice` are for the processes that prove."""
-    made: dict[str, Backend] = {}
-    for name in names:
-        if name == StoneBackend.name:
-            made[name] = StoneBackend(
-                layout=layout, min_security_bits=min_security_bits, scratch_dir=scratch_dir, nice=nice
-            )
-        else:
-            made[name] = StwoBackend(choose(min_security_bits), scratch_dir=scratch_dir, nice=nice)
-    return made
+    makers: Mapping[str, Callable[[], Backend]] = {
+        StwoBackend.name: lambda: StwoBackend(
+            choose_stwo(bits=min_security_bits).parameters, scratch_dir=scratch_dir, nice=nice
+        ),
+        StoneBackend.name: lambda: StoneBackend(
+            layout=layout, min_security_bits=min_security_bits, scratch_dir=scratch_dir, nice=nice
+        ),
+    }
+    return {name: makers[name]() for name in names}
 
 
 class Backends:

@@ -1,23 +1,26 @@
 """Parameters of a stwo proof and their security.
 
-Security is conjectured: bits of proof of work plus log2(blow-up) for each query. The fixed proof of work of
-the lookup argument (24 bits) is not counted.
+Security is conjectured: bits of proof of work plus log2(blow-up) for each query, and never more than the collision
+resistance of the hash. The fixed proof of work of the lookup argument (24 bits) is not counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, MAX_POW_BITS
 
-# Measured on two cores: up to 20 bits cost less than the scatter of the rest, and each bit less is a query
-# more (9 KB of proof). Folding by 8 instead of 2 shortens the proof by a fifth and takes no longer.
-_POW_BITS = 20
+# What `choose_stwo` finds for 96 bits. Folding by 8 instead of 2 shortens the proof by a fifth and takes no longer.
+_POW_BITS = 22
 _LOG_BLOWUP = 1
 _FOLD_STEP = 3
+
+HASH_BITS: Final = 128
+"""Collision resistance of Blake2s, with which stwo commits."""
+MAX_QUERIES: Final = 256
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class StwoParameters:
 
     @property
     def security_bits(self) -> int:
-        return self.pow_bits + self.n_queries * self.log_blowup
+        return min(self.pow_bits + self.n_queries * self.log_blowup, HASH_BITS)
 
     @classmethod
     def of(cls, config: Mapping[str, Any]) -> StwoParameters:
@@ -46,7 +49,7 @@ class StwoParameters:
         """
         sound = (
             0 <= self.pow_bits <= MAX_POW_BITS
-            and self.n_queries >= 1
+            and 1 <= self.n_queries <= MAX_QUERIES
             and 1 <= self.log_blowup <= 4
             and 1 <= self.fold_step <= 4
             and 0 <= self.log_last_layer <= 6
@@ -63,9 +66,3 @@ class StwoParameters:
             f"--fold-step={self.fold_step}",
             f"--log-last-layer={self.log_last_layer}",
         ]
-
-
-def choose(min_security_bits: int = DEFAULT_SECURITY_BITS) -> StwoParameters:
-    """The cheapest parameters of at least so many bits: the least blow-up (it multiplies time and memory),
-    the rest in queries."""
-    return StwoParameters(n_queries=max(1, min_security_bits - _POW_BITS))

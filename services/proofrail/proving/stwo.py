@@ -10,32 +10,30 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from proofrail.proving import child, locate, outcome, verifier
+from proofrail.proving import calibration, child, locate, outcome, verifier
 from proofrail.proving.backend import Limits, OnProgress, Progress, ProofResult, Verified
 from proofrail.proving.build import check
-from proofrail.proving.cost import Cost, Goal
-from proofrail.proving.parameters import StwoParameters, choose
+from proofrail.proving.cost import Cost
+from proofrail.proving.parameters import StwoParameters
 from proofrail.proving.policy import Policy
 from proofrail.proving.roots import LOG_ROWS, known_root
 from proofrail.proving.scratch import environment, scratch_folder
 from proofrail.proving.statement import Expected, TracedRun
-from proofrail.proving.stwo_choice import choose_stwo
+from proofrail.proving.stwo_choice import MAX_PEDERSEN, MAX_STEPS, choose_stwo
+from proofrail.proving.stwo_cost import predict
 from proofrail.proving.toolchain import BuildError
 from proofrail.wire.canonical import parse_felt
 from proofrail.wire.errors import MalformedError, TransientError
 
 STWO_LIMITS = Limits(
-    max_steps=1 << 20,
-    max_instances={"pedersen": 1 << 14, "range_check": 1 << 20},
+    max_steps=MAX_STEPS,
+    max_instances={"pedersen": MAX_PEDERSEN, "range_check": 1 << 20},
     max_output_words=1 << 16,
 )
 """What fits the fixed tables of 2^20 rows: a Pedersen hash takes 56 rows of its widest table."""
 
 DEFAULT_NICE: Final = 10
 _PEDERSEN_CELLS: Final = 3
-_PEDERSEN_CPU_SECONDS: Final = 1e-3
-_PEDERSEN_MEMORY: Final = 430_000
-"""What each Pedersen hash adds to a proof: 56 rows of a wide table."""
 _SELF_TEST_S: Final = 60
 _THREAD_RESERVES: Final = 64 << 20
 """Address space that the allocator reserves for each thread and hardly ever touches: the limit is one of address
@@ -57,7 +55,7 @@ class StwoBackend:
         scratch_dir: Path | None = None,
         nice: int = DEFAULT_NICE,
     ) -> None:
-        self._parameters = parameters or choose()
+        self._parameters = parameters or choose_stwo().parameters
         self._named = program
         self._scratch_dir = scratch_dir
         self._nice = nice
@@ -90,17 +88,10 @@ class StwoBackend:
 
     def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
         """See Backend. The traced run is padded, which stwo's is not: rather too much is expected than too little."""
-        goal: Goal = "speed" if self._parameters.log_blowup == 1 else "size"
-        cost = choose_stwo(
-            min(traced.n_steps, self.limits.max_steps), self._parameters.security_bits, goal
-        ).cost
+        del memory_limit
         cells = sum(one.end - one.begin for one in traced.segments if one.builtin == "pedersen")
-        hashes = cells // _PEDERSEN_CELLS
-        return Cost(
-            cost.cpu_seconds + hashes * _PEDERSEN_CPU_SECONDS,
-            cost.memory_bytes + hashes * _PEDERSEN_MEMORY,
-            cost.proof_bytes,
-        )
+        steps = min(traced.n_steps, self.limits.max_steps)
+        return predict(self._parameters, steps, cells // _PEDERSEN_CELLS, calibration.speeds(self.name))
 
     async def prove(
         self,

@@ -1,73 +1,107 @@
-"""The parameters of a stwo proof for a number of steps, a security level and a goal, with the cost they have.
-
-Figures were measured with `python -m tests.bench prover` on two cores. They hold for runs without builtins other
-than output and range check: stwo spends 56 rows of a wide table on each Pedersen hash (1 s of CPU time and 0.4 GiB
-for 1,000 of them), which the number of steps does not tell.
-"""
+"""The best parameters of a stwo proof for a run, a security level and a goal."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
-from proofrail.proving.cost import Cost, Goal
+from proofrail.proving import calibration
+from proofrail.proving.calibration import Speeds
+from proofrail.proving.cost import Cost, Goal, machine_memory
 from proofrail.proving.errors import PolicyError
-from proofrail.proving.parameters import StwoParameters
-from proofrail.proving.policy import DEFAULT_SECURITY_BITS
-from proofrail.proving.roots import LOG_ROWS, known_root
+from proofrail.proving.parameters import HASH_BITS, MAX_QUERIES, StwoParameters
+from proofrail.proving.policy import DEFAULT_SECURITY_BITS, MAX_POW_BITS
+from proofrail.proving.ranking import ranked, reason
+from proofrail.proving.roots import LOG_ROWS, PREPROCESSED_ROOTS
+from proofrail.proving.stwo_cost import predict
 
-_POW_BITS: Final = 20
-_HASH_BITS: Final = 128
-"""Collision resistance of Blake2s, with which stwo commits."""
+MAX_STEPS: Final = 1 << 20
+MAX_PEDERSEN: Final = 1 << 14
+"""A hash takes 56 rows of a table, which is no larger than the fixed ones."""
 
-_MAX_STEPS: Final = 1 << 20
-_CPU_SECONDS: Final = {1: (3.9, 5.8e-6), 2: (5.1, 7.6e-6)}
-_MEMORY: Final = {1: (1446 << 20, 1920), 2: (2502 << 20, 2925)}
-"""What a proof takes at least, and for a step, by log2 of the blow-up."""
-_PROOF_BYTES: Final = {1: (4_400, 217_000), 2: (4_550, 140_000)}
-"""For a query, and otherwise."""
+
+@dataclass(frozen=True)
+class PricedStwo:
+    """An admissible set and its cost."""
+
+    parameters: StwoParameters
+    cost: Cost
 
 
 @dataclass(frozen=True)
 class StwoChoice:
-    """`lifting_log_size`: log2 of the size of the domain that all columns are lifted to."""
+    """`ranking`: all admissible sets that fit the memory, the chosen one first."""
 
-    parameters: StwoParameters
-    lifting_log_size: int
-    cost: Cost
-    why: str
+    goal: Goal
+    considered: int
+    ranking: tuple[PricedStwo, ...] = field(repr=False)
+
+    @property
+    def parameters(self) -> StwoParameters:
+        return self.ranking[0].parameters
+
+    @property
+    def cost(self) -> Cost:
+        return self.ranking[0].cost
+
+    @property
+    def lifting_log_size(self) -> int:
+        """log2 of the size of the domain that all columns are lifted to."""
+        return LOG_ROWS + self.parameters.log_blowup
+
+    @property
+    def why(self) -> str:
+        """The reason, in a sentence."""
+        return reason(self.goal, self.considered)
 
 
-def choose_stwo(n_steps: int, bits: int = DEFAULT_SECURITY_BITS, goal: Goal = "speed") -> StwoChoice:
-    """Blow-up 2 for speed, 4 for a short proof; the rest of the security in queries.
+def choose_stwo(
+    n_steps: int = 1,
+    bits: int = DEFAULT_SECURITY_BITS,
+    goal: Goal = "speed",
+    *,
+    pedersen_hashes: int = 0,
+    memory: int | None = None,
+    speeds: Speeds | None = None,
+) -> StwoChoice:
+    """Enumerates all admissible sets and takes the best by the cost model, as `stone.choose.choose` does.
 
-    Raises PolicyError: `parameters-steps`, `parameters-security`, `parameters-goal`.
+    `n_steps` as executed; `pedersen_hashes`: uses of that builtin. The parameters hardly depend on either, the cost
+    does. Folds and the last layer of FRI are fixed: others make longer proofs and save nothing. Raises PolicyError:
+    `parameters-steps`, `parameters-instances`, `parameters-security`, `parameters-goal`.
     """
     if goal == "chain":
         raise PolicyError(
             "parameters-goal", "no contract on chain verifies stwo's proofs", "Choose the backend stone."
         )
-    if not 1 <= n_steps <= _MAX_STEPS:
+    if not 1 <= n_steps <= MAX_STEPS:
         raise PolicyError(
-            "parameters-steps", f"stwo proves runs of 1 to {_MAX_STEPS} steps in one proof, not {n_steps}"
+            "parameters-steps", f"stwo proves runs of 1 to {MAX_STEPS} steps in one proof, not {n_steps}"
         )
-    if not 1 <= bits <= _HASH_BITS:
+    if not 0 <= pedersen_hashes <= MAX_PEDERSEN:
         raise PolicyError(
-            "parameters-security", f"{bits} bits are outside of 1 to the {_HASH_BITS} that stwo's hash gives"
+            "parameters-instances",
+            f"stwo proves 0 to {MAX_PEDERSEN} Pedersen hashes in one proof, not {pedersen_hashes}",
         )
-    log_blowup = 1 if goal == "speed" else 2
-    queries = max(1, -((_POW_BITS - bits) // log_blowup))
-    parameters = StwoParameters(n_queries=queries, log_blowup=log_blowup)
-    parameters.check()
-    lifting = LOG_ROWS + log_blowup
-    if known_root(log_blowup, lifting) is None:  # pragma: no cover - roots.py and this file go together
-        raise PolicyError("parameters-security", "the fixed tables of these settings are not known")
-    base, per_step = _CPU_SECONDS[log_blowup]
-    memory, memory_per_step = _MEMORY[log_blowup]
-    per_query, rest = _PROOF_BYTES[log_blowup]
-    cost = Cost(base + per_step * n_steps, memory + memory_per_step * n_steps, per_query * queries + rest)
-    why = {
-        "speed": "the least blow-up, which multiplies time and memory; the rest of the security in queries",
-        "size": "blow-up 4, which halves the queries, at 1.3 times the CPU time and 1.7 times the memory",
-    }[goal]
-    return StwoChoice(parameters, lifting, cost, why)
+    if not 1 <= bits <= HASH_BITS:
+        raise PolicyError(
+            "parameters-security", f"{bits} bits are outside of 1 to the {HASH_BITS} that stwo's hash gives"
+        )
+    memory = machine_memory() if memory is None else memory
+    speeds = calibration.speeds("stwo") if speeds is None else speeds
+    priced = [
+        PricedStwo(parameters, predict(parameters, n_steps, pedersen_hashes, speeds))
+        for parameters in _admissible(bits)
+    ]
+    return StwoChoice(goal, len(priced), tuple(ranked(priced, goal, memory)))
+
+
+def _admissible(bits: int) -> Iterator[StwoParameters]:
+    for log_blowup, _ in PREPROCESSED_ROOTS:
+        for pow_bits in range(min(bits, MAX_POW_BITS + 1)):
+            queries = -((pow_bits - bits) // log_blowup)
+            if queries <= MAX_QUERIES:
+                parameters = StwoParameters(pow_bits=pow_bits, n_queries=queries, log_blowup=log_blowup)
+                parameters.check()
+                yield parameters

@@ -26,6 +26,7 @@ _PARAMETERS: Final = tuple(
     for code, means in (
         ("parameters-fri", "No list of FRI steps fits these sizes."),
         ("parameters-hash", "The hash is none that is in use."),
+        ("parameters-instances", "The run uses a builtin more often than one proof takes."),
         ("parameters-layout", "The layout is none that Stone proves."),
         ("parameters-malformed", "The parameters that a proof names cannot be read."),
         ("parameters-goal", "The prover makes no proofs for this goal."),

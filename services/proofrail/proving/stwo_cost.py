@@ -1,0 +1,63 @@
+"""What a stwo proof will cost: CPU time, memory, bytes.
+
+Fitted to proofs measured on two cores (`python -m tests.bench prover` prints the like). The fixed tables of 2^20 rows
+make up most of it; then the steps, and each Pedersen hash, which takes 56 rows of a wide table, padded to a power of
+two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from proofrail.proving.calibration import Speeds
+from proofrail.proving.cost import Cost
+from proofrail.proving.parameters import StwoParameters
+
+_MODEL: Final = Speeds()
+_POW_SECONDS: Final = 2.6e-8
+"""CPU seconds for one try of the proof of work; 2^bits tries are expected."""
+
+
+@dataclass(frozen=True)
+class _Rates:
+    """By blow-up: what a proof takes at least, and for each step and each Pedersen hash."""
+
+    seconds: float
+    step_seconds: float
+    hash_seconds: float
+    memory: int
+    step_memory: int
+    hash_memory: int
+
+
+_RATES: Final = {
+    1: _Rates(3.9, 5.8e-6, 2.1e-3, 1460 << 20, 1920, 460_000),
+    2: _Rates(5.2, 7.6e-6, 2.5e-3, 2490 << 20, 2925, 980_000),
+    3: _Rates(8.5, 1.1e-5, 3.3e-3, 4620 << 20, 4900, 2_000_000),
+    4: _Rates(16.0, 1.8e-5, 5.0e-3, 8900 << 20, 8800, 4_000_000),
+}
+_QUERY_BYTES: Final = {1: 6_620, 2: 7_110, 3: 7_600, 4: 8_100}
+_HASHING_QUERY_BYTES: Final = 5_500
+"""More for each query where the run has Pedersen hashes: their tables have many columns."""
+_OTHER_BYTES: Final = 45_000
+
+
+def predict(
+    parameters: StwoParameters, n_steps: int, pedersen_hashes: int = 0, speeds: Speeds = _MODEL
+) -> Cost:
+    """For a run of so many steps, as executed, with so many uses of the builtin pedersen."""
+    rates = _RATES[parameters.log_blowup]
+    hashes = 1 << (pedersen_hashes - 1).bit_length() if pedersen_hashes else 0
+    seconds = rates.seconds + rates.step_seconds * n_steps + rates.hash_seconds * hashes
+    query = _QUERY_BYTES[parameters.log_blowup] + (_HASHING_QUERY_BYTES if hashes else 0)
+    return Cost(
+        seconds / speeds.proving + work_seconds(parameters.pow_bits) / speeds.work,
+        rates.memory + rates.step_memory * n_steps + rates.hash_memory * hashes,
+        _OTHER_BYTES + query * parameters.n_queries,
+    )
+
+
+def work_seconds(pow_bits: int) -> float:
+    """CPU seconds that a proof of work is expected to take."""
+    return _POW_SECONDS * 2.0**pow_bits
