@@ -13,6 +13,7 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from proofrail.cli.output import note, stderr
 from proofrail.proving.backend import Progress
+from proofrail.proving.cost import in_words
 
 _SILENCE_S: Final = 30
 """A reader of a log who saw no line for so long would wonder."""
@@ -60,11 +61,3 @@ class ProvingProgress:
         while True:
             await asyncio.sleep(_SILENCE_S)
             note(f"{self._stage} … {in_words(time.monotonic() - self._began)} {self._expected}")
-
-
-def in_words(seconds: float) -> str:
-    """A length of time, as precise as an expectation is."""
-    if seconds < 120:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -13,7 +13,7 @@ import structlog
 
 from proofrail.messaging.metrics import Metrics
 from proofrail.proving.backend import Progress
-from proofrail.proving.cost import Cost
+from proofrail.proving.cost import Cost, in_words
 
 _TELL_EVERY_S: Final = 60.0
 
@@ -116,11 +116,3 @@ class ProofProgress:
             return attempt.expected or 0.0 if attempt and attempt.backend == backend else 0.0
 
         return expected
-
-
-def in_words(seconds: float) -> str:
-    """Such as "46 s", "12 min", "1 h 20 min"."""
-    if seconds < 120:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -71,3 +71,11 @@ def memory_of(text: str) -> int:
             "Write bytes, or a number with KiB, MiB, GiB, or % of this machine's memory.",
         )
     return machine_memory() * amount // 100 if unit == "%" else amount * _UNITS[unit]
+
+
+def in_words(seconds: float) -> str:
+    """A length of time, as precise as an expectation is: such as "46 s", "12 min", "2.5 h"."""
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes / 60:.1f} h"
