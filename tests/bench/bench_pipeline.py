@@ -1,6 +1,7 @@
-"""The whole system: latency of a lone proposal, and decisions a second for a thousand at once.
+"""The whole system: latency of a lone proposal, and decisions a second for a thousand at once, stage by stage.
 
-Beside each figure stands its limit in the same run: the bare prover program on the same run, the bare VM.
+Beside each figure stands its limit in the same run: the bare prover program on the same run, the bare VM. Of the
+thousand, each stage's seconds are read off the records' timestamps. BENCH_BURST says how many come at once.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,16 @@ from proofrail.cli.home import Home
 from proofrail.cli.launch import LaunchedSystem
 from proofrail.client.proposing import Proposed, proposal_message, propose
 from proofrail.client.settlement import Published, digest_of
+from proofrail.messaging.records import Record
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.proving.locate import find
 from proofrail.proving.stwo import STWO_LIMITS
+from proofrail.wire import topics
+from proofrail.wire.canonical import parse_object
 from proofrail.wire.messages import Attestation
 from proofrail.wire.proposals import parse_proposal
 from tests.faults.proposals import valid as proposal
+from tests.faults.watching import Contents, read_all
 
 LONE = 9
 BURST = int(os.environ.get("BENCH_BURST", "1000"))
@@ -101,26 +107,79 @@ class Publisher:
 
 async def _settle(
     kafka: KafkaSettings, publisher: Publisher, values: list[bytes]
-) -> tuple[float, float, int]:
-    """Seconds from publishing to the last run report and to the last attestation, and the number of runs."""
+) -> tuple[float, float, list[str]]:
+    """Seconds from publishing to the last run report and to the last attestation, and the runs."""
     reported = 0.0
     async with propose(kafka, values, publisher) as proposed:
         started = min(one.at for one in proposed.pending)
         known = set(proposed.runs)
         settling = asyncio.create_task(_drain(proposed))
-        while not settling.done():
+        # Looked at a thousand times a second only so long: the prover needs the processor.
+        while not settling.done() and not reported:
             runs = [facts for run_id, facts in proposed.runs.items() if run_id not in known]
-            if runs and all("run" in facts.verdicts for facts in runs) and not reported:
+            if runs and all("run" in facts.verdicts for facts in runs):
                 reported = time.monotonic() - started
             await asyncio.sleep(0.001)
         await settling
         assert not proposed.pending
-        return reported, time.monotonic() - started, len(set(proposed.runs) - known)
+        return (
+            reported,
+            time.monotonic() - started,
+            [run_id for run_id in proposed.runs if run_id not in known],
+        )
 
 
 async def _drain(proposed: Proposed) -> None:
     async for settled in proposed.results(600):
         assert isinstance(settled.message, Attestation), settled.message
+
+
+def _times(records: list[Record], key: str) -> list[float]:
+    """When the records with this key were written, in seconds since the epoch."""
+    return [record.timestamp / 1000 for record in records if record.key_text == key]
+
+
+def _stages(contents: Contents, runs: list[str], values: list[bytes]) -> None:
+    """Where the time went, run by run: the stages of a run follow one another, and the prover takes one run after the
+    other."""
+    names = {proposal_message(value).key.decode() for value in values}
+    records = contents.records
+    begin = min(record.timestamp / 1000 for record in records[topics.PROPOSALS] if record.key_text in names)
+    inputs = Counter(one["run_id"] for one in contents.lines(topics.COMMITMENTS, "Input"))
+    timings = {one["run_id"]: one["timings"] for one in contents.lines(topics.PROOFS, "Proof")}
+    attested: dict[str, float] = {}
+    for record in records[topics.ATTESTATIONS]:
+        run_id = parse_object(record.value.rstrip(b"\n"))["run_id"]
+        attested[run_id] = max(attested.get(run_id, 0.0), record.timestamp / 1000)
+    spent: Counter[str] = Counter()
+    free = 0.0
+    for run_id in sorted(runs, key=lambda one: _times(records[topics.COMMITMENTS], one)):
+        sealed = _times(records[topics.COMMITMENTS], run_id)[-1] - begin
+        proven = _times(records[topics.PROOFS], run_id)[-1] - begin
+        said = timings[run_id]
+        program = said["total"] / 1000
+        stages = {
+            "until sealed": max(0.0, sealed - free),
+            "re-executed, proof verified and kept": proven - max(sealed, free) - program,
+            "prover program": program,
+        }
+        audited = attested[run_id] - begin - proven
+        inside = ", ".join(
+            f"{stage} {ms / 1000:.1f}"
+            for stage, ms in said.items()
+            if stage not in ("total", "prove") and ms >= 100
+        )
+        print(
+            f"  run of {inputs[run_id]}: sealed at {sealed:.2f} s, "
+            f"{stages['re-executed, proof verified and kept']:.2f} s around the prover program's {program:.2f} s "
+            f"({inside}), audited and attested in {audited:.2f} s"
+        )
+        spent.update(stages)
+        free = proven
+    spent["audited and attested (the last run)"] = audited
+    whole = sum(spent.values())
+    for stage, seconds in spent.items():
+        print(f"    {100 * seconds / whole:5.1f} %  {seconds:6.2f} s  {stage}")
 
 
 async def _measure() -> None:
@@ -152,10 +211,11 @@ async def _measure() -> None:
             _, seconds, runs = await _settle(kafka, publisher, values)
             vm, prover = bare_vm(values), sum(bare_prover(part) for part in full_proofs(values))
             print(
-                f"{BURST} proposals at once: {seconds:.1f} s in {runs} proofs = {BURST / seconds:.0f} decisions/s "
+                f"{BURST} proposals at once: {seconds:.1f} s in {len(runs)} proofs = {BURST / seconds:.0f} decisions/s "
                 f"(mark 100/s);\n  bare prover on as many in {len(full_proofs(values))} proofs {prover:.1f} s "
                 f"({100 * prover / seconds:.0f} %), bare VM {vm:.2f} s ({100 * vm / seconds:.1f} %)"
             )
+            _stages(await read_all(kafka), runs, values)
             await producer.stop()
         finally:
             await system.stop()

@@ -11,25 +11,21 @@ import bz2
 import json
 import resource
 import statistics
-import subprocess
-import tempfile
 import time
-from pathlib import Path
 
 import cramjam
 
 from proofrail.cairo.program import CairoProgram
-from proofrail.cairo.risk_program import load, program_input, risk_engine_artifact
+from proofrail.cairo.risk_program import load, program_input
 from proofrail.proving.backend import Backend, ProofResult
 from proofrail.proving.cost import Goal
-from proofrail.proving.locate import find
 from proofrail.proving.parameters import StwoParameters
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
 from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stwo import StwoBackend
 from tests.bench import bench_stone
-from tests.bench.bench_pipeline import forms
+from tests.bench.bench_pipeline import bare_prover, forms
 from tests.faults.proposals import several
 
 STONE_STEPS = 4096
@@ -53,20 +49,9 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def arguments_of(allocations: int) -> bytes:
-    """The risk engine's input for so many allocations."""
-    return json.dumps(program_input(forms(several("bench", allocations)))).encode()
-
-
-def bare_seconds(arguments: bytes) -> float:
-    """Wall-clock seconds of the prover program alone on an input of the risk engine."""
-    with tempfile.TemporaryDirectory() as folder:
-        inputs = Path(folder) / "inputs.json"
-        inputs.write_bytes(arguments)
-        command = [str(find()), "prove", f"--program={risk_engine_artifact()}", f"--input={inputs}"]
-        begin = time.perf_counter()
-        subprocess.run([*command, f"--out={folder}/proof"], check=True, capture_output=True)
-        return time.perf_counter() - begin
+def _arguments(values: list[bytes]) -> bytes:
+    """The risk engine's input for these proposals."""
+    return json.dumps(program_input(forms(values))).encode()
 
 
 def proven(backend: Backend, program: CairoProgram, arguments: bytes) -> tuple[ProofResult, float, float]:
@@ -88,10 +73,10 @@ def _beside_the_program() -> None:
     print("stwo, ours (proven and verified) beside the bare program on the same input")
     program, backend = load(), StwoBackend()
     for allocations in STWO_SIZES:
-        arguments, ratios = arguments_of(allocations), []
+        values, ratios = several("bench", allocations), []
         for _ in range(REPEATS):
-            bare = bare_seconds(arguments)
-            result, wall, _ = proven(backend, program, arguments)
+            bare = bare_prover(values)
+            result, wall, _ = proven(backend, program, _arguments(values))
             ratios.append((wall + verified_seconds(backend, program, result)) / bare)
         print(f"  {allocations:4d} allocations: {statistics.median(ratios):.3f} times (limit {STWO_LIMIT})")
 
@@ -105,7 +90,7 @@ def _row(setting: str, result: ProofResult, wall: float, cpu: float, verified: f
 
 
 def _stwo_settings() -> None:
-    program, arguments = load(), arguments_of(1)
+    program, arguments = load(), _arguments(several("bench", 1))
     print("stwo, the risk engine with 1 allocation, by setting")
     for parameters in PARAMETERS:
         backend = StwoBackend(parameters)
