@@ -6,21 +6,23 @@ tells. What no proof can tell (the prover's version, its timings) is listed as u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from proofrail.audit.compare import Difference, compare_objects
 from proofrail.audit.findings import Finding, FoundError, Notes, from_difference
 from proofrail.audit.report import PROOF_PARTS, make_report
 from proofrail.audit.values import ABSENT, same
-from proofrail.audit.vocabulary import PROOF_MEMBERS
+from proofrail.audit.vocabulary import PROOF_MEMBERS, Members
 from proofrail.proving.backend import Verified
 from proofrail.proving.errors import PolicyError, RefusedProof
+from proofrail.proving.message import ADDED_PARAMETERS, IDENTIFIED_FIRST, STATED_FIRST, claims
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected, TracedRun
+from proofrail.proving.stone.presets import PRESET_MEMBERS
 from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError, ProofrailError, TransientError
-from proofrail.wire.messages import AuditReport, Proof, ProofFailure, parse_message
+from proofrail.wire.messages import AuditReport, Proof, ProofFailure, ProvenProgram, parse_message
 
 Fetch = Callable[[str], bytes]
 """The blob of a digest, such as `ArtifactStore.get`. A ProofrailError says that it is missing
@@ -43,7 +45,11 @@ _REFUSED_MEMBERS: Final = {
     "proof-public-memory": "public_memory",
     "proof-memory-order": "public_memory",
 }
-_FROM_PROOF: Final = ("statement", "parameters", "security_bits", "identities")
+_FIRST: Final[Mapping[str, Collection[str]]] = {
+    "statement": STATED_FIRST,
+    "identities": IDENTIFIED_FIRST,
+}
+"""Members that every message has. Those that were added later may be missing, and are compared where they are not."""
 
 
 class Verifier(Protocol):
@@ -62,12 +68,14 @@ class ProofAuditor:
         verifiers: Mapping[str, Verifier],
         policy: Policy,
         fetch: Fetch,
+        program: ProvenProgram | None = None,
     ) -> None:
         self._words = tuple(words)
         self._builtins = tuple(builtins)
         self._verifiers = dict(verifiers)
         self._policy = policy
         self._fetch = fetch
+        self._program = program
 
     def audit(
         self,
@@ -76,16 +84,17 @@ class ProofAuditor:
         run_id: str,
         output: Sequence[int] | None,
         traced: TracedRun | None = None,
+        root: str | None = None,
     ) -> AuditReport:
         """The report on a terminal record of proofs.v1, a Proof or ProofFailure, for the run `run_id`.
 
-        `output` and `traced` are what the auditor computed; `output` is None when the run could not be executed,
-        which leaves the proof undecided. Never raises for what was published.
+        `output`, `traced` and `root`, that of the run's seal, are what the auditor computed; `output` is None when
+        the run could not be executed, which leaves the proof undecided. Never raises for what was published.
         """
         notes = Notes()
         finding: Finding | None = None
         try:
-            self._check(record, run_id, output, traced, notes)
+            self._check(record, run_id, output, traced, root, notes)
         except FoundError as found:
             finding = found.finding
         return make_report(run_id, "proof", notes, finding, PROOF_PARTS)
@@ -96,6 +105,7 @@ class ProofAuditor:
         run_id: str,
         output: Sequence[int] | None,
         traced: TracedRun | None,
+        root: str | None,
         notes: Notes,
     ) -> None:
         claimed, message = _read(record)
@@ -108,6 +118,7 @@ class ProofAuditor:
         if message.backend not in self._verifiers:
             accepted = ", ".join(self._verifiers)
             _expect("backend", accepted, claimed, "the proof was made with a backend that is not accepted")
+        self._check_origin(claimed, root)
         notes.done("message")
         blob = self._blob(message, notes)
         if blob is None:
@@ -132,6 +143,18 @@ class ProofAuditor:
         notes.done("policy")
         _compare_claims(claimed, verified, notes)
         notes.done("statement")
+
+    def _check_origin(self, claimed: JsonObject, root: str | None) -> None:
+        """What the message says of the run and the program beside the proof, as far as it is known here."""
+        program = self._program.to_object() if self._program is not None else None
+        known = (
+            ("root", root, "the message is about another seal", "root"),
+            ("program", program, "the message names another program", "program"),
+            ("has_annotations", False, "proofs are kept without annotations", "statement"),
+        )
+        for name, expected, why, kind in known:
+            if expected is not None and name in claimed:
+                _expect(name, expected, claimed, why, kind=kind)
 
     def _blob(self, message: Proof, notes: Notes) -> bytes | None:
         try:
@@ -223,27 +246,43 @@ def _expect(name: str, expected: Any, claimed: JsonObject, why: str, *, kind: st
 
 
 def _compare_claims(claimed: JsonObject, verified: Verified, notes: Notes) -> None:
-    stated = {
-        "statement": verified.statement.to_dict(),
-        "parameters": verified.parameters,
-        "security_bits": verified.security_bits,
-        "identities": verified.identities,
-    }
-    for name in _FROM_PROOF:
-        expected, found = stated[name], claimed.get(name, ABSENT)
+    for name, stated in claims(verified).items():
+        found = claimed.get(name, ABSENT)
+        expected = _without_later(name, stated, found)
         comparison = compare_objects(
             {name: expected},
             {} if found is ABSENT else {name: found},
-            {name: dict.fromkeys(expected) if isinstance(expected, dict) else None},
+            {name: _defined(name, stated)},
             kinds={name: name},
         )
         for pointer in comparison.unknown:
             notes.unsure("statement", _unknown(pointer))
         if comparison.difference is not None:
             raise FoundError(_lie(comparison.difference))
-    for name in claimed:
-        if name not in PROOF_MEMBERS:
-            notes.unsure("message", _unknown(f"/{name}"))
+    _note_unknown(claimed, PROOF_MEMBERS, "", notes)
+
+
+def _without_later(name: str, stated: Any, found: Any) -> Any:
+    """What a message must say, without members that it lacks because its prover is older than they are."""
+    if not isinstance(stated, dict) or not isinstance(found, dict):
+        return stated
+    first = _FIRST.get(name, stated.keys() - set(ADDED_PARAMETERS))
+    return {member: value for member, value in stated.items() if member in found or member in first}
+
+
+def _defined(name: str, stated: Any) -> Members | None:
+    if not isinstance(stated, dict):
+        return None
+    return dict.fromkeys([*stated, *PRESET_MEMBERS] if name == "identities" else stated)
+
+
+def _note_unknown(claimed: JsonObject, members: Members, pointer: str, notes: Notes) -> None:
+    for name, value in claimed.items():
+        within = members.get(name)
+        if name not in members:
+            notes.unsure("message", _unknown(f"{pointer}/{name}"))
+        elif within is not None and isinstance(value, dict):
+            _note_unknown(value, within, f"{pointer}/{name}", notes)
 
 
 def _lie(difference: Difference) -> Finding:

@@ -99,6 +99,7 @@ class Examiner:
             run_id=case.run_id,
             output=recomputed.output if recomputed is not None else None,
             traced=recomputed.traced if recomputed is not None else None,
+            root=recomputed.seal["root"] if recomputed is not None else None,
         )
 
     def never_sealed(self, case: Case, lines: Sequence[bytes]) -> AuditReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from proofrail.cairo.errors import translated
 from proofrail.cairo.foreign import refusal
 from proofrail.wire.canonical import felt_hex, sha256_hex
 from proofrail.wire.errors import UnusableInputError
+from proofrail.wire.messages import ProvenProgram
 
 
 class SourceLocation(NamedTuple):
@@ -64,6 +66,16 @@ class CairoProgram:
         """The program hash as "0x…": Poseidon over the words (the on-chain verifier's identity of a program
         run in strict or relaxed mode)."""
         return felt_hex(poseidon_hash_many(list(self.words)))
+
+    @cached_property
+    def proven(self) -> ProvenProgram:
+        """What a Proof says of the program beside what its words tell."""
+        version = json.loads(self.compiled).get("compiler_version")
+        return ProvenProgram(
+            language="cairo0",
+            artifact_sha256=self.artifact_sha256,
+            compiler_version=version if isinstance(version, str) and version else None,
+        )
 
     def location(self, pc: int) -> SourceLocation | None:
         """Where the instruction at a pc of the trace comes from; None where the program has no debug info."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,8 +16,9 @@ from proofrail.cli.runfiles import read_run
 from proofrail.cli.runfolder import PROOF_MESSAGE
 from proofrail.proving.backend import Verified
 from proofrail.proving.errors import PolicyError, RefusedProof
+from proofrail.proving.message import claims
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
-from proofrail.proving.statement import Expected
+from proofrail.proving.statement import Expected, Statement
 from proofrail.proving.stone.proof import StoneProof
 from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError, ProofrailError, TransientError, UnusableInputError
@@ -72,8 +73,10 @@ def verify(
 
     When PROOF is a proof.json, everything that message claims of the proof is checked too.
 
-    Proofs of Stone's are checked as far as their own bytes go, and then by Stone's cpu_air_verifier (on PATH, or
-    named by PROOFRAIL_STONE_VERIFIER). With --public-input FILE such a proof must have that public input.
+    Proofs of Stone's are checked and compared as far as their own bytes go, and only then by Stone's
+    cpu_air_verifier (on PATH, or named by PROOFRAIL_STONE_VERIFIER): what is wrong without it is said without it. Of
+    a run such a proof must also have the layout, length, segments and states. With --public-input FILE it must have
+    that public input.
 
     \b
     Exit status:
@@ -92,7 +95,7 @@ def verify(
     with command():
         try:
             given = _read(proof)
-        except RefusedProof as error:
+        except (RefusedProof, PolicyError) as error:
             _tell_refused(_Given(proof.read_bytes(), None), error, as_json)
             raise ExitError(Exit.NEGATIVE) from error
         policy = Policy(min_security_bits=min_bits, backends=("stwo", "stone"))
@@ -109,18 +112,30 @@ def verify(
 
 
 def _verify(given: _Given, statement: Path | None, policy: Policy) -> tuple[Verified, str]:
-    own = _what_it_states(given)
-    if statement is None:
-        expected, against = own, "nothing: it is for you to judge what the proof states"
-    elif statement.is_dir():
+    if given.message is not None and given.message["is_mock"]:
+        raise PolicyError(
+            "policy-mock", "the message says of itself that it is about a mock, which proves nothing"
+        )
+    verifier = _verifier(given)
+    stated: JsonObject = {}
+    if statement is not None and statement.is_dir():
         expected, against = read_run(statement).expected, f"the run in {statement}, executed again"
     else:
-        expected, against = own, f"the statement in {statement}"
-    verified = _verifier(given).verify(given.blob, expected, policy)
-    if statement is not None and not statement.is_dir():
-        _compare(_read_statement(statement), verified)
-    if given.message is not None:
-        _check_message(given, expected, policy)
+        if statement is not None:
+            stated = _read_statement(statement)
+        expected = verifier.what_it_states(given.blob)
+        against = (
+            f"the statement in {statement}"
+            if stated
+            else "nothing: what the proof states is for you to judge"
+        )
+    if given.by_stone:
+        examined = verifier.examine(given.blob, expected, policy)
+        _compare(stated, examined, whole=False)
+        _check_message(given, examined, expected, whole=False)
+    verified = verifier.verify(given.blob, expected, policy)
+    _compare(stated, verified, whole=True)
+    _check_message(given, verified, expected, whole=True)
     return verified, against
 
 
@@ -143,24 +158,43 @@ def _verifier(given: _Given) -> Any:
     return verifier
 
 
-def _what_it_states(given: _Given) -> Expected:
-    stated: Expected = _verifier(given).what_it_states(given.blob)
-    return stated
+@dataclass(frozen=True)
+class _Answered:
+    """A verifier that has given its answer already."""
+
+    answer: Verified
+
+    def verify(self, proof: bytes, expected: Expected, policy: Policy) -> Verified:
+        del proof, expected, policy
+        return self.answer
 
 
-def _check_message(given: _Given, expected: Expected, policy: Policy) -> None:
-    message = given.message or {}
-    verifier = _verifier(given)
+def _check_message(given: _Given, verified: Verified, expected: Expected, *, whole: bool) -> None:
+    """Compares what the message says. Unless `whole`, what only a verifier can tell is left out."""
+    if given.message is None:
+        return
+    message = dict(given.message)
+    if not whole:
+        known = claims(verified)["identities"].keys()
+        message["identities"] = {
+            name: value for name, value in message["identities"].items() if name in known
+        }
     auditor = ProofAuditor(
-        expected.words, expected.builtins, {verifier.NAME: verifier}, policy, lambda _digest: given.blob
+        expected.words,
+        expected.builtins,
+        {_verifier(given).NAME: _Answered(verified)},
+        Policy(),
+        lambda _digest: given.blob,
     )
-    report: AuditReport = auditor.audit(message, run_id=message["run_id"], output=expected.output)
+    report: AuditReport = auditor.audit(
+        message, run_id=message["run_id"], output=expected.output, traced=expected.traced
+    )
     if report.first_mismatch is not None:
         found = report.first_mismatch
         raise RefusedProof(
             "proof-claim", f"{found.message or found.kind} ({found.member})", None, member=found.member or ""
         )
-    if report.verdict != "MATCH":
+    if whole and report.verdict != "MATCH":
         raise RefusedProof("proof-claim", report.unchecked[0].message)
 
 
@@ -169,17 +203,34 @@ def _check_public_input(given: _Given, path: Path) -> None:
         raise UnusableInputError(
             "public-input-of-stwo", "a proof of stwo's has no public input", "Use --statement."
         )
-    wanted = json.loads(path.read_bytes())
-    for name, value in StoneProof.read(given.blob).public_input.items():
-        if not isinstance(wanted, dict) or wanted.get(name, ABSENT) != value:
+    try:
+        wanted = parse_object(b" ".join(path.read_bytes().split(b"\n")))
+    except MalformedError as error:
+        raise UnusableInputError(
+            "public-input-unusable",
+            f"{path} is no public input: {error.message}",
+            "Give the public_input.json of the run, as the VM or `proofrail trace` wrote it.",
+        ) from error
+    found = StoneProof.read(given.blob).public_input
+    strange = sorted(wanted.keys() - found.keys())
+    if strange:
+        raise UnusableInputError(
+            "public-input-unusable",
+            f"{path} has the member {strange[0]:.80}, which no public input of Stone's has",
+            f"A public input has {', '.join(sorted(found))}.",
+        )
+    for name, value in found.items():
+        if not same(wanted.get(name, ABSENT), value):
             raise RefusedProof("proof-statement", f"the proof has another {name} than {path}", member=name)
 
 
-def _compare(stated: JsonObject, verified: Verified) -> None:
+def _compare(stated: JsonObject, verified: Verified, *, whole: bool) -> None:
+    """Unless `whole`, what only a verifier can tell is left out."""
     statement = verified.statement
+    told = claims(verified)
     own = {
-        **statement.to_dict(),
-        **verified.identities,
+        **told["statement"],
+        **told["identities"],
         "output": [hex(word) for word in statement.output],
         "builtins": list(statement.builtins),
         "security_bits": verified.security_bits,
@@ -187,6 +238,8 @@ def _compare(stated: JsonObject, verified: Verified) -> None:
     }
     for name, expected in stated.items():
         found = own.get(name, ABSENT)
+        if found is ABSENT and not whole:
+            continue
         if found is ABSENT:
             raise UnusableInputError(
                 "statement-unknown-member",
@@ -235,7 +288,7 @@ def _read_statement(path: Path) -> JsonObject:
             error.code, f"{path}: {error.message}", "Give one JSON object with members of a statement."
         ) from error
     if obj.get("type") == "Proof":
-        return {
+        obj = {
             name: value
             for part in ("statement", "identities")
             if isinstance(obj.get(part), dict)
@@ -273,7 +326,7 @@ def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: boo
                 "accepted": True,
                 "checked_against": against,
                 "statement": statement.to_dict(),
-                "identities": verified.identities,
+                "identities": claims(verified)["identities"],
                 "output": output,
                 "security_bits": verified.security_bits,
                 "parameters": verified.parameters,
@@ -286,14 +339,61 @@ def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: boo
         [
             ("accepted", f"{verified.security_bits} bits of security (conjectured)"),
             ("compared with", against),
-            ("program", statement.program_hash),
-            ("builtins", ", ".join(statement.builtins)),
-            ("output", _short(output)),
+            ("program", f"{statement.program_hash} ({len(statement.words):,} words)"),
+            *_run(statement),
+            ("output", f"{_short(output)} ({len(output):,} felts)"),
+            ("parameters", _parameters(verified.parameters)),
             ("fact", verified.identities["fact_hash"]),
+            *_registered(verified.identities),
             ("sha256", sha256_hex(given.blob)),
             ("size", f"{len(given.blob):,} bytes"),
         ]
     )
+
+
+def _run(statement: Statement) -> list[tuple[str, object]]:
+    """The run that was proven, in the layout in which it was."""
+    steps = f", {statement.n_steps:,} steps" if statement.n_steps is not None else ""
+    segments = ", ".join(f"{one.builtin} {one.begin:,}-{one.end:,}" for one in statement.segments)
+    initial, final = statement.initial_state, statement.final_state
+    rows: list[tuple[str, object]] = [
+        ("layout", f"{statement.layout}{steps}"),
+        ("segments", segments or "none"),
+        (
+            "state",
+            f"pc {initial.pc}, ap = fp = {initial.ap:,} to pc {final.pc}, ap {final.ap:,}, fp {final.fp:,}",
+        ),
+    ]
+    if statement.public_memory is not None:
+        ranges = ", ".join(f"{one.begin:,}-{one.end:,}" for one in statement.public_memory)
+        rows.append(("public memory", _short(f"{ranges}, all on page 0")))
+    return rows
+
+
+def _parameters(parameters: Mapping[str, Any]) -> str:
+    """Those that security comes from; all of them are in the JSON."""
+    stark = parameters.get("stark")
+    if stark is None:
+        chosen = (parameters["n_queries"], 1 << parameters["log_blowup"], parameters["pow_bits"], "blake2s")
+    else:
+        fri = stark["fri"]
+        chosen = (
+            *(fri["n_queries"], 1 << stark["log_n_cosets"], fri["proof_of_work_bits"]),
+            parameters["commitment_hash"],
+        )
+    return "{} queries, blow-up {}, {} bits of work, {}".format(*chosen)
+
+
+def _registered(identities: Mapping[str, str]) -> list[tuple[str, object]]:
+    """What the registry on chain would make of a proof of Stone's; of others it knows nothing."""
+    if "preset" in identities:
+        return [
+            ("preset", identities["preset"]),
+            ("verification", identities["verification_hash"]),
+        ]
+    if "no_preset" in identities:
+        return [("preset", f"none ({identities['no_preset']}), made by {identities['stone_version']}")]
+    return []
 
 
 def _short(value: Any) -> str:

@@ -18,6 +18,7 @@ from proofrail.prover.settings import ProverSettings
 from proofrail.proving.backends import Backends, make, parse_names
 from proofrail.proving.cost import memory_of
 from proofrail.proving.policy import Policy
+from proofrail.proving.registry import registry_of
 from proofrail.proving.scratch import sweep
 
 _log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: 
             ArtifactStore(settings.store_url),
             limits,
             context.metrics,
+            registry_of(settings.registry_network, settings.registry_address),
         )
         await Prover(settings, job, context).work()
 

@@ -25,8 +25,9 @@ from proofrail.prover.progress import ProofProgress
 from proofrail.proving.backend import ProofResult
 from proofrail.proving.backends import Backends
 from proofrail.proving.errors import RefusedProof
-from proofrail.proving.message import proof_message
+from proofrail.proving.message import Provenance, proof_message
 from proofrail.proving.policy import Policy
+from proofrail.proving.registry import Registry
 from proofrail.proving.statement import Expected
 from proofrail.wire.errors import PoisonError, ProofrailError, TransientError
 from proofrail.wire.messages import Proof, ProofFailure
@@ -73,6 +74,7 @@ class ProvingJob:
         store: ArtifactStore,
         limits: JobLimits,
         metrics: Metrics,
+        registry: Registry | None = None,
     ) -> None:
         self._subject = subject
         self._run_policy = run_policy
@@ -82,6 +84,7 @@ class ProvingJob:
         self._store = store
         self._limits = limits
         self._metrics = metrics
+        self._registry = registry
         self._progress = ProofProgress(metrics, backends.names)
 
     async def settle(self, run: CommittedRun, draining: asyncio.Event) -> Proof | ProofFailure | None:
@@ -99,7 +102,7 @@ class ProvingJob:
                 made = made or await self._unless(draining, self._prove(run))
                 if made is None:
                     return None
-                return await asyncio.to_thread(self._publishable, run, made)
+                return await asyncio.to_thread(self._publishable, run, made, attempts)
             except TransientError as error:
                 charged += error.code in _MAY_BE_THE_RUN
                 if charged >= self._limits.attempts:
@@ -181,7 +184,7 @@ class ProvingJob:
             raise PoisonError("run-failed", "the run failed in the VM: there is nothing to prove")
         return audit
 
-    def _publishable(self, run: CommittedRun, made: _Made) -> Proof:
+    def _publishable(self, run: CommittedRun, made: _Made, attempt: int) -> Proof:
         """The proof verified, kept, and described by what its own bytes say."""
         result = made.result
         try:
@@ -202,7 +205,13 @@ class ProvingJob:
             error.context["backend"] = result.backend
             raise
         ref = self._store.put(result.proof)
-        record = proof_message(run.run_id, result, verified, ref.uri)
+        origin = Provenance(
+            root=run.seal["root"] if run.seal is not None else None,
+            attempt=attempt,
+            program=self._subject.program.proven,
+            registry=self._registry,
+        )
+        record = proof_message(run.run_id, result, verified, ref.uri, origin)
         self._metrics.proofs.labels(backend=record.backend, outcome="proof").inc()
         self._metrics.proof_seconds.labels(backend=record.backend).observe(made.seconds)
         self._metrics.proof_bytes.labels(backend=record.backend).observe(record.size)

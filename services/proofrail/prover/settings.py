@@ -45,3 +45,9 @@ class ProverSettings(ServiceSettings):
     scratch_dir: Path | None = None
     """Where the files of a proof under way lie, megabytes to some hundred; by default the system's temporary
     folder. What a killed prover left there is removed at the next start."""
+
+    registry_network: str = ""
+    """Network of the registry that proofs are meant for, such as sepolia; stands in each Proof. Empty: none."""
+
+    registry_address: str = ""
+    """Address of that registry, 0x…; by default the one known for the network."""

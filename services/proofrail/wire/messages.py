@@ -115,6 +115,29 @@ class CommitmentSeal(Message):
     """A C2SP signed note over size and root, origin `proofrail/<run_id>`."""
 
 
+class ProvenProgram(Part):
+    """What of a proven program its words do not tell."""
+
+    language: Name
+    """`cairo0`"""
+    artifact_sha256: Hash
+    compiler_version: Annotated[Name | None, Absent] = None
+
+
+class ProofEvidence(Part):
+    """The prover's word on how it came to a proof. No proof tells any of it, and nothing rests on it."""
+
+    verified: bool
+    """Whether a verifier of its own accepted the proof before it was published."""
+    verifier: Annotated[Name | None, Absent] = None
+    n_steps: Count
+    """Steps of the proven run, unpadded."""
+    peak_memory_bytes: Count
+    network: Annotated[Name | None, Absent] = None
+    """The network that the proof is meant for, and the registry's address there."""
+    registry: Annotated[Felt | None, Absent] = None
+
+
 class Proof(Message):
     """A run was proven: what was proven, how, and where the proof lies."""
 
@@ -132,8 +155,16 @@ class Proof(Message):
     size: Count
     """The proof's length in bytes."""
     uri: Name
+    has_annotations: Annotated[bool | None, Absent] = None
+    """Whether the kept bytes hold more than the proof, such as a verifier's annotations."""
     identities: dict[str, Any]
     timings: dict[str, Any]
+    root: Annotated[Hash | None, Absent] = None
+    """The root of the run's seal, which binds its trace."""
+    attempt: Annotated[Count | None, Absent] = None
+    """Which attempt at the run's proof this was, from 1."""
+    program: Annotated[ProvenProgram | None, Absent] = None
+    evidence: Annotated[ProofEvidence | None, Absent] = None
 
 
 class ProofFailure(Message):

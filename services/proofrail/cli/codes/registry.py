@@ -27,6 +27,13 @@ REGISTRY: Final = Area.of(
             "services/proofrail/proving/policy.py",
         ),
         Entry(
+            "registry-unknown",
+            "The settings name no registry on chain.",
+            "PROOFRAIL_REGISTRY_NETWORK or PROOFRAIL_REGISTRY_ADDRESS is misspelled, or one is given without the other.",
+            "Name sepolia or mainnet, or a network and its registry's address.",
+            "services/proofrail/proving/registry.py",
+        ),
+        Entry(
             "preset-unknown",
             "The registry has no such preset.",
             "The name is misspelled, or of a hasher with which Stone does not prove.",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
-import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,16 +18,18 @@ from proofrail.proving.outcome import failure
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.scratch import environment, scratch_folder
 from proofrail.proving.statement import Expected, TracedRun
-from proofrail.proving.stone import launcher, programs, verifier
+from proofrail.proving.stone import programs, verifier
 from proofrail.proving.stone.choose import Choice, choose
+from proofrail.proving.stone.inputs import PROOF, USAGE, prover_command, write_inputs
 from proofrail.proving.stone.layouts import layout_named
+from proofrail.proving.stone.programs import Installed
 from proofrail.proving.stone.proof import StoneProof
 from proofrail.proving.stone.prover_config import prover_config
+from proofrail.proving.stone.version import self_test
 from proofrail.wire.canonical import parse_felt
 from proofrail.wire.errors import PoisonError, TransientError
 
 DEFAULT_NICE: Final = 10
-_USAGE: Final = "usage.json"
 STONE_LIMITS: Final = Limits(max_steps=1 << 20, max_instances={}, max_output_words=1 << 16)
 """Beyond a million steps a proof takes tens of gigabytes and the better part of an hour."""
 
@@ -78,14 +77,16 @@ class StoneBackend:
         self._nice = nice
 
     def version(self) -> str:
-        """The prover program's digest: it does not know its version. Raises as `preflight`."""
-        digest = hashlib.sha256(programs.required(programs.PROVER).read_bytes()).hexdigest()
-        return f"{programs.PROVER} sha256:{digest[:16]}"
+        """The prover program's version, as the self-test found it, and its digest. Raises as `preflight`."""
+        prover, verifying = self._programs()
+        return Installed.at(programs.PROVER, prover).described(self_test(prover, verifying))
 
     def preflight(self) -> None:
-        """See Backend. Raises TransientError `prover-missing`, `verifier-missing`."""
-        programs.required(programs.PROVER)
-        programs.required(programs.VERIFIER)
+        """See Backend. Raises TransientError as `proofrail.proving.stone.version.self_test`."""
+        self_test(*self._programs())
+
+    def _programs(self) -> tuple[Path, Path]:
+        return programs.required(programs.PROVER), programs.required(programs.VERIFIER)
 
     def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
         """See Backend."""
@@ -105,9 +106,9 @@ class StoneBackend:
         `parameters-…` for a run that cannot be proven in the layout."""
         if traced is not None:
             self.expected_cost(traced, memory_limit).admit(memory_limit)
-        prover = programs.required(programs.PROVER)
-        # Without it the proof could not be checked, and would have been made for nothing.
-        programs.required(programs.VERIFIER)
+        prover, verifying = self._programs()
+        # Without a verifier of its version the proof could not be checked, and would have been made for nothing.
+        await asyncio.to_thread(self_test, prover, verifying)
         tell = on_progress or _quiet
         tell(Progress("execute", None))
         run = await asyncio.to_thread(self._execute, program, program_input, memory_limit)
@@ -144,17 +145,7 @@ class StoneBackend:
     async def _call(
         self, prover: Path, scratch: Path, seconds: float | None, memory_limit: int | None
     ) -> child.Finished:
-        command = [
-            *(sys.executable, "-I", launcher.__file__),
-            *(str(os.getpid()), str(memory_limit or 0), str(self._nice), _USAGE),
-            str(prover),
-            "--public_input_file=public_input.json",
-            "--private_input_file=private_input.json",
-            "--parameter_file=parameters.json",
-            "--prover_config_file=prover_config.json",
-            "--out_file=proof.json",
-            "--logtostderr",
-        ]
+        command = prover_command(prover, memory_limit=memory_limit, nice=self._nice)
         try:
             return await child.run(
                 command, cwd=str(scratch), timeout=seconds, on_line=_unheard, env=environment(scratch)
@@ -166,8 +157,8 @@ class StoneBackend:
 
     def _result(self, scratch: Path, run: _Run, finished: child.Finished) -> ProofResult:
         try:
-            used = json.loads((scratch / _USAGE).read_bytes())
-            proof = StoneProof.canonical_form((scratch / "proof.json").read_bytes())
+            used = json.loads((scratch / USAGE).read_bytes())
+            proof = StoneProof.canonical_form((scratch / PROOF).read_bytes())
             read = verifier.read_proof(proof)
         except (OSError, ValueError, RefusedProof, PolicyError) as error:
             raise TransientError("prover-broken", f"the prover wrote no proof: {error}") from error
@@ -193,15 +184,8 @@ class StoneBackend:
 
 
 def _write_inputs(scratch: Path, run: _Run) -> None:
-    trace, memory = scratch / "trace.bin", scratch / "memory.bin"
-    trace.write_bytes(run.native.trace)
-    memory.write_bytes(run.native.memory)
-    (scratch / "public_input.json").write_text(run.native.public_input())
-    (scratch / "private_input.json").write_text(run.native.private_input(str(trace), str(memory)))
-    (scratch / "parameters.json").write_text(json.dumps(run.choice.parameters.to_json()))
-    (scratch / "prover_config.json").write_text(
-        json.dumps(prover_config(full_extension=run.choice.full_extension))
-    )
+    config = prover_config(full_extension=run.choice.full_extension)
+    write_inputs(scratch, run.native, run.choice.parameters.to_json(), config)
 
 
 def _quiet(progress: Progress) -> None:

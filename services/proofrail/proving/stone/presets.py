@@ -25,6 +25,18 @@ STONE_VERSIONS: Final = ("stone5", "stone6")
 MEMORY_VERIFICATIONS: Final = ("strict", "relaxed", "cairo1")
 """How much of the public memory the registry looks at, most first."""
 
+PRESET_MEMBERS: Final = (
+    "preset",
+    "layout",
+    "hasher",
+    "stone_version",
+    "memory_verification",
+    "config_hash",
+    "verification_hash",
+    "no_preset",
+)
+"""The members of a Proof's `identities` that `members` may give."""
+
 _HASHERS: Final[Mapping[str, tuple[str, ...]]] = {
     # stone5 truncates Blake to 160 bits, for which the registry has a name and no verifier.
     "stone5": ("keccak_160_lsb",),

@@ -11,8 +11,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
-import tempfile
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,10 +18,12 @@ from typing import Final, Literal
 
 from proofrail import _native
 from proofrail.proving.errors import RefusedProof
-from proofrail.proving.stone import launcher
+from proofrail.proving.scratch import environment, scratch_folder
 from proofrail.proving.stone.ask import ask
+from proofrail.proving.stone.inputs import PROOF, prover_command, write_inputs
 from proofrail.proving.stone.programs import PROVER, VERIFIER, Installed
 from proofrail.proving.stone.proof import StoneProof
+from proofrail.proving.stone.prover_config import prover_config
 from proofrail.wire.canonical import JsonObject
 from proofrail.wire.errors import TransientError
 
@@ -32,13 +32,8 @@ VERSIONS: Final[tuple[StoneVersion, ...]] = ("stone6",)
 
 _STEP_LIMIT: Final = 1 << 9
 _SECONDS: Final = 120
+_SCRATCH_BYTES: Final = 1 << 20
 _SHOWN: Final = 300
-_PROVER_CONFIG: Final = {
-    "cached_lde_config": {"store_full_lde": False, "use_fft_for_eval": False},
-    "constraint_polynomial_task_size": 256,
-    "n_out_of_memory_merkle_layers": 1,
-    "table_prover_n_tasks_per_segment": 32,
-}
 _NEXT: Final = "Name builds of Stone v2 or v3, both of the same, that have the layout small."
 
 
@@ -111,18 +106,11 @@ def _proven(prover: Path) -> bytes:
     """The tiny run's proof by this prover, in canonical form."""
     reference = json.loads(golden(VERSIONS[0]))
     run = _native.Program(_data("program.json")).run(b"{}", reference["public_input"]["layout"], _STEP_LIMIT)
-    with tempfile.TemporaryDirectory(prefix="proofrail-self-test-") as folder:
-        scratch = Path(folder)
-        trace, memory = scratch / "trace.bin", scratch / "memory.bin"
-        trace.write_bytes(run.trace)
-        memory.write_bytes(run.memory)
-        (scratch / "public_input.json").write_text(run.public_input())
-        (scratch / "private_input.json").write_text(run.private_input(str(trace), str(memory)))
-        (scratch / "parameters.json").write_text(json.dumps(reference["proof_parameters"]))
-        (scratch / "prover_config.json").write_text(json.dumps(_PROVER_CONFIG))
+    with scratch_folder(None, _SCRATCH_BYTES) as scratch:
+        write_inputs(scratch, run, reference["proof_parameters"], prover_config(full_extension=False))
         _run(prover, scratch)
         try:
-            made = StoneProof.canonical_form((scratch / "proof.json").read_bytes())
+            made = StoneProof.canonical_form((scratch / PROOF).read_bytes())
         except (OSError, RefusedProof) as error:
             raise TransientError(
                 "prover-self-test", f"{prover} wrote no proof of the tiny run: {error}", _NEXT
@@ -137,18 +125,15 @@ def _but_proof(proof: bytes) -> JsonObject:
 
 
 def _run(prover: Path, scratch: Path) -> None:
-    command = [
-        *(sys.executable, "-I", launcher.__file__, str(os.getpid()), "0", "0", "usage.json"),
-        str(prover),
-        "--public_input_file=public_input.json",
-        "--private_input_file=private_input.json",
-        "--parameter_file=parameters.json",
-        "--prover_config_file=prover_config.json",
-        "--out_file=proof.json",
-    ]
     try:
         ended = subprocess.run(  # noqa: S603 -- the program is the operator's choice
-            command, cwd=scratch, capture_output=True, timeout=_SECONDS, check=False, start_new_session=True
+            prover_command(prover),
+            cwd=scratch,
+            env={**os.environ, **environment(scratch)},
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+            start_new_session=True,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TransientError("prover-self-test", f"{prover} did not prove the tiny run: {error}") from error
