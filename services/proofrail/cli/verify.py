@@ -19,6 +19,7 @@ from proofrail.proving.errors import PolicyError, RefusedProof
 from proofrail.proving.message import claims
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.statement import Expected, Statement
+from proofrail.proving.stone.presets import PRESET_MEMBERS
 from proofrail.proving.stone.proof import StoneProof
 from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError, ProofrailError, TransientError, UnusableInputError
@@ -103,6 +104,10 @@ def verify(
             if public_input is not None:
                 _check_public_input(given, public_input)
             verified, against = _verify(given, statement, policy)
+            if public_input is not None:
+                against = f"the public input in {public_input}" + (
+                    f", {against}" if statement is not None else ""
+                )
         except (RefusedProof, PolicyError) as error:
             _tell_refused(given, error, as_json)
             raise ExitError(Exit.NEGATIVE) from error
@@ -238,7 +243,7 @@ def _compare(stated: JsonObject, verified: Verified, *, whole: bool) -> None:
     }
     for name, expected in stated.items():
         found = own.get(name, ABSENT)
-        if found is ABSENT and not whole:
+        if found is ABSENT and not whole and name in PRESET_MEMBERS:
             continue
         if found is ABSENT:
             raise UnusableInputError(
@@ -339,9 +344,9 @@ def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: boo
         [
             ("accepted", f"{verified.security_bits} bits of security (conjectured)"),
             ("compared with", against),
-            ("program", f"{statement.program_hash} ({len(statement.words):,} words)"),
+            ("program", statement.program_hash),
             *_run(statement),
-            ("output", f"{_short(output)} ({len(output):,} felts)"),
+            ("output", f"{len(output):,} felts: {_short(output)}"),
             ("parameters", _parameters(verified.parameters)),
             ("fact", verified.identities["fact_hash"]),
             *_registered(verified.identities),
@@ -354,11 +359,12 @@ def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: boo
 def _run(statement: Statement) -> list[tuple[str, object]]:
     """The run that was proven, in the layout in which it was."""
     steps = f", {statement.n_steps:,} steps" if statement.n_steps is not None else ""
-    segments = ", ".join(f"{one.builtin} {one.begin:,}-{one.end:,}" for one in statement.segments)
+    used = [f"{one.builtin} {one.begin:,}-{one.end:,}" for one in statement.segments if one.begin < one.end]
+    unused = [one.builtin for one in statement.segments if one.begin == one.end]
     initial, final = statement.initial_state, statement.final_state
     rows: list[tuple[str, object]] = [
         ("layout", f"{statement.layout}{steps}"),
-        ("segments", segments or "none"),
+        ("segments", "; ".join([*used, *([f"nothing in {', '.join(unused)}"] if unused else [])]) or "none"),
         (
             "state",
             f"pc {initial.pc}, ap = fp = {initial.ap:,} to pc {final.pc}, ap {final.ap:,}, fp {final.fp:,}",
