@@ -10,6 +10,7 @@ import typer
 
 from proofrail.cli import raster
 from proofrail.cli.audit import audit
+from proofrail.cli.calibrate import calibrate
 from proofrail.cli.check import check
 from proofrail.cli.commit import commit
 from proofrail.cli.diff import diff
@@ -26,6 +27,7 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
     audit,
     check,
     params,
+    calibrate,
     prove,
     verify,
     show,

@@ -21,11 +21,13 @@ _AMOUNT: Final = re.compile(r"(\d+)\s*(|KiB|MiB|GiB|%)")
 
 @dataclass(frozen=True)
 class Cost:
-    """Expected CPU seconds of all cores together, bytes of memory at the peak, bytes of the proof."""
+    """Expected CPU seconds of all cores together, bytes of memory at the peak, bytes of the proof. `cores`: how many
+    the prover keeps busy, None for all of this machine."""
 
     cpu_seconds: float
     memory_bytes: int
     proof_bytes: int
+    cores: float | None = None
 
     def fits(self, memory_bytes: int) -> bool:
         """Whether a machine with so much memory can make the proof, with a tenth to spare."""
@@ -44,8 +46,8 @@ class Cost:
 
     @property
     def seconds(self) -> float:
-        """Expected seconds on the clock, with all cores of this machine at work."""
-        return self.cpu_seconds / (os.cpu_count() or 1)
+        """Expected seconds on the clock."""
+        return self.cpu_seconds / (self.cores or os.cpu_count() or 1)
 
 
 def machine_memory() -> int:

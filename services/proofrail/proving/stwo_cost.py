@@ -55,6 +55,7 @@ def predict(
         seconds / speeds.proving + work_seconds(parameters.pow_bits) / speeds.work,
         rates.memory + rates.step_memory * n_steps + rates.hash_memory * hashes,
         _OTHER_BYTES + query * parameters.n_queries,
+        speeds.cores,
     )
 
 

@@ -78,6 +78,7 @@ def predict(
         seconds / speeds.proving + work_seconds(parameters.pow_bits) / speeds.work,
         _BASE_MEMORY + memory,
         _proof_bytes(parameters, layout, log_n_steps),
+        speeds.cores,
     )
 
 
