@@ -18,7 +18,7 @@ from tests.exhaustive.cases import Family
 from tests.exhaustive.runs import in_haste
 from tests.exhaustive.trial import tried
 
-SAMPLE = 4_000
+SAMPLE = 2_000
 EVERY_SAMPLED = 61
 EVERY = 1009
 """Of so many cases one is audited as the command line does it too: executed again, events compared on the way."""

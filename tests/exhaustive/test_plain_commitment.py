@@ -18,7 +18,7 @@ from proofrail.wire.canonical import parse_object
 from tests.exhaustive.streams import stream
 from tests.unit import plain_commitment
 
-SAMPLE = 50_000
+SAMPLE = 20_000
 FULL = 2_000_000
 FAMILY = "items committed to three times"
 

@@ -30,11 +30,7 @@ def _reference(events: list[dict[str, Any]], run_id: str, bits: int, block_items
     return blocks + ([last] if last else []), seal
 
 
-@settings(max_examples=10, deadline=None)
-@given(st.integers(1, 64), st.integers(1, 200), st.sampled_from([LOOPS, LONG]))
-def test_blocks_and_seal_are_those_of_the_reference(
-    bits: int, block_items: int, values: dict[str, int]
-) -> None:
+def _assert_committed(values: dict[str, int], bits: int, block_items: int) -> None:
     """The stream's blocks and seal are what the Python Committer makes of its lines."""
     run = traced("loops", values, bits=bits, block_items=block_items)
     chunks = list(run.stream())
@@ -42,6 +38,19 @@ def test_blocks_and_seal_are_those_of_the_reference(
     blocks, core = _reference(events, run.run_id, bits, block_items)
     assert [canonical(block) for block in blocks] == [block for chunk in chunks for block in chunk.blocks]
     assert core == {name: run.seal[name] for name in core}
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 64), st.integers(1, 200))
+def test_blocks_and_seal_are_those_of_the_reference(bits: int, block_items: int) -> None:
+    """Whatever B and N are."""
+    _assert_committed(LOOPS, bits, block_items)
+
+
+@pytest.mark.parametrize(("bits", "block_items"), [(16, 256), (63, 7)])
+def test_a_long_run_is_committed_to_alike(bits: int, block_items: int) -> None:
+    """Also by the thread that commits while the run goes on."""
+    _assert_committed(LONG, bits, block_items)
 
 
 @settings(max_examples=10, deadline=None)
