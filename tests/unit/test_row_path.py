@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,10 @@ from proofrail.cairo import merkle, risk_rows
 from proofrail.cairo.pedersen import PRIME, pedersen_hash
 from proofrail.cairo.risk_program import program_input
 from proofrail.cairo.row_path import RowPath, check_row_path, row_paths
+from proofrail.wire.canonical import felt_hex
 from proofrail.wire.errors import PoisonError
+
+VECTORS = Path(__file__).parents[2] / "schemas" / "vectors" / "chain-build.ndjson"
 
 
 def _batch(count: int) -> list[dict[str, Any]]:
@@ -34,6 +39,25 @@ def test_every_row_of_a_run_has_its_place(count: int) -> None:
     found = row_paths(forms)
     assert [risk_rows.row(form)[0] for form in forms] == [check_row_path(path, output).id for path in found]
     assert {(count - 1).bit_length()} == {len(path.path) for path in found}
+
+
+def test_the_vectors_hold() -> None:
+    """Rows, leaves, paths and output are those of schemas/trace-v1.md, in the model and in the program."""
+    lines = [json.loads(line) for line in VECTORS.read_bytes().splitlines()]
+    forms = [line["input"] for line in lines]
+    output = CHAIN.run(program_input(forms)).output
+    made = [
+        {
+            "input": form,
+            "row": list(map(felt_hex, place.row)),
+            "leaf": felt_hex(risk_rows.leaf(place.row)),
+            "index": place.index,
+            "path": list(map(felt_hex, place.path)),
+            "output": list(map(felt_hex, output)),
+        }
+        for form, place in zip(forms, row_paths(forms), strict=True)
+    ]
+    assert lines == made
 
 
 def test_no_batch_has_no_paths() -> None:

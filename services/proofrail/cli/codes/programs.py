@@ -166,14 +166,14 @@ PROGRAMS: Final = Area.of(
             "Index, count and path of a row are no place in a tree.",
             "The index lies outside the batch, the path is not as long as the count demands, or a node is no felt.",
             "Take the path from the attestation as it is, or make it again from the run's inputs.",
-            "cairo/README.md, The chain build",
+            f"{TRACE}, The chain build",
         ),
         Entry(
             "row-path-wrong",
             "The path does not lead from the row to the root that the proof is about.",
             "Row, index or path were altered, or belong to another batch.",
             "Do not act on the decision. Compare the run's inputs with the proposal, and audit the run.",
-            "cairo/README.md, The chain build",
+            f"{TRACE}, The chain build",
         ),
         Entry(
             "compiler-unavailable",
