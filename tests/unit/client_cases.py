@@ -7,12 +7,14 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from proofrail.cairo import risk_rows
 from proofrail.cairo.risk_model import decide, expected_output
-from proofrail.cairo.risk_program import load
+from proofrail.cairo.risk_program import load, load_chain
 from proofrail.client import Attestation, AuditReport, Proof, Trust, parse_proposal, report_digest
 from proofrail.commitment.checkpoint import Signer, generate_key
 from proofrail.proving import verifier
 from proofrail.proving.blake import blake_program_hash
+from proofrail.proving.message import claims
 from proofrail.proving.roots import known_root
 from proofrail.wire.canonical import canonical, sha256_hex
 from proofrail.wire.messages import CommitmentSeal
@@ -33,15 +35,16 @@ FULL = canonical({**parse_proposal(SEED).normal_form(), "allocation_id": "full"}
 FORMS = [parse_proposal(value).normal_form() for value in (SEED, FULL)]
 
 
-def facts(**changed: Any) -> dict[str, Any]:
-    """What the native verifier finds in BLOB: the risk engine's output on SEED and FULL."""
-    program = load()
-    output = expected_output(map(decide, FORMS))
+def facts(chain: bool = False, **changed: Any) -> dict[str, Any]:
+    """What the native verifier finds in BLOB: the risk engine's output on SEED and FULL, or the chain build's."""
+    program = load_chain() if chain else load()
+    output = risk_rows.expected_output(FORMS) if chain else expected_output(map(decide, FORMS))
     start = len(program.words) + 3
     end = start + 1000
-    sizes = {"output": len(output), "pedersen": 3 * 200, "range_check": 500}
+    sizes = {"output": len(output), "pedersen": 3 * 200}
     segments = []
-    for name, size in sizes.items():
+    for name in program.builtins:
+        size = sizes.get(name, 500)
         segments.append({"builtin": name, "begin": end, "end": end + size})
         end += size
     return {
@@ -91,9 +94,9 @@ def signed(message: Any, signer: Signer = AUDITOR, **changed: Any) -> Any:
     return type(message).model_validate(sign_message({**message.to_object(), **changed}, signer.key))
 
 
-def published(monkeypatch: Any) -> Published:
-    """What an honest auditor publishes when the proof states `facts()`."""
-    monkeypatch.setattr(verifier, "verify_stwo", native(facts()))
+def published(monkeypatch: Any, stated: dict[str, Any]) -> Published:
+    """What an honest auditor publishes when the proof states that."""
+    monkeypatch.setattr(verifier, "verify_stwo", native(stated))
     verified = verifier.verify(BLOB, verifier.what_it_states(BLOB), TRUST.policy)
     proof = Proof(
         run_id=RUN,
@@ -101,14 +104,12 @@ def published(monkeypatch: Any) -> Published:
         backend_version="1",
         method="stark",
         is_mock=False,
-        statement=verified.statement.to_dict(),
-        parameters=verified.parameters,
-        security_bits=verified.security_bits,
+        **claims(verified),
         digest=sha256_hex(BLOB),
         size=len(BLOB),
         uri=f"artifact:sha256/{sha256_hex(BLOB)}",
-        identities=verified.identities,
         timings={},
+        root=ROOT,
     )
     reports = tuple(
         signed(

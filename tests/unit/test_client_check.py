@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from client_cases import (
     AUDITOR,
     BLOB,
+    FORMS,
     FULL,
     SEED,
     STRANGER,
@@ -19,11 +21,16 @@ from client_cases import (
     published,
     signed,
 )
+from stone_goldens import GOLDEN, needs_stone
+from stone_goldens import proof as stone_proof
 
 from proofrail.artifacts.store import ArtifactStore
+from proofrail.cairo.risk_model import decide
+from proofrail.cairo.row_path import row_paths
 from proofrail.client import (
     Attestation,
     CheckedProof,
+    Proof,
     ProofChecker,
     ProofrailError,
     Trust,
@@ -34,6 +41,8 @@ from proofrail.client import (
 )
 from proofrail.commitment.checkpoint import generate_key
 from proofrail.proving import verifier
+from proofrail.proving.message import claims
+from proofrail.proving.stone import verifier as stone
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.messages import to_line
 from proofrail.wire.signing import sign_message
@@ -44,7 +53,7 @@ STORE = "memory://client-check"
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Published:
     ArtifactStore(STORE).put(BLOB)
-    return published(monkeypatch)
+    return published(monkeypatch, facts())
 
 
 def code_of(work: Callable[[], object]) -> str:
@@ -153,9 +162,9 @@ def test_another_message_is_no_attestation(run: Published) -> None:
         ({"proof": {"digest": "0" * 64}}, "attestation-proof"),
         ({"proof": {"uri": "artifact:sha256/00"}}, "attestation-proof"),
         ({"proof": {"security_bits": 97}}, "attestation-proof"),
+        ({"root": "0" * 64}, "attestation-proof"),
         ({"audit": {"run_report": "0" * 64}}, "attestation-report"),
         ({"audit": {"proof_report": "0" * 64}}, "attestation-report"),
-        ({"root": "0" * 64}, "attestation-root"),
     ],
 )
 def test_an_attestation_must_fit_all_it_rests_on(run: Published, change: dict[str, Any], code: str) -> None:
@@ -170,6 +179,14 @@ def test_an_attestation_must_fit_all_it_rests_on(run: Published, change: dict[st
     assert code == caught.value.code
     member = next(iter(change))
     assert (next(iter(change[member])) if isinstance(change[member], dict) else member) in str(caught.value)
+
+
+def test_a_root_must_be_that_of_the_seal(run: Published) -> None:
+    """A Proof message of an earlier prover does not name the root; the seal always does."""
+    lying = signed(run.attestations[0], root="0" * 64)
+    early = run.proof.model_copy(update={"root": None})
+    assert lying == check(lying, TRUST, proof=early)
+    assert "attestation-root" == code_of(lambda: check(lying, TRUST, proof=early, seal=run.seal))
 
 
 @pytest.mark.parametrize("change", [{"verdict": "INDETERMINATE"}, {"subject": "proof"}, {"run_id": "7" * 32}])
@@ -208,9 +225,7 @@ async def test_a_row_about_other_inputs_is_refused(run: Published, monkeypatch: 
     stated = facts(output=[hex(felt) for felt in [*output[:3], output[3] + 1, *output[4:]]])
     monkeypatch.setattr(verifier, "verify_stwo", native(stated))
     about = verifier.verify(BLOB, verifier.what_it_states(BLOB), TRUST.policy)
-    proof = run.proof.model_copy(
-        update={"statement": about.statement.to_dict(), "identities": about.identities}
-    )
+    proof = run.proof.model_copy(update=claims(about))
     proofs = ProofChecker(STORE, TRUST)
     assert isinstance(await proofs.check(proof, run.attestations[0]), CheckedProof)
     assert "attestation-row" == await proof_code(proofs.check(proof, run.attestations[0], SEED))
@@ -258,6 +273,53 @@ async def test_a_program_is_accepted_by_hash_and_by_its_builtins(
     ]
     monkeypatch.setattr(verifier, "verify_stwo", native(facts(segments=segments)))
     assert "proof-builtins" == await proof_code(ProofChecker(STORE, TRUST).check(run.proof))
+
+
+async def test_a_row_under_a_root_is_proven_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The chain build's output holds no rows: an attestation needs its row's path, and another row's will not do."""
+    run = published(monkeypatch, facts(chain=True))
+    proofs, paths = ProofChecker(STORE, TRUST), row_paths(FORMS)
+    for row, attestation in enumerate(run.attestations):
+        checked = await proofs.check(run.proof, attestation, (SEED, FULL)[row], paths[row])
+        assert checked.rows is None
+    for path, code in (
+        (None, "attestation-row"),
+        (paths[1], "attestation-row"),
+        (replace(paths[1], index=0), "row-path-wrong"),
+    ):
+        assert code == await proof_code(proofs.check(run.proof, run.attestations[0], SEED, path))
+
+
+async def test_a_proof_that_the_registry_could_not_verify_is_refused_on_demand(run: Published) -> None:
+    """With presets named, a proof that fits none of them is refused: stwo's fit none."""
+    strict = Trust([AUDITOR.vkey], presets=["recursive/keccak_160_lsb/stone6/strict"])
+    assert "policy-preset" == await proof_code(ProofChecker(STORE, strict).check(run.proof))
+
+
+@pytest.mark.stone
+@needs_stone
+async def test_a_proof_of_stones_is_checked_alike() -> None:
+    """A golden proof of four allocations: its rows are those of the model, its identities those that were pinned."""
+    golden, blob = GOLDEN["risk4"], stone_proof("risk4")
+    trust = Trust([AUDITOR.vkey], backends=["stone"])
+    verified = stone.verify(blob, stone.what_it_states(blob), trust.policy)
+    proof = Proof(
+        run_id="5" * 32,
+        backend="stone",
+        backend_version="3",
+        method="stark",
+        is_mock=False,
+        **claims(verified),
+        digest=ArtifactStore(STORE).put(blob).digest,
+        size=len(blob),
+        uri="artifact:sha256/" + golden["digest"],
+        timings={},
+    )
+    checked = await ProofChecker(STORE, trust).check(proof)
+    forms = [parse_proposal(canonical(form)).normal_form() for form in golden["inputs"]]
+    assert [decide(form).inputs_hash for form in forms] == [row.inputs_hash for row in checked.rows or ()]
+    assert golden["fact_hash"] == checked.identities["fact_hash"]
+    assert golden["security_bits"] == checked.security_bits
 
 
 def test_trust_must_be_spelled_out() -> None:

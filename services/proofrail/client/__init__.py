@@ -9,6 +9,7 @@ Every error is a ProofrailError with a stable code; `proofrail explain CODE` say
 `__all__` may change.
 """
 
+from proofrail.cairo.row_path import RowPath
 from proofrail.client.archive import Archive, Grounds
 from proofrail.client.attestations import check, report_digest
 from proofrail.client.errors import GroundsMissing, RefusedAttestation
@@ -54,6 +55,7 @@ __all__ = [
     "Proposed",
     "Published",
     "RefusedAttestation",
+    "RowPath",
     "Settled",
     "Subscription",
     "TransientError",

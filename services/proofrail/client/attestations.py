@@ -91,7 +91,10 @@ def check_proposal(attestation: Attestation, proposal: Proposal | bytes) -> None
 
 def check_proof_message(attestation: Attestation, proof: Proof) -> None:
     """Refuses an attestation that rests on another proof than the one the message is about. See `check`."""
-    _agree("attestation-proof", attestation, {"run_id": proof.run_id}, "the Proof message")
+    run: dict[str, object] = {"run_id": proof.run_id}
+    if proof.root is not None:
+        run["root"] = proof.root
+    _agree("attestation-proof", attestation, run, "the Proof message")
     stated = {name: getattr(proof, name) for name in ("digest", "uri", "backend", "security_bits", "is_mock")}
     _agree("attestation-proof", attestation.proof, stated, "the Proof message", "proof.")
 

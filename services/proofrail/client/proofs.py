@@ -15,14 +15,17 @@ from typing import Any, Final, NoReturn
 
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.proof_audit import ProofAuditor, Verifier
+from proofrail.cairo import risk_rows
 from proofrail.cairo.risk_model import decide
-from proofrail.cairo.risk_program import Row, allocation_felt, decode_output
+from proofrail.cairo.risk_program import SCHEMA, Row, allocation_felt, decode_output
+from proofrail.cairo.row_path import RowPath, check_row_path
 from proofrail.client.attestations import check_proof_message, check_proposal, parsed
 from proofrail.client.errors import RefusedAttestation
 from proofrail.client.trust import Trust
 from proofrail.proving import verifier as stwo
 from proofrail.proving.backend import Verified
 from proofrail.proving.errors import PolicyError, RefusedProof
+from proofrail.proving.message import claims
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
 from proofrail.proving.stone import verifier as stone
@@ -44,12 +47,12 @@ class CheckedProof:
     security_bits: int
     program_hash: str
     identities: Mapping[str, str]
-    """On-chain identities: program_hash, output_hash, fact_hash and, where its parameters are those of a registry's
-    preset, config_hash and verification_hash."""
+    """program_hash, output_hash, fact_hash, statement_digest and, where the on-chain registry could verify it with one
+    of its presets, that preset, config_hash and verification_hash."""
     parameters: Mapping[str, Any]
     output: tuple[int, ...] = field(repr=False)
-    rows: tuple[Row, ...] = field(repr=False)
-    """What it decided, in the batch's order."""
+    rows: tuple[Row, ...] | None = field(repr=False)
+    """What it decided, in the batch's order; None where the output is a root of the rows (the chain build)."""
 
 
 class ProofChecker:
@@ -66,18 +69,20 @@ class ProofChecker:
         proof: Proof,
         attestation: Attestation | None = None,
         proposal: Proposal | bytes | None = None,
+        path: RowPath | None = None,
     ) -> CheckedProof:
         """Fetch and verify the proof that a message is about; with `attestation`, that it proves its row; with
-        `proposal` too, that the row is about all of the proposal's inputs.
+        `proposal` too, that the row is about all of the proposal's inputs. A proof of the chain build, whose output
+        is a root, proves a row by its `path`.
 
         The attestation's own signature is `check`'s business. Fetching and verifying go on in a thread, once for the
         attestations of a run that follow one another: 10 to 40 ms for stwo, some seconds for Stone.
 
-        Raises PolicyError `policy-mock`, `policy-backend`, `policy-security`, `policy-program` …; RefusedProof
-        `proof-…` (`proof-claim`: the message says something else than the proof); RefusedAttestation
+        Raises PolicyError `policy-mock`, `policy-backend`, `policy-security`, `policy-program`, `policy-preset` …;
+        RefusedProof `proof-…` (`proof-claim`: the message says something else than the proof); RefusedAttestation
         `attestation-proof`, `attestation-row`, and those of `check` about the proposal; AlteredArtifact; PoisonError
-        `risk-output-malformed`. Raises, to be tried again: MissingArtifact, StoreUnavailable, TransientError
-        `verifier-missing`, `verifier-broken`.
+        `risk-output-malformed`, `row-path-malformed`, `row-path-wrong`. Raises, to be tried again: MissingArtifact,
+        StoreUnavailable, TransientError `verifier-missing`, `verifier-broken`.
         """
         if attestation is not None:
             check_proof_message(attestation, proof)
@@ -85,7 +90,7 @@ class ProofChecker:
                 check_proposal(attestation, proposal)
         checked = await self._checked(proof)
         if attestation is not None:
-            _check_row(checked, attestation, proposal)
+            _check_row(checked, attestation, None if proposal is None else parsed(proposal), path)
         return checked
 
     async def _checked(self, proof: Proof) -> CheckedProof:
@@ -111,15 +116,17 @@ class ProofChecker:
             raise PolicyError("policy-program", f"program {stated.program_hash} is not accepted")
         expected = Expected(stated.words, tuple(builtins), stated.output)
         verified = _audited(proof, blob, expected, policy, module)
+        # stwo's verifier knows no presets: a proof of stwo's fits none.
+        policy.check_preset(verified.identities.get("preset"))
         return CheckedProof(
             digest=proof.digest,
             backend=proof.backend,
             security_bits=verified.security_bits,
             program_hash=verified.statement.program_hash,
-            identities=verified.identities,
+            identities=claims(verified)["identities"],
             parameters=verified.parameters,
             output=verified.statement.output,
-            rows=tuple(decode_output(verified.statement.output)),
+            rows=_rows(verified.statement.output),
         )
 
 
@@ -161,10 +168,10 @@ def _audited(proof: Proof, blob: bytes, expected: Expected, policy: Policy, modu
     return kept.verified
 
 
-def _check_row(checked: CheckedProof, attestation: Attestation, proposal: Proposal | bytes | None) -> None:
-    if attestation.row >= len(checked.rows):
-        _refuse_row(f"it is about row {attestation.row}, the proof has {len(checked.rows)}")
-    row = checked.rows[attestation.row]
+def _check_row(
+    checked: CheckedProof, attestation: Attestation, proposal: Proposal | None, path: RowPath | None
+) -> None:
+    row = _row(checked, attestation.row, path)
     due: dict[str, object] = {
         "id": allocation_felt(attestation.allocation_id),
         "verdict": attestation.verdict,
@@ -173,12 +180,26 @@ def _check_row(checked: CheckedProof, attestation: Attestation, proposal: Propos
         "proposed_bps": tuple(attestation.proposed_bps),
     }
     if proposal is not None:
-        due["inputs_hash"] = decide(parsed(proposal).normal_form()).inputs_hash
+        form = proposal.normal_form()
+        due["inputs_hash"] = risk_rows.inputs_hash(form) if checked.rows is None else decide(form).inputs_hash
     for name, value in due.items():
         if getattr(row, name) != value:
-            _refuse_row(
-                f"the proof has another {name} in row {attestation.row}: {getattr(row, name)}, not {value}"
-            )
+            _refuse_row(f"{name} of row {attestation.row} is {getattr(row, name)}, not {value}")
+
+
+def _row(checked: CheckedProof, index: int, path: RowPath | None) -> Row:
+    """The row at `index` of what was proven, in whichever way the output holds it."""
+    if checked.rows is not None:
+        if index >= len(checked.rows):
+            _refuse_row(f"it has {len(checked.rows)} rows, none with the index {index}")
+        return checked.rows[index]
+    if path is None or path.index != index:
+        _refuse_row(f"its output holds no rows, and no path to row {index} is at hand")
+    return check_row_path(path, checked.output)
+
+
+def _rows(output: tuple[int, ...]) -> tuple[Row, ...] | None:
+    return tuple(decode_output(output)) if output[:1] == (SCHEMA,) else None
 
 
 def _refuse_row(message: str) -> NoReturn:

@@ -16,9 +16,9 @@ from proofrail.wire.errors import UnusableInputError
 
 
 def risk_programs() -> dict[str, tuple[str, ...]]:
-    """The risk engine of this package: its program hash ("0x…"), and the builtins of its main."""
-    program = risk_program.load()
-    return {program.method_id: tuple(program.builtins)}
+    """Both builds of this package's risk engine: their program hashes ("0x…"), and the builtins of their mains."""
+    builds = risk_program.load(), risk_program.load_chain()
+    return {program.method_id: tuple(program.builtins) for program in builds}
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,10 @@ class Trust:
     """The programs that may decide: the builtins of `main`, in order, by program hash. The hash does not cover them,
     and a program given another builtin in one's place computes something else."""
 
+    presets: Collection[str] | None = None
+    """The on-chain registry's settings with which it could verify the proof, by name, such as
+    `recursive/keccak_160_lsb/stone6/strict`; None accepts proofs that it could not verify, too."""
+
     def __post_init__(self) -> None:
         if isinstance(self.auditor_keys, str) or not self.auditor_keys:
             raise UnusableInputError(
@@ -64,4 +68,5 @@ class Trust:
             min_security_bits=self.min_security_bits,
             backends=tuple(self.backends),
             program_hashes=tuple(self.programs),
+            presets=self.presets,
         )
