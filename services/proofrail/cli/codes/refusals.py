@@ -78,6 +78,13 @@ REFUSALS: Final = Area.of(
             _STONE,
         ),
         Entry(
+            "public-input-unusable",
+            "The file of --public-input is no public input.",
+            "It is no JSON object, or has members that no public input has.",
+            "Give the public input of the run as the VM wrote it.",
+            "services/proofrail/cli/verify.py",
+        ),
+        Entry(
             "proof-layout", "The proof is of a run in another layout than the traced one.", _OTHER, _REFUSE
         ),
         Entry("proof-steps", "The proof is of a run of another length.", _OTHER, _REFUSE, _STONE),
