@@ -32,15 +32,18 @@ class _Rates:
 
 
 _RATES: Final = {
-    1: _Rates(3.9, 5.8e-6, 2.1e-3, 1460 << 20, 1920, 460_000),
-    2: _Rates(5.2, 7.6e-6, 2.5e-3, 2490 << 20, 2925, 980_000),
-    3: _Rates(8.5, 1.1e-5, 3.3e-3, 4620 << 20, 4900, 2_000_000),
-    4: _Rates(16.0, 1.8e-5, 5.0e-3, 8900 << 20, 8800, 4_000_000),
+    1: _Rates(3.9, 4.5e-6, 2.0e-3, 1470 << 20, 1500, 460_000),
+    2: _Rates(5.2, 6.0e-6, 2.5e-3, 2490 << 20, 2400, 800_000),
+    3: _Rates(8.6, 9.0e-6, 3.4e-3, 4620 << 20, 4200, 1_350_000),
+    4: _Rates(16.0, 1.6e-5, 5.0e-3, 8900 << 20, 7800, 2_500_000),
 }
-_QUERY_BYTES: Final = {1: 6_620, 2: 7_110, 3: 7_600, 4: 8_100}
-_HASHING_QUERY_BYTES: Final = 5_500
-"""More for each query where the run has Pedersen hashes: their tables have many columns."""
-_OTHER_BYTES: Final = 45_000
+_QUERY_BYTES: Final = {1: 6_620, 2: 7_080, 3: 7_250, 4: 7_500}
+_OTHER_BYTES: Final = 46_000
+_HASHING_QUERY_BYTES: Final = 4_600
+_HASHING_OTHER_BYTES: Final = 69_000
+"""More where the run has Pedersen hashes: their tables have many columns."""
+_DOUBLING_BYTES: Final = 300
+"""More for each query and doubling of the hashes beyond 512: their tables outgrow the others."""
 
 
 def predict(
@@ -50,11 +53,14 @@ def predict(
     rates = _RATES[parameters.log_blowup]
     hashes = 1 << (pedersen_hashes - 1).bit_length() if pedersen_hashes else 0
     seconds = rates.seconds + rates.step_seconds * n_steps + rates.hash_seconds * hashes
-    query = _QUERY_BYTES[parameters.log_blowup] + (_HASHING_QUERY_BYTES if hashes else 0)
+    query, other = _QUERY_BYTES[parameters.log_blowup], _OTHER_BYTES
+    if hashes:
+        query += _HASHING_QUERY_BYTES + _DOUBLING_BYTES * max(0, hashes.bit_length() - 10)
+        other += _HASHING_OTHER_BYTES
     return Cost(
         seconds / speeds.proving + work_seconds(parameters.pow_bits) / speeds.work,
         rates.memory + rates.step_memory * n_steps + rates.hash_memory * hashes,
-        _OTHER_BYTES + query * parameters.n_queries,
+        other + query * parameters.n_queries,
         speeds.cores,
     )
 

@@ -1,7 +1,8 @@
 """What a Stone proof will cost: CPU time, memory, bytes.
 
-The model was fitted to measured proofs (the table is printed by `python -m tests.bench stone`); a machine differs
-from the one it was fitted on by one factor, `speed`, which `proofrail calibrate` measures.
+The model was fitted to measured proofs (tests/bench/stone_trial.csv, layout small; the other layouts in the same
+way); how a machine differs from the one it was fitted on, `proofrail calibrate` measures. Bytes are those that are
+expected of random queries.
 """
 
 from __future__ import annotations
@@ -14,44 +15,44 @@ from proofrail.proving.calibration import Speeds
 from proofrail.proving.cost import Cost
 from proofrail.proving.stone.layouts import ROWS_PER_STEP_LOG, Layout
 from proofrail.proving.stone.parameters import StoneParameters
+from proofrail.proving.stone.transcript import work_at
 
 _STEP_SECONDS: Final = {
-    False: {1: 1.80e-3, 2: 1.65e-3, 3: 1.95e-3, 4: 2.88e-3, 5: 4.66e-3, 6: 8.2e-3},
-    True: {1: 1.04e-3, 2: 1.27e-3, 3: 1.70e-3, 4: 2.70e-3, 5: 4.50e-3, 6: 8.0e-3},
+    False: {1: 1.82e-3, 2: 1.75e-3, 3: 2.19e-3, 4: 3.06e-3, 5: 4.80e-3, 6: 8.2e-3},
+    True: {1: 1.01e-3, 2: 1.26e-3, 3: 1.73e-3, 4: 2.75e-3, 5: 4.57e-3, 6: 8.0e-3},
 }
 """CPU seconds for a step in layout small, by log_n_cosets, at 2^12 steps, without and with the full extension."""
-_MORE_PER_DOUBLING: Final = 0.025
+_MORE_PER_DOUBLING: Final = 0.03
 """Transforms take longer for each step the more steps there are."""
 _LAYOUT_SHARE: Final = {
-    "plain": 0.45,
+    "plain": 0.46,
     "small": 1.0,
-    "dex": 0.90,
-    "recursive": 0.55,
-    "recursive_with_poseidon": 0.55,
+    "dex": 0.95,
+    "recursive": 0.58,
+    "recursive_with_poseidon": 0.59,
 }
-_POSEIDON_STEP_SECONDS: Final = 1.86e-3
+_POSEIDON_STEP_SECONDS: Final = 1.88e-3
 """CPU seconds for a step and a unit of blow-up where the trees are hashed with Poseidon."""
 _QUERY_SECONDS: Final = 1.0e-3
 _POW_SECONDS: Final = 2.9e-7
 """CPU seconds for one try of the proof of work; 2^bits tries are expected."""
 
 _BASE_MEMORY: Final = 12 << 20
-_COLUMN_STEP_BYTES: Final = 1150
-_BLOW_UP_STEP_BYTES: Final = 1500
+_STEP_BYTES: Final = 3900
+_COLUMN_STEP_BYTES: Final = 1030
+_BLOW_UP_STEP_BYTES: Final = 1600
 _EXTENSION_BYTES: Final = 16 * 32
 """Of a column, for a step and a unit of blow-up, where the full extension is kept."""
 
 _MODEL: Final = Speeds()
 
 _FELT: Final = 32
+_DIGEST: Final = 32
+"""Those masked to 160 bits are no shorter: the rest is zeros."""
+_NONCE: Final = 8
 _COMPOSITION_COLUMNS: Final = 2
-_MASK_VALUES: Final = {
-    "plain": 90,
-    "small": 203,
-    "dex": 203,
-    "recursive": 135,
-    "recursive_with_poseidon": 194,
-}
+_TREES: Final = 3
+"""Of the trace, the interaction trace and the composition."""
 
 
 def predict(
@@ -71,9 +72,10 @@ def predict(
     if parameters.hashes.friendly_layers:
         seconds += n_steps * blow_up * _POSEIDON_STEP_SECONDS
     seconds += parameters.n_queries * _QUERY_SECONDS
-    memory = n_steps * (_COLUMN_STEP_BYTES * sum(layout.columns) + _BLOW_UP_STEP_BYTES * blow_up)
+    columns = sum(layout.columns)
+    memory = n_steps * (_STEP_BYTES + _COLUMN_STEP_BYTES * columns + _BLOW_UP_STEP_BYTES * blow_up)
     if full_extension:
-        memory += n_steps * blow_up * _EXTENSION_BYTES * sum(layout.columns)
+        memory += n_steps * blow_up * _EXTENSION_BYTES * columns
     return Cost(
         seconds / speeds.proving + work_seconds(parameters.pow_bits) / speeds.work,
         _BASE_MEMORY + memory,
@@ -90,15 +92,23 @@ def work_seconds(pow_bits: int) -> float:
 def _proof_bytes(parameters: StoneParameters, layout: Layout, log_n_steps: int) -> int:
     height = log_n_steps + ROWS_PER_STEP_LOG + parameters.log_n_cosets
     queries = parameters.n_queries
-    digest = 20 if "160" in parameters.hashes.commitment else _FELT
-    sent = 3 + len(parameters.fri_step_list) + (1 << parameters.log_last_layer) + _MASK_VALUES[layout.name]
-    size: float = sent * _FELT
-    size += queries * _FELT * (sum(layout.columns) + _COMPOSITION_COLUMNS)
-    size += 3 * digest * _path_nodes(height, queries)
+    felts = parameters.hashes.channel == "poseidon3"
+    size: float = work_at(layout, parameters) + (_FELT if felts else _NONCE)
+    points = _touched(2.0**height, queries)
+    size += points * _FELT * (sum(layout.columns) + _COMPOSITION_COLUMNS)
+    size += _TREES * _DIGEST * _path_nodes(height, queries)
     for step in parameters.fri_step_list[1:]:
         height -= step
-        size += queries * _FELT * ((1 << step) - 1) + digest * _path_nodes(height, queries)
+        cosets = _touched(2.0**height, queries)
+        # One value of each coset follows from the layer before.
+        size += _FELT * (cosets * (1 << step) - points) + _DIGEST * _path_nodes(height, queries)
+        points = cosets
     return round(size)
+
+
+def _touched(leaves: float, queries: int) -> float:
+    """Different ones among so many leaves that random queries hit."""
+    return leaves * -math.expm1(queries * math.log1p(-1 / leaves)) if leaves > 1 else 1.0
 
 
 @lru_cache(maxsize=1 << 16)
@@ -107,8 +117,6 @@ def _path_nodes(height: int, queries: int) -> float:
     leaves = 2.0**height
     nodes = 0.0
     for _ in range(max(height, 0)):
-        touched = leaves * -math.expm1(queries * math.log1p(-1 / leaves)) if leaves > 1 else 1.0
-        parents = leaves / 2 * -math.expm1(queries * math.log1p(-2 / leaves)) if leaves > 2 else 1.0
-        nodes += max(0.0, 2 * parents - touched)
+        nodes += max(0.0, 2 * _touched(leaves / 2, queries) - _touched(leaves, queries))
         leaves /= 2
     return nodes
