@@ -110,7 +110,7 @@ async def _settle(
 ) -> tuple[float, float, list[str]]:
     """Seconds from publishing to the last run report and to the last attestation, and the runs."""
     reported = 0.0
-    async with propose(kafka, values, publisher) as proposed:
+    async with propose(kafka, values, publisher=publisher) as proposed:
         started = min(one.at for one in proposed.pending)
         known = set(proposed.runs)
         settling = asyncio.create_task(_drain(proposed))

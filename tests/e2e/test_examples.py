@@ -102,13 +102,13 @@ async def test_the_allocator_prints_what_was_decided(neighbours: Neighbours) -> 
 
 
 async def test_the_allocator_believes_no_other_auditor(neighbours: Neighbours) -> None:
-    """With another key the same attestation is not believed, and the reason is named."""
+    """With another key the same attestation settles nothing, and the reason is named."""
     key, file = neighbours.folder / "other.vkey", neighbours.folder / "again.ndjson"
     key.write_text(generate_key("proofrail-auditor", bytes(32))[1])
     file.write_bytes(APPROVED)
-    again = await neighbours.run("allocator.py", str(file), "--auditor-key", str(key))
-    assert 1 == again.returncode
-    assert again.stdout.startswith("two-pools-1: not believed: [attestation-signature] ")
+    again = await neighbours.run("allocator.py", str(file), "--auditor-key", str(key), "--within", "1")
+    assert 3 == again.returncode
+    assert again.stdout.startswith("two-pools-1: not decided within 1 s: [attestation-signature] ")
 
 
 async def test_the_registrar_registers_what_holds_once(neighbours: Neighbours) -> None:

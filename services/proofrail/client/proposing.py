@@ -9,14 +9,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from proofrail.client.settlement import Published, RunFacts, Settled, Settlement, digest_of
+from proofrail.client.attestations import check
+from proofrail.client.settlement import Accept, Published, RunFacts, Settled, Settlement, digest_of
+from proofrail.client.trust import Trust
 from proofrail.messaging.client import publish
 from proofrail.messaging.records import Message, Record
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.views import View
 from proofrail.wire import topics
 from proofrail.wire.canonical import parse_object
-from proofrail.wire.errors import MalformedError
+from proofrail.wire.errors import MalformedError, ProofrailError
 from proofrail.wire.headers import child_traceparent, record_headers
 from proofrail.wire.topics import MAX_RECORD
 
@@ -44,6 +46,11 @@ class Proposed:
     def pending(self) -> list[Published]:
         """Those that are not settled."""
         return self._settlement.pending
+
+    @property
+    def refused(self) -> dict[tuple[str, int, int], ProofrailError]:
+        """Why the last attestation of a proposal was not believed, by the proposal's `place`."""
+        return self._settlement.refused
 
     @property
     def runs(self) -> dict[str, RunFacts]:
@@ -99,12 +106,17 @@ async def publish_proposals(kafka: KafkaSettings, values: Sequence[bytes]) -> li
 
 @asynccontextmanager
 async def propose(
-    kafka: KafkaSettings, values: list[bytes], publisher: Publisher = publish_proposals
+    kafka: KafkaSettings,
+    values: list[bytes],
+    *,
+    trust: Trust | None = None,
+    publisher: Publisher = publish_proposals,
 ) -> AsyncIterator[Proposed]:
     """Publish `values`, each a proposal in native or seed form, and follow them.
 
-    The output topics are read from the beginning: a proposal that was published before is settled already. Raises
-    BrokerUnavailableError.
+    With `trust`, only an attestation that `check` accepts settles its proposal; one that it refuses is named in
+    `refused`, and the proposal stays pending. Without, whatever stands on the topic is believed. The output topics are
+    read from the beginning: a proposal that was published before is settled already. Raises BrokerUnavailableError.
     """
     early: list[Record] = []
     proposed: Proposed | None = None
@@ -119,7 +131,7 @@ async def propose(
         await view.catch_up()
         published = await publisher(kafka, values)
         following = asyncio.create_task(view.follow())
-        proposed = Proposed(Settlement(published), following)
+        proposed = Proposed(Settlement(published, _accept(trust)), following)
         proposed.take(early)
         early.clear()
         try:
@@ -127,6 +139,10 @@ async def propose(
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+
+
+def _accept(trust: Trust | None) -> Accept | None:
+    return None if trust is None else lambda attestation, one: check(attestation, trust, proposal=one.value)
 
 
 def _key(value: bytes) -> bytes:

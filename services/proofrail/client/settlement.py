@@ -6,7 +6,7 @@ Pure bookkeeping over records of the output topics, in whatever order they arriv
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from proofrail.messaging.records import Record
@@ -73,7 +73,7 @@ class RunFacts:
 @dataclass(frozen=True)
 class Settled:
     """The end of one proposal: its attestation, the dead letter that refuses it, or the report that names what is
-    wrong with its run. Nothing in it is checked: see `check`."""
+    wrong with its run."""
 
     published: Published
     message: Attestation | DeadLetter | AuditReport
@@ -82,10 +82,17 @@ class Settled:
     """Since it was published."""
 
 
-class Settlement:
-    """Which of the published proposals are settled, and the facts of their runs."""
+Accept = Callable[[Attestation, Published], object]
+"""Raises ProofrailError for an attestation that must not settle the proposal."""
 
-    def __init__(self, published: list[Published]) -> None:
+
+class Settlement:
+    """Which of the published proposals are settled, and the facts of their runs. `accept` has the last word on
+    attestations."""
+
+    def __init__(self, published: list[Published], accept: Accept | None = None) -> None:
+        self._accept = accept
+        self.refused: dict[tuple[str, int, int], ProofrailError] = {}
         self._by_digest: dict[str, list[Published]] = {}
         self._by_place = {one.place: one for one in published}
         for one in published:
@@ -109,6 +116,8 @@ class Settlement:
     ) -> Iterator[tuple[Attestation | DeadLetter | AuditReport, Published]]:
         match topic, message:
             case topics.ATTESTATIONS, Attestation():
+                if not self._accepted(message):
+                    return
                 digests = [message.proposal_sha256]
             case topics.PROPOSALS_DLQ, DeadLetter():
                 place = (message.topic, message.partition, message.offset)
@@ -130,6 +139,17 @@ class Settlement:
         for digest in digests:
             for one in self._settle(digest):
                 yield message, one
+
+    def _accepted(self, attestation: Attestation) -> bool:
+        if self._accept is None:
+            return True
+        for one in self._by_digest.get(attestation.proposal_sha256, []):
+            try:
+                self._accept(attestation, one)
+            except ProofrailError as error:
+                self.refused[one.place] = error
+                return False
+        return True
 
     def _settle(self, digest: str) -> list[Published]:
         settled = [one for one in self._by_digest.get(digest, []) if one.place in self._pending]
