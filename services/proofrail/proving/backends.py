@@ -17,7 +17,17 @@ from proofrail.proving.stwo_choice import choose_stwo
 from proofrail.wire.errors import ProofrailError, TransientError, UnusableInputError
 
 _HOST_FAULTS: Final = frozenset(
-    {"prover-missing", "prover-wrong-host", "prover-does-not-run", "verifier-missing"}
+    {
+        "prover-missing",
+        "prover-wrong-host",
+        "prover-does-not-run",
+        "prover-self-test",
+        "stone-version-unknown",
+        "stone-versions-differ",
+        "verifier-missing",
+        "verifier-wrong-host",
+        "verifier-accepts-anything",
+    }
 )
 """What is wrong with the host and not with the work: only then may another backend take over."""
 

@@ -29,7 +29,7 @@ REGISTRY: Final = Area.of(
         Entry(
             "registry-unknown",
             "The settings name no registry on chain.",
-            "PROOFRAIL_REGISTRY_NETWORK or PROOFRAIL_REGISTRY_ADDRESS is misspelled, or one is given without the other.",
+            "PROOFRAIL_REGISTRY_NETWORK is unknown and no address is given, or PROOFRAIL_REGISTRY_ADDRESS is no felt.",
             "Name sepolia or mainnet, or a network and its registry's address.",
             "services/proofrail/proving/registry.py",
         ),

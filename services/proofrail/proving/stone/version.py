@@ -28,7 +28,7 @@ from proofrail.wire.canonical import JsonObject
 from proofrail.wire.errors import TransientError
 
 StoneVersion = Literal["stone5", "stone6"]
-VERSIONS: Final[tuple[StoneVersion, ...]] = ("stone6",)
+VERSIONS: Final[tuple[StoneVersion, ...]] = ("stone6", "stone5")
 
 _STEP_LIMIT: Final = 1 << 9
 _SECONDS: Final = 120
