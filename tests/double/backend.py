@@ -50,12 +50,18 @@ class Double:
         path = self.folder / "pids"
         return [int(line) for line in path.read_text().split()] if path.exists() else []
 
+    def forget(self) -> None:
+        """As if it had had no process yet; it proves."""
+        (self.folder / "pids").unlink(missing_ok=True)
+        self.play(Mode.PROVES)
+
     def script(self, role: str, *, beside: bool = False) -> Path:
         """A program that plays this role; with `beside` a shell around it, as an operator's wrapper might be."""
         path = self.folder / f"{role}{'-beside' if beside else ''}"
         call = f"'{sys.executable}' -I '{program.__file__}' '{self.folder}' {role} \"$@\""
-        path.write_text(f"#!/bin/sh\n{call}\nexit $?\n" if beside else f"#!/bin/sh\nexec {call}\n")
-        path.chmod(0o755)
+        if not path.exists():
+            path.write_text(f"#!/bin/sh\n{call}\nexit $?\n" if beside else f"#!/bin/sh\nexec {call}\n")
+            path.chmod(0o755)
         return path
 
     def as_stone(self, *, beside: bool = False) -> dict[str, str]:

@@ -98,10 +98,11 @@ class Subject:
         return Policy(backends=(self.backend.name,), allow_mock=self.backend.name == MOCK)
 
 
-def _subject(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
+def _subject(name: str, folder: Path, scripts: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
     files = folder / "scratch"
     files.mkdir()
-    double = Double(folder / "double")
+    double = Double(scripts)
+    double.forget()
     played = {"stone-double": double.as_stone, "stwo-double": double.as_stwo}
     for key, value in played.get(name, dict)().items():
         monkeypatch.setenv(key, value)
@@ -115,21 +116,29 @@ def _subject(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Subjec
     return Subject(backend, files, double)
 
 
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One set of programs for all tests: each new one would be put to its self-test."""
+    return tmp_path_factory.mktemp("double")
+
+
 @pytest.fixture(params=DOUBLES)
 def failing(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, tmp_path: Path, scripts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Subject]:
     """Each implementation with a double for a prover; nothing may be left of any proof."""
-    subject = _subject(request.param, tmp_path, monkeypatch)
+    subject = _subject(request.param, tmp_path, scripts, monkeypatch)
     yield subject
     assert [] == list(subject.scratch.iterdir())
 
 
 @pytest.fixture(scope="module", params=[MOCK, *REAL])
-def honest(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Subject:
+def honest(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, scripts: Path
+) -> Subject:
     """Each implementation as it is."""
     with pytest.MonkeyPatch.context() as monkeypatch:
-        return _subject(request.param, tmp_path_factory.mktemp("honest"), monkeypatch)
+        return _subject(request.param, tmp_path_factory.mktemp("honest"), scripts, monkeypatch)
 
 
 @pytest.fixture(scope="module")
