@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol, TypeVar
 
 from proofrail.proving.cost import Cost, Goal
+from proofrail.proving.policy import MAX_POW_BITS
 
 
 class HasCost(Protocol):
@@ -23,6 +24,19 @@ beyond four times, bytes cost more than they save."""
 
 
 _HARDLY_MORE: Final = 1.1
+
+
+def fewest_work(
+    bits: int, bits_a_query: int, least_work: int, most_queries: int
+) -> Iterator[tuple[int, int]]:
+    """Numbers of queries and bits of proof of work that give `bits` of security together. More work for the same
+    number of queries would gain nothing."""
+    before = None
+    for work in range(least_work, MAX_POW_BITS + 1):
+        queries = max(1, -((work - bits) // bits_a_query))
+        if queries != before and queries <= most_queries:
+            yield queries, work
+        before = queries
 
 
 def ranked(priced: Sequence[P], goal: Goal, memory: int) -> list[P]:

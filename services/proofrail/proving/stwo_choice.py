@@ -11,8 +11,8 @@ from proofrail.proving.calibration import Speeds
 from proofrail.proving.cost import Cost, Goal, machine_memory
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.parameters import HASH_BITS, MAX_QUERIES, StwoParameters
-from proofrail.proving.policy import DEFAULT_SECURITY_BITS, MAX_POW_BITS
-from proofrail.proving.ranking import ranked, reason
+from proofrail.proving.policy import DEFAULT_SECURITY_BITS
+from proofrail.proving.ranking import fewest_work, ranked, reason
 from proofrail.proving.roots import LOG_ROWS, PREPROCESSED_ROOTS
 from proofrail.proving.stwo_cost import predict
 
@@ -99,9 +99,7 @@ def choose_stwo(
 
 def _admissible(bits: int) -> Iterator[StwoParameters]:
     for log_blowup, _ in PREPROCESSED_ROOTS:
-        for pow_bits in range(min(bits, MAX_POW_BITS + 1)):
-            queries = -((pow_bits - bits) // log_blowup)
-            if queries <= MAX_QUERIES:
-                parameters = StwoParameters(pow_bits=pow_bits, n_queries=queries, log_blowup=log_blowup)
-                parameters.check()
-                yield parameters
+        for queries, pow_bits in fewest_work(bits, log_blowup, 0, MAX_QUERIES):
+            parameters = StwoParameters(pow_bits=pow_bits, n_queries=queries, log_blowup=log_blowup)
+            parameters.check()
+            yield parameters

@@ -10,8 +10,8 @@ from proofrail.proving import calibration
 from proofrail.proving.calibration import Speeds
 from proofrail.proving.cost import Cost, Goal, machine_memory
 from proofrail.proving.errors import PolicyError
-from proofrail.proving.policy import DEFAULT_SECURITY_BITS, MAX_POW_BITS
-from proofrail.proving.ranking import ranked, reason
+from proofrail.proving.policy import DEFAULT_SECURITY_BITS
+from proofrail.proving.ranking import fewest_work, ranked, reason
 from proofrail.proving.stone.cost import predict
 from proofrail.proving.stone.fri import MAX_FRI_LAYERS
 from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
@@ -140,11 +140,9 @@ def _hashes(layout: Layout, bits: int, goal: Goal, hasher: str | None) -> tuple[
 
 
 def _admissible(log_n_steps: int, bits: int, goal: Goal, hashes: Hashes) -> Iterator[StoneParameters]:
+    least_pow = REGISTRY_LEAST_POW if goal == "chain" else 0
     for log_n_cosets in _LOG_COSETS:
-        for pow_bits in range(REGISTRY_LEAST_POW if goal == "chain" else 0, MAX_POW_BITS + 1):
-            queries = -((pow_bits - bits) // log_n_cosets) if bits > pow_bits else 1
-            if not 1 <= queries <= _MOST_QUERIES:
-                continue
+        for queries, pow_bits in fewest_work(bits, log_n_cosets, least_pow, _MOST_QUERIES):
             for log_last_layer in _LOG_LAST_LAYERS:
                 if log_last_layer >= log_n_steps + ROWS_PER_STEP_LOG:
                     continue
