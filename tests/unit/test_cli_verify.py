@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import typer
-from stone_goldens import DATA, SMALLEST, execution, expected, needs_stone, proof
+from stone_goldens import CHECKOUT, DATA, GOLDEN, SMALLEST, execution, expected, needs_stone, proof
 from typer.testing import CliRunner, Result
 
 from proofrail.cli.offline import register
@@ -33,10 +33,14 @@ def golden(tmp_path: Path) -> Path:
     return path
 
 
-def call(*arguments: str | Path) -> Result:
+def run(*arguments: str | Path) -> Result:
     app = typer.Typer()
     register(app)
-    return CliRunner().invoke(app, ["verify", *map(str, arguments)])
+    return CliRunner().invoke(app, list(map(str, arguments)))
+
+
+def call(*arguments: str | Path) -> Result:
+    return run("verify", *arguments)
 
 
 def wrote(folder: Path, value: object) -> Path:
@@ -116,6 +120,21 @@ def test_other_refusals_come_before_the_missing_verifier_too(golden: Path, tmp_p
     edited["proof_parameters"]["pow_hash"] = "blake256"
     done = call(wrote(tmp_path, edited))
     assert (1, "parameters-unbound") == (done.exit_code, json.loads(done.stdout)["code"])
+
+
+@pytest.mark.usefixtures("no_verifier")
+def test_a_run_in_another_layout_is_not_the_proven_one(tmp_path: Path):
+    """With a run's folder, the run executed again has the layout of its seal; so must the proof."""
+    inputs = tmp_path / "inputs.json"
+    inputs.write_text(json.dumps(GOLDEN["fibrec"]["inputs"][0]))
+    for layout, status, code in (("small", 1, "proof-layout"), ("recursive", 3, "verifier-missing")):
+        folder = tmp_path / layout
+        program = CHECKOUT / "cairo" / "artifacts" / "fibonacci.json"
+        assert 0 == run("trace", program, "--inputs", inputs, "--layout", layout, "--out", folder).exit_code
+        (folder / "proof.bin").write_bytes(proof("fibrec"))
+        done = call(folder / "proof.bin", "--statement", folder)
+        assert status == done.exit_code
+        assert code in done.output
 
 
 @pytest.mark.parametrize(
