@@ -25,7 +25,7 @@ from proofrail.tracer.index import AllocationIndex
 from proofrail.tracer.intake import BatchLimits, Intake, Read, Refused
 from proofrail.tracer.sealing import SOURCE, SealedRun, Sealer
 from proofrail.tracer.settings import TracerSettings
-from proofrail.tracer.window import OpenRun, RunWindow
+from proofrail.tracer.window import FailedRun, OpenRun, RunWindow
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical
 from proofrail.wire.errors import MalformedError, PoisonError, ProofrailError
@@ -101,7 +101,7 @@ class Tracer:
         self._metrics.window_runs.set(self._window.in_flight)
         failed = self._window.take_failed()
         if failed is not None:
-            await self._run_again_in_halves(*failed)
+            await self._run_again_in_halves(failed)
         elif not self._window.has_room:
             await self._wait_for_room()
         else:
@@ -176,11 +176,12 @@ class Tracer:
             ]
         return [(run, accepted)]
 
-    async def _run_again_in_halves(self, run: OpenRun, failure: ProofFailure) -> None:
+    async def _run_again_in_halves(self, failed: FailedRun) -> None:
         """The prover gave a run up: take it in halves, so that the culprit ends up alone as a dead letter.
 
         Allocations whose index entry has moved on since were taken care of before.
         """
+        run, failure = failed.run, failed.failure
         entries = {
             form["allocation_id"]: entry
             for form in run.inputs
@@ -217,7 +218,7 @@ class Tracer:
             self._add_entries(outbox, moved)
             await self.pipeline.commit(outbox, {})
         except ProofrailError:
-            self._window.put_back(run)
+            self._window.put_back(failed)
             raise
         for entry in moved:
             self._index.put(entry)

@@ -23,15 +23,28 @@ class OpenRun:
     traceparent: str | None = None
 
 
+@dataclass(frozen=True)
+class FailedRun:
+    """A run that the prover gave up, and its last word on it."""
+
+    run: OpenRun
+    failure: ProofFailure
+
+
 class RunWindow:
-    """Open runs, runs the prover gave up on, and the signal that something has changed."""
+    """Open runs, runs the prover gave up on, and the signal that something has changed.
+
+    The ids of settled runs are kept for good: some 190 bytes each, less than the index of allocations keeps for one
+    of a run's hundreds. A run is settled once; were its id forgotten, a second copy of its commitments (a mirrored
+    topic, one that was restored) would look like a new run, take a place in the window, and never be settled.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._open: dict[str, OpenRun] = {}
         self._settled: set[str] = set()
-        self._failed: dict[str, ProofFailure] = {}
-        self._failed_runs: dict[str, OpenRun] = {}
+        self._unknown: dict[str, ProofFailure] = {}
+        self._failed: dict[str, FailedRun] = {}
         self.changed = asyncio.Event()
 
     @property
@@ -44,8 +57,9 @@ class RunWindow:
 
     def sealed(self, run: OpenRun) -> None:
         """A run was sealed, by this instance or another; its terminal record may have been seen before."""
-        if run.run_id in self._failed:
-            self._failed_runs[run.run_id] = run
+        failure = self._unknown.pop(run.run_id, None)
+        if failure is not None:
+            self._failed[run.run_id] = FailedRun(run, failure)
         elif run.run_id not in self._settled:
             self._open[run.run_id] = run
         self.changed.set()
@@ -57,20 +71,23 @@ class RunWindow:
 
     def failed(self, failure: ProofFailure) -> None:
         """The prover's last word on a run was no; it waits to be taken in halves."""
+        if failure.run_id in self._settled:
+            return
+        self._settled.add(failure.run_id)
         run = self._open.pop(failure.run_id, None)
-        self._failed[failure.run_id] = failure
-        if run is not None:
-            self._failed_runs[run.run_id] = run
+        if run is None:
+            self._unknown[failure.run_id] = failure
+        else:
+            self._failed[failure.run_id] = FailedRun(run, failure)
         self.changed.set()
 
-    def take_failed(self) -> tuple[OpenRun, ProofFailure] | None:
+    def take_failed(self) -> FailedRun | None:
         """The oldest failed run whose inputs are known, taken out; None when there is none."""
-        for run_id, run in self._failed_runs.items():
-            del self._failed_runs[run_id]
-            return run, self._failed[run_id]
+        for run_id in self._failed:
+            return self._failed.pop(run_id)
         return None
 
-    def put_back(self, run: OpenRun) -> None:
+    def put_back(self, failed: FailedRun) -> None:
         """The halves could not be published; the run waits again."""
-        self._failed_runs[run.run_id] = run
+        self._failed[failed.run.run_id] = failed
         self.changed.set()
