@@ -23,8 +23,11 @@ from tests.double.backend import Double
 from tests.double.program import Mode
 from typer.testing import CliRunner, Result
 
+from proofrail.cairo.program import CairoProgram
+from proofrail.cairo.vm import run as execute
 from proofrail.cli import prove as command
 from proofrail.cli.offline import register
+from proofrail.cli.runfiles import read_run
 from proofrail.proving import scratch
 from proofrail.proving.backend import OnProgress, Progress, ProofResult, Verified
 from proofrail.proving.cost import Cost
@@ -200,6 +203,12 @@ def test_a_run_that_does_not_hold_is_not_proven(run: Path, tmp_path: Path) -> No
         commitments.write_bytes(whole.replace(before, after))
         assert "run-mismatch" in (result := call("prove", run)).stderr
         assert 1 == result.exit_code
+
+
+def test_the_steps_before_padding_are_told_from_the_trace(run: Path) -> None:
+    """They are what stwo proves: as many as the VM counted."""
+    program, values = CairoProgram.load(FIBONACCI), {"n": 60}
+    assert execute(program, values, "small").real_steps == read_run(run).real_steps
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_any_work(

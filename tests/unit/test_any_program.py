@@ -38,6 +38,7 @@ CHEAPEST = {
     "pedersen": "small",
     "range_check": "small",
     "ecdsa": "small",
+    "full_small": "small",
     "bitwise": "recursive",
     "full_recursive": "recursive",
     "poseidon": "recursive_with_poseidon",
@@ -89,7 +90,7 @@ def _provable(name: str, layout: str, backend: str, values: dict[str, Any] | Non
     traced = TracedRun.of(json.loads(made.public_input()))
     expected = Expected.of(program.words, program.builtins, made.output, traced)
     try:
-        assert traced == check_provable(backend, expected)
+        assert traced == check_provable(backend, expected, made.real_steps)
     except PoisonError as error:
         return error.code if error.next_step else "nothing to do next"
     return None
@@ -98,6 +99,7 @@ def _provable(name: str, layout: str, backend: str, values: dict[str, Any] | Non
 NOT_BY_STWO = {
     "none": "program-without-output",
     "ecdsa": "builtin-not-provable",
+    "full_small": "builtin-not-provable",
     "ec_op": "builtin-not-provable",
     "keccak": "builtin-not-provable",
 }
@@ -140,7 +142,7 @@ def test_a_refusal_names_a_way_that_is_open(name: str, layout: str, backend: str
         program.words, program.builtins, made.output, TracedRun.of(json.loads(made.public_input()))
     )
     with pytest.raises(PoisonError) as caught:
-        check_provable(backend, expected)
+        check_provable(backend, expected, made.real_steps)
     assert said in (caught.value.next_step or "")
 
 
@@ -151,19 +153,20 @@ def _sized(n_steps: int = 512, layout: str = "small", pedersens: int = 0, words:
 
 
 @pytest.mark.parametrize(
-    ("backend", "expected", "said"),
+    ("backend", "expected", "real_steps", "said"),
     [
-        ("stone", _sized(n_steps=1 << 21), "2097152 steps"),
-        ("stone", _sized(words=(1 << 16) + 1), "65537 output words"),
-        ("stwo", _sized(pedersens=(1 << 14) + 1), "16385 uses of pedersen"),
+        ("stone", _sized(n_steps=1 << 21), 100, "2097152 steps"),
+        ("stone", _sized(words=(1 << 16) + 1), 100, "65537 output words"),
+        ("stwo", _sized(n_steps=1 << 21), (1 << 20) + 1, "1048577 steps"),
+        ("stwo", _sized(pedersens=(1 << 14) + 1), 100, "16385 uses of pedersen"),
     ],
 )
 def test_a_run_beyond_one_proof_is_refused_by_what_is_too_much(
-    backend: str, expected: Expected, said: str
+    backend: str, expected: Expected, real_steps: int, said: str
 ) -> None:
     """Steps, output words and builtins each have their limit."""
     with pytest.raises(PoisonError) as caught:
-        check_provable(backend, expected)
+        check_provable(backend, expected, real_steps)
     assert "run-too-large" == caught.value.code
     assert said in caught.value.message
 

@@ -15,6 +15,7 @@ import typer
 from proofrail.artifacts.files import replacing
 from proofrail.cli.output import Exit, command, emit_line, emit_table, fail, note, wants_json
 from proofrail.cli.proving_progress import ProvingProgress
+from proofrail.cli.registered import registered
 from proofrail.cli.runfiles import CheckedRun, read_run
 from proofrail.cli.runfolder import PROOF, PROOF_MESSAGE
 from proofrail.proving.backend import Backend, ProofResult
@@ -24,6 +25,7 @@ from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.provable import check_provable, check_registry
 from proofrail.proving.statement import TracedRun
 from proofrail.proving.stone.backend import StoneBackend
+from proofrail.proving.stone.presets import presets_passing
 from proofrail.proving.stwo import STWO_LIMITS, StwoBackend
 from proofrail.proving.stwo_choice import choose_stwo
 from proofrail.wire.errors import TransientError, UnusableInputError
@@ -127,7 +129,7 @@ def prove(
         try:
             run = read_run(folder)
             _require_writable(folder)
-            traced = check_provable(backend.value, run.expected)
+            traced = check_provable(backend.value, run.expected, run.real_steps)
             if goal is GoalName.CHAIN and backend is BackendName.STONE:
                 strict = memory_verification is not MemoryVerification.RELAXED
                 check_registry(run.expected, strict=strict)
@@ -137,7 +139,10 @@ def prove(
             prover.preflight()
             _tell_what_comes(traced, prover, cost)
             result = asyncio.run(_prove(prover, run, cost, limit, timeout))
-            policy = Policy(min_security_bits=min_bits, backends=(prover.name,))
+            presets = None
+            if goal is GoalName.CHAIN and backend is BackendName.STONE:
+                presets = presets_passing(memory_verification or MemoryVerification.STRICT)
+            policy = Policy(min_security_bits=min_bits, backends=(prover.name,), presets=presets)
             verified = prover.verify(result.proof, run.expected, policy)
         except TransientError as error:
             fail(error, Exit.UNDECIDED)
@@ -212,5 +217,6 @@ def _summary(folder: Path, message: Proof, result: ProofResult) -> list[tuple[st
         ("proof", f"{folder / PROOF} ({message.size:,} bytes)"),
         ("sha256", message.digest),
         ("fact", message.identities["fact_hash"]),
+        *registered(message.identities),
         ("took", f"{message.timings['total'] / 1000:.1f} s, {result.peak_memory_bytes / 2**20:,.0f} MiB"),
     ]

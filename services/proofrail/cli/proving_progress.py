@@ -24,12 +24,12 @@ class ProvingProgress:
     """Tells the stages of one proof on stderr, beside the seconds that are expected for all of them."""
 
     def __init__(self, expected_seconds: float) -> None:
-        self._expected = f"of about {in_words(expected_seconds)}"
+        self._expected = f"about {in_words(expected_seconds)} expected"
         self._display = Display(
             SpinnerColumn(),
             TextColumn("{task.description}"),
             TimeElapsedColumn(),
-            TextColumn(self._expected),
+            TextColumn(f"({self._expected})"),
             console=stderr,
             transient=True,
             disable=not stderr.is_terminal,
@@ -60,4 +60,4 @@ class ProvingProgress:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(_SILENCE_S)
-            note(f"{self._stage} … {in_words(time.monotonic() - self._began)} {self._expected}")
+            note(f"{self._stage} … {in_words(time.monotonic() - self._began)}, {self._expected}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from proofrail.audit.cairo_subject import CairoSubject, subject_of
 from proofrail.audit.run_audit import audit_run
@@ -16,6 +18,9 @@ from proofrail.proving.statement import Expected
 from proofrail.wire.canonical import JsonObject
 from proofrail.wire.errors import PoisonError, UnusableInputError
 from proofrail.wire.ndjson import MAX_FILE_LINE, iter_lines
+
+_END: Final = 5
+"""Where a program compiled in proof mode jumps to itself."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,12 @@ class CheckedRun:
         program = self.subject.program
         recomputed = self.recomputed
         return Expected.of(program.words, program.builtins, recomputed.output, recomputed.traced)
+
+    @property
+    def real_steps(self) -> int:
+        """Steps before padding, which stands still at the end of the program."""
+        pcs = memoryview(self.recomputed.trace).cast("B").cast("Q")[2::3]
+        return bisect_left(pcs, True, key=lambda pc: pc == _END) + 1
 
 
 def read_run(folder: Path) -> CheckedRun:

@@ -188,7 +188,7 @@ def _provable_by(made: RunTrace) -> list[str]:
     backends, reasons = [], []
     for name in ("stwo", "stone"):
         try:
-            check_provable(name, expected)
+            check_provable(name, expected, made.execution.real_steps)
         except PoisonError as error:
             reasons.append(f"not provable by {name}: {error.message}. {error.next_step}")
         else:

@@ -38,8 +38,9 @@ _NOT_IN_STWO: Final = ("ecdsa", "keccak")
 _WITHOUT_TABLES: Final = "ec_op"
 
 
-def check_provable(backend: str, expected: Expected) -> TracedRun:
-    """Refuses a completed run that `backend` cannot prove; gives what there is to prove.
+def check_provable(backend: str, expected: Expected, real_steps: int) -> TracedRun:
+    """Refuses a completed run that `backend` cannot prove; gives what there is to prove. `real_steps`: those of the run
+    before padding, which is all that stwo proves.
 
     Raises PoisonError: `program-without-output`, `builtin-not-provable`, `layout-not-provable`, `run-too-short`,
     `run-too-large`.
@@ -50,8 +51,7 @@ def check_provable(backend: str, expected: Expected) -> TracedRun:
         _check_stone(expected, traced, uses)
     else:
         _check_stwo(expected, uses)
-    # stwo proves the run without its padding: how long that is, only its own program knows.
-    steps = traced.n_steps if backend == "stone" else 0
+    steps = traced.n_steps if backend == "stone" else real_steps
     exceeded = _LIMITS[backend].exceeded(steps, uses, len(expected.output))
     if exceeded is not None:
         raise PoisonError("run-too-large", f"{backend} cannot prove this run: {exceeded}", _SHORTER)
