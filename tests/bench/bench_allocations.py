@@ -105,6 +105,10 @@ def _measure(count: int, log_rows: int) -> None:
 
 
 def main() -> None:
-    for count in COUNTS:
-        for log_rows in LOG_ROWS:
-            _measure(count, log_rows)
+    for log_rows in LOG_ROWS:
+        for count in COUNTS:
+            try:
+                _measure(count, log_rows)
+            except subprocess.CalledProcessError as error:
+                # Killed for its memory, most likely: what the others take is worth knowing all the same.
+                print(f"  the prover ended with {error.returncode}: {error.stderr.decode()[-300:]}")
