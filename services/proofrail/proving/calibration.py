@@ -64,16 +64,18 @@ def path() -> Path:
 
 def speeds(backend: str) -> Speeds:
     """As calibrated for this machine and this prover program; all 1.0 when they never were."""
-    known = _stored().get(backend)
-    if known is None:
-        return Speeds()
-    host, found = known
-    return found if host == Host.of(backend) else Speeds()
+    return _stored()[backend][1] if is_calibrated(backend) else Speeds()
 
 
 def speed(backend: str = "stone") -> float:
     """`speeds(backend).proving`: 1.0 when never calibrated."""
     return speeds(backend).proving
+
+
+def is_calibrated(backend: str) -> bool:
+    """Whether `speeds` were measured here."""
+    known = _stored().get(backend)
+    return known is not None and known[0] == Host.of(backend)
 
 
 def stale(backend: str) -> str | None:
@@ -84,9 +86,9 @@ def stale(backend: str) -> str | None:
     if now is None:
         return "the prover program is gone"
     return (
-        "it was measured with another prover program"
+        "calibrated with another prover program"
         if known[0].program != now.program
-        else "it was measured on another machine"
+        else "calibrated on another machine"
     )
 
 

@@ -39,10 +39,16 @@ def fewest_work(
         before = queries
 
 
+def is_comfortable(cost: Cost, memory: int) -> bool:
+    """Whether so many bytes leave half of themselves to others."""
+    return 2 * cost.memory_bytes <= memory
+
+
 def ranked(priced: Sequence[P], goal: Goal, memory: int) -> list[P]:
-    """The best first. Sets that do not fit into `memory` bytes are left out; where none fits, those that need much
-    more than the least."""
-    fitting = [one for one in priced if one.cost.fits(memory)]
+    """The best first, of the sets that take at most half of `memory` bytes, for others need memory too; where there
+    are none, of those that fit, and at last of those that need hardly more than the least."""
+    fitting = [one for one in priced if is_comfortable(one.cost, memory)]
+    fitting = fitting or [one for one in priced if one.cost.fits(memory)]
     if not fitting:
         least = min(one.cost.memory_bytes for one in priced)
         fitting = [one for one in priced if one.cost.memory_bytes <= _HARDLY_MORE * least]

@@ -28,6 +28,11 @@ class PricedStwo:
     parameters: StwoParameters
     cost: Cost
 
+    @property
+    def lifting_log_size(self) -> int:
+        """log2 of the size of the domain that all columns are lifted to."""
+        return LOG_ROWS + self.parameters.log_blowup
+
 
 @dataclass(frozen=True)
 class StwoChoice:
@@ -44,11 +49,6 @@ class StwoChoice:
     @property
     def cost(self) -> Cost:
         return self.ranking[0].cost
-
-    @property
-    def lifting_log_size(self) -> int:
-        """log2 of the size of the domain that all columns are lifted to."""
-        return LOG_ROWS + self.parameters.log_blowup
 
     @property
     def why(self) -> str:

@@ -247,6 +247,13 @@ PROVER: Final = Area.of(
             _PROVABLE,
         ),
         Entry(
+            "params-options",
+            "`proofrail params` was given options that do not go together.",
+            "A preset says layout, hasher and goal itself; stwo proves in one layout only.",
+            "Leave out those that the message names.",
+            "services/proofrail/cli/params.py",
+        ),
+        Entry(
             "prove-options",
             "Options of `proofrail prove` contradict each other.",
             "--hasher and --memory-verification are the registry's; no other proof has them.",

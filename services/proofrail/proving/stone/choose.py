@@ -11,16 +11,13 @@ from proofrail.proving.calibration import Speeds
 from proofrail.proving.cost import Cost, Goal, machine_memory
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS
-from proofrail.proving.ranking import fewest_work, ranked, reason
+from proofrail.proving.ranking import fewest_work, is_comfortable, ranked, reason
 from proofrail.proving.stone.cost import predict
 from proofrail.proving.stone.fri import MAX_FRI_LAYERS
 from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
 from proofrail.proving.stone.layouts import ROWS_PER_STEP_LOG, Layout, layout_named, log_steps
 from proofrail.proving.stone.parameters import StoneParameters
 
-_SHARE_OF_EXTENSION: Final = 0.5
-"""Part of the memory that a proof with the full extension of its trace may take: it only saves time, and others need
-memory too."""
 _LOG_COSETS: Final = range(1, 6)
 _LOG_LAST_LAYERS: Final = range(4, 11)
 _MOST_QUERIES: Final = 256
@@ -103,7 +100,7 @@ def _priced(
     parameters: StoneParameters, layout: Layout, log_n_steps: int, memory: int, speeds: Speeds
 ) -> Priced:
     kept = predict(parameters, layout, log_n_steps, speeds, full_extension=True)
-    if kept.memory_bytes <= _SHARE_OF_EXTENSION * memory:
+    if is_comfortable(kept, memory):
         return Priced(parameters, kept, full_extension=True)
     return Priced(parameters, predict(parameters, layout, log_n_steps, speeds), full_extension=False)
 
