@@ -197,6 +197,29 @@ def test_a_proof_of_the_run_in_another_shape_is_refused():
     assert "proof-steps" == _code(proof(), replace(expected(), traced=longer))
 
 
+@pytest.mark.parametrize(
+    ("builtin", "cells"),
+    [
+        ("range_check", 8192 // 8 + 1),
+        ("pedersen", 3 * (8192 // 8 + 1)),
+        ("pedersen", 3 * 93 + 1),
+    ],
+)
+def test_a_builtin_holds_no_more_uses_than_are_proven(builtin: str, cells: int):
+    """Of a run that nobody traced, too: behind the last instance of a builtin memory is bound by nothing."""
+    names = program("risk_engine").builtins
+
+    def stretch(obj: dict[str, Any]) -> None:
+        segments = obj["public_input"]["memory_segments"]
+        segments[builtin]["stop_ptr"] = segments[builtin]["begin_addr"] + cells
+        pointer = segments["execution"]["stop_ptr"] - len(names) + names.index(builtin)
+        cell = next(one for one in obj["public_input"]["public_memory"] if one["address"] == pointer)
+        cell["value"] = hex(segments[builtin]["stop_ptr"])
+
+    stretched = altered(stretch, "risk1")
+    assert "proof-segments" == _code(stretched, verifier.what_it_states(stretched))
+
+
 def _set_work(place: int, digits: str) -> Callable[[dict[str, Any]], object]:
     """Puts hex digits at a byte of the proof of work of POSEIDON."""
     read = StoneProof.read(proof(POSEIDON))

@@ -21,6 +21,7 @@ from proofrail.proving.stone.ask import ask
 from proofrail.proving.stone.programs import Installed
 from proofrail.proving.stone.proof import StoneProof, public_memory
 from proofrail.proving.stone.transcript import WORD
+from proofrail.proving.stone.uses import check_uses
 from proofrail.proving.stone.version import verifier_version
 from proofrail.wire.canonical import felt_hex, parse_felt
 
@@ -127,6 +128,7 @@ def _check_statement(read: StoneProof, statement: Statement, expected: Expected)
             raise RefusedProof(
                 "proof-segments", f"the program has no {segment.builtin}, yet its segment holds something"
             )
+    check_uses(statement)
     _check_memory(read, statement, expected)
 
 
