@@ -79,10 +79,12 @@ class Double:
 class MockBackend:
     """Runs the program in the VM, as a real backend does, and has the double "prove" it."""
 
-    name = NAME
     limits = Limits(max_steps=1 << 20, max_instances={}, max_output_words=1 << 16)
 
-    def __init__(self, double: Double, *, layout: str = "small", scratch_dir: Path | None = None) -> None:
+    def __init__(
+        self, double: Double, *, name: str = NAME, layout: str = "small", scratch_dir: Path | None = None
+    ) -> None:
+        self.name = name
         self._double = double
         self._layout = layout
         self._scratch_dir = scratch_dir

@@ -42,7 +42,10 @@ class Two:
         self.now = 0.0
         self.stone, self.stwo = Double(folder / "stone"), Double(folder / "stwo")
         self.backends = Backends(
-            {"stone": MockBackend(self.stone), "stwo": MockBackend(self.stwo)},
+            {
+                "stone": MockBackend(self.stone, name="stone"),
+                "stwo": MockBackend(self.stwo, name="stwo"),
+            },
             fall_back=fall_back,
             pause=PAUSE_S,
             clock=lambda: self.now,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -112,3 +114,59 @@ async def test_the_process_has_a_session_of_its_own(tmp_path: Path) -> None:
     """A signal to the caller's group, such as Ctrl-C, does not reach the prover by itself."""
     finished, _ = await run("import os; print(os.getsid(0))", tmp_path)
     assert os.getsid(0) != int(finished.stdout)
+
+
+# Starts a child in a session of its own that keeps the pipes, and ends.
+ESCAPED = """
+import os, subprocess, sys
+inner = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+print(os.getpid(), inner.pid, file=sys.stderr, flush=True)
+os._exit(7)
+"""
+
+# The same within the group.
+HOLDER = ESCAPED.replace(", start_new_session=True", "")
+
+
+async def test_the_end_of_the_process_is_the_end(tmp_path: Path, eventually: Eventually) -> None:
+    """Whoever still holds its pipes: a process of its group is ended, for one outside nobody waits for long."""
+    begin = time.monotonic()
+    finished, lines = await run(HOLDER, tmp_path, seconds=60)
+    assert (7, False) == (finished.returncode, finished.timed_out)
+    await eventually(lambda: not alive(int(lines[0].split()[1])))
+    finished, lines = await run(ESCAPED, tmp_path, seconds=60)
+    assert 7 == finished.returncode
+    assert time.monotonic() - begin < 30
+    os.kill(int(lines[0].split()[1]), signal.SIGKILL)
+
+
+async def test_standard_output_is_kept_within_bounds(tmp_path: Path) -> None:
+    """A prover that writes without end fills no memory of its caller's."""
+    code = "import os\nfor _ in range(20): os.write(1, b'x' * (1 << 20))"
+    finished, _ = await run(code, tmp_path)
+    assert 16 << 20 == len(finished.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's choice is Linux's own")
+async def test_where_memory_runs_out_the_prover_goes_first(tmp_path: Path) -> None:
+    """Its work can be done again; its caller holds what others wait for. What it starts is offered, too."""
+    code = (
+        "import subprocess, sys, time\n"
+        "file = open('/proc/self/oom_score_adj')\n"
+        "while (said := file.read()) == '0\\n' and not file.seek(0): time.sleep(0.01)\n"
+        "print(said, subprocess.run(['cat', file.name], capture_output=True, text=True).stdout)"
+    )
+    finished, _ = await run(code, tmp_path, seconds=30)
+    assert ["800", "800"] == finished.stdout.decode().split()
+
+
+async def test_what_is_added_to_the_environment_reaches_the_process(tmp_path: Path) -> None:
+    """And all of ours does."""
+    finished = await child.run(
+        [sys.executable, "-c", "import os; print(os.environ['NOVEL'], 'PATH' in os.environ)"],
+        cwd=str(tmp_path),
+        timeout=30,
+        on_line=print,
+        env={"NOVEL": "yes"},
+    )
+    assert b"yes True\n" == finished.stdout

@@ -12,8 +12,8 @@ from proofrail.proving.outcome import failure
 from proofrail.wire.errors import PoisonError, TransientError
 
 
-def ended(returncode: int, *tail: str, timed_out: bool = False) -> Finished:
-    return Finished(returncode=returncode, stdout=b"", tail=tail, timed_out=timed_out, seconds=1.0)
+def ended(returncode: int, *tail: str, timed_out: bool = False, memory_kills: int = 0) -> Finished:
+    return Finished(returncode, b"", tail, timed_out, seconds=1.0, memory_kills=memory_kills)
 
 
 def said(code: str, message: str = "why") -> str:
@@ -44,6 +44,23 @@ def test_a_good_end_is_no_error() -> None:
             "prover-out-of-memory",
         ),
         (ended(-signal.SIGABRT, "assertion"), PoisonError, "prover-aborted"),
+        (ended(-signal.SIGABRT, "std::bad_alloc"), TransientError, "prover-out-of-memory"),
+        (ended(-signal.SIGKILL, memory_kills=1), TransientError, "prover-out-of-memory"),
+        (ended(-signal.SIGABRT, "assertion", memory_kills=1), PoisonError, "prover-aborted"),
+        (ended(-signal.SIGSEGV), TransientError, "prover-killed"),
+        # A shell around the prover turns signals into statuses.
+        (ended(134, "assertion"), PoisonError, "prover-aborted"),
+        (ended(137), TransientError, "prover-killed"),
+        (ended(132), TransientError, "prover-wrong-host"),
+        (ended(255), TransientError, "prover-broken"),
+        (ended(1, "Could not write to file"), TransientError, "output-not-written"),
+        (ended(-signal.SIGABRT, "No space left on device"), TransientError, "output-not-written"),
+        (ended(127, "error while loading shared libraries"), TransientError, "prover-does-not-run"),
+        (ended(126), TransientError, "prover-does-not-run"),
+        # The service was killed, or a shell stands between it and the prover: no fault of the run's.
+        (ended(2, said("parent-gone")), TransientError, "prover-does-not-run"),
+        (ended(2, said("file-unreadable")), TransientError, "prover-does-not-run"),
+        (ended(4, said("limit-refused")), TransientError, "limit-refused"),
         (ended(-signal.SIGKILL, timed_out=True), TransientError, "prover-timeout"),
     ],
 )

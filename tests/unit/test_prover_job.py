@@ -1,0 +1,233 @@
+"""What the prover service does with one run: the job with the double, without Kafka."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from tests.double.backend import Double, MockBackend
+from tests.double.program import Mode
+from tests.faults import proposals
+from tests.faults.forging import TRACER_VKEY, sealed, subject
+
+from proofrail.artifacts.reference import Ref
+from proofrail.artifacts.store import ArtifactStore
+from proofrail.audit.settings import RunPolicy
+from proofrail.cairo import risk_program
+from proofrail.messaging.metrics import Metrics
+from proofrail.prover.job import JobLimits, ProvingJob
+from proofrail.prover.progress import ProofProgress
+from proofrail.proving.backends import Backends
+from proofrail.proving.cost import Cost
+from proofrail.proving.policy import Policy
+from proofrail.wire import topics
+from proofrail.wire.errors import TransientError
+from proofrail.wire.messages import Proof, ProofFailure
+from proofrail.wire.runs import CommittedRun, RunAssembler
+
+
+@cache
+def _run() -> CommittedRun:
+    run = sealed([proposals.valid("job")])
+    assembler = RunAssembler()
+    (found,) = (
+        one
+        for message in run.messages()
+        if message.topic == topics.COMMITMENTS
+        for one in assembler.feed(run.run_id, message.value or b"", None)
+    )
+    return found
+
+
+class Away(ArtifactStore):
+    """A store that cannot be reached for a while."""
+
+    def __init__(self, failures: int) -> None:
+        super().__init__("memory://job")
+        self.failures = failures
+
+    def put(self, data: bytes) -> Ref:
+        if self.failures:
+            self.failures -= 1
+            raise TransientError("store-away", "nobody answers")
+        return super().put(data)
+
+
+@dataclass
+class Scene:
+    """A job with doubles for stone and stwo."""
+
+    folder: Path
+    metrics: Metrics = field(default_factory=Metrics)
+
+    def __post_init__(self) -> None:
+        self.stone, self.stwo = Double(self.folder / "stone"), Double(self.folder / "stwo")
+
+    def settle(
+        self,
+        *,
+        allow_mock: bool = True,
+        store: ArtifactStore | None = None,
+        attempts: int = 1,
+        memory: int | None = None,
+    ) -> Proof | ProofFailure | None:
+        backends = Backends(
+            {
+                "stone": MockBackend(self.stone, name="stone"),
+                "stwo": MockBackend(self.stwo, name="stwo"),
+            },
+            fall_back=True,
+        )
+        policy = Policy(backends=backends.names, allow_mock=allow_mock)
+        job = ProvingJob(
+            subject(),
+            RunPolicy.of(risk_program.run_spec()),
+            [TRACER_VKEY],
+            backends,
+            policy,
+            store or ArtifactStore("memory://job"),
+            JobLimits(attempts, 60.0, memory),
+            self.metrics,
+        )
+        return asyncio.run(job.settle(_run(), asyncio.Event()))
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, labels)
+
+
+@pytest.fixture
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    monkeypatch.setattr("proofrail.prover.job._FIRST_PAUSE_S", 0.01)
+    return Scene(tmp_path)
+
+
+def test_a_mock_is_published_as_one_or_not_at_all(scene: Scene) -> None:
+    """Where the policy does not allow mocks, however well they verify, the run gets a ProofFailure."""
+    refused = scene.settle(allow_mock=False)
+    assert isinstance(refused, ProofFailure)
+    assert "policy-mock" == refused.code
+    proof = scene.settle()
+    assert isinstance(proof, Proof)
+    assert (True, "stone") == (proof.is_mock, proof.backend)
+
+
+@pytest.mark.parametrize(
+    ("stone", "stwo", "backend", "code"),
+    [
+        (Mode.ABORTS, Mode.PROVES, "stone", "prover-aborted"),
+        (Mode.WRONG_HOST, Mode.ABORTS, "stwo", "prover-aborted"),
+        (Mode.NOT_STARTED, Mode.KILLED, "stwo", "prover-killed"),
+        (Mode.GARBAGE, Mode.PROVES, "stone", "prover-broken"),
+    ],
+)
+def test_a_failure_names_the_backend_that_failed(
+    scene: Scene, stone: Mode, stwo: Mode, backend: str, code: str
+) -> None:
+    """Not the one that was preferred; in the message, the log and the metrics alike."""
+    scene.stone.play(stone)
+    scene.stwo.play(stwo)
+    with capture_logs() as said:
+        failure = scene.settle()
+    assert isinstance(failure, ProofFailure)
+    assert (backend, code) == (failure.backend, failure.code)
+    assert [backend] == [entry["backend"] for entry in said if entry["event"] == "proof-failed"]
+    assert 1 == scene.value("proofrail_proofs_total", backend=backend, outcome=code)
+
+
+def test_a_proof_that_its_verifier_refuses_is_never_kept(scene: Scene) -> None:
+    """Poison: the same again would make the same."""
+    scene.stone.play(Mode.REFUSED)
+    store = Away(0)
+    failure = scene.settle(store=store, attempts=5)
+    assert isinstance(failure, ProofFailure)
+    assert ("proof-refused", 1) == (failure.code, failure.attempts)
+    assert 1 == len(scene.stone.pids())
+
+
+def test_a_proof_is_not_made_again_for_want_of_the_store(scene: Scene) -> None:
+    """An hour's work waits for it, and the attempts are not charged."""
+    proof = scene.settle(store=Away(3), attempts=1)
+    assert isinstance(proof, Proof)
+    assert 1 == len(scene.stone.pids())
+    assert 3 == scene.value("proofrail_retries_total", reason="store-away")
+
+
+def test_what_may_be_the_runs_fault_is_given_up_after_the_attempts(scene: Scene) -> None:
+    """A prover that is killed again and again."""
+    scene.stone.play(Mode.KILLED)
+    failure = scene.settle(attempts=3)
+    assert isinstance(failure, ProofFailure)
+    assert ("prover-killed", 3, True) == (failure.code, failure.attempts, failure.final)
+    assert 3 == len(scene.stone.pids())
+
+
+def test_a_run_beyond_the_memory_is_given_up_before_there_is_a_process(scene: Scene) -> None:
+    """For the tracer to halve."""
+    failure = scene.settle(memory=1 << 20, attempts=5)
+    assert isinstance(failure, ProofFailure)
+    assert ("run-too-large", 1, "stone") == (failure.code, failure.attempts, failure.backend)
+    assert [] == scene.stone.pids()
+
+
+def test_expected_and_real_time_are_compared(scene: Scene) -> None:
+    """And the beginning says in words how long it should take."""
+    with capture_logs() as said:
+        scene.settle()
+    (begun,) = [entry for entry in said if entry["event"] == "proving"]
+    assert "stone" == begun["backend"]
+    assert begun["expected"].startswith("about ")
+    assert 1 == scene.value("proofrail_proof_time_ratio_count", backend="stone")
+    assert 0 == scene.value("proofrail_proof_elapsed_seconds", backend="stone")
+    assert 0 == scene.value("proofrail_proving", backend="stone")
+
+
+# --- progress on its own --------------------------------------------------------------------------------------
+
+
+def test_the_gauges_follow_the_proof_under_way() -> None:
+    """By the clock when they are read; a backend that is not at work has none."""
+    now = 100.0
+    metrics = Metrics()
+    progress = ProofProgress(metrics, ["stone", "stwo"], clock=lambda: now)
+
+    def seconds(kind: str) -> list[float | None]:
+        return [
+            metrics.registry.get_sample_value(f"proofrail_proof_{kind}_seconds", {"backend": backend})
+            for backend in ("stone", "stwo")
+        ]
+
+    async def prove() -> None:
+        nonlocal now
+        async with progress.following():
+            progress.begin("stone", Cost(90.0, 1 << 30, 1000))
+            expected = Cost(90.0, 0, 0).seconds
+            now = 107.5
+            assert ([7.5, 0.0], [expected, 0.0]) == (seconds("elapsed"), seconds("expected"))
+            progress.begin("stwo", None)
+            now = 109.0
+            assert ([0.0, 1.5], [0.0, 0.0]) == (seconds("elapsed"), seconds("expected"))
+
+    asyncio.run(prove())
+    assert ([0.0, 0.0], [0.0, 0.0]) == (seconds("elapsed"), seconds("expected"))
+
+
+def test_a_long_proof_says_now_and_then_that_it_goes_on() -> None:
+    """With the stage it is in and the time it has taken; afterwards nothing more is said."""
+    progress = ProofProgress(Metrics(), ["stwo"], tell_every=0.01)
+
+    async def prove(said: list[Any]) -> None:
+        async with asyncio.timeout(10), progress.following():
+            progress.begin("stwo", Cost(10.0, 0, 0))
+            while sum(one["event"] == "still-proving" for one in said) < 2:  # noqa: ASYNC110 - of a log
+                await asyncio.sleep(0)
+
+    with capture_logs() as said:
+        asyncio.run(prove(said))
+    entry = next(entry for entry in said if entry["event"] == "still-proving")
+    assert ("stwo", "start", "1 s") == (entry["backend"], entry["stage"], entry["elapsed"])
+    assert entry["expected"].startswith("about ")
