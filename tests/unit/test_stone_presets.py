@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from proofrail import _native
 from proofrail.proving import identities
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.policy import Policy
-from proofrail.proving.stone import presets
+from proofrail.proving.stone import presets, version
+from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
 from proofrail.proving.stone.layouts import LAYOUTS
 from proofrail.proving.stone.parameters import StoneParameters
@@ -196,7 +198,7 @@ def test_the_bounds_of_the_proof_of_work_are_the_registrys() -> None:
 
 def test_a_layout_without_a_verifier_is_named() -> None:
     """Nobody deployed one for plain."""
-    assert "preset-layout" == _refused(dataclasses.replace(_proof(), layout=LAYOUTS["plain"]))
+    assert "preset-layout" == _refused(_with(_proof(), layout="plain"))
 
 
 def test_stone5_has_no_hasher_of_248_bits() -> None:
@@ -298,6 +300,26 @@ def test_a_policy_can_be_restricted_to_presets() -> None:
         assert code == refused.value.code
 
 
+async def test_no_prover_is_started_for_a_proof_that_the_registry_would_refuse(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run is executed, its public input looked at, and that is all."""
+    started = tmp_path / "started"
+    for name, golden in (("PROVER", f'touch "{started}"; cp'), ("VERIFIER", 'cmp -s "$2"')):
+        program = tmp_path / name
+        source = Path(version.__file__).parent / "golden" / "stone6.json"
+        end = "proof.json" if name == "PROVER" else ""
+        program.write_text(f'#!/bin/sh\n{golden} "{source}" {end}\n')
+        program.chmod(0o755)
+        monkeypatch.setenv(f"PROOFRAIL_STONE_{name}", str(program))
+    backend = StoneBackend(layout="small", min_security_bits=50, goal="chain")
+    backend.preflight()
+    started.unlink()
+    with pytest.raises(PolicyError, match="preset-program"):
+        await backend.prove(_compiled(("range_check",)), b"{}")
+    assert not started.exists()
+
+
 def test_every_preset_is_named_once() -> None:
     """Names say the settings, and no two settings have one config_hash."""
     assert list(PRESETS) == [preset_named(name).name for name in PRESETS]
@@ -313,3 +335,9 @@ def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(UnusableInputError) as refused:
         preset_named(name)
     assert "preset-unknown" == refused.value.code
+
+
+def test_presets_that_a_memory_verification_passes_are_those_of_stricter_ones_too() -> None:
+    """A strict proof may be registered as a relaxed one; nothing else is as good as strict."""
+    counts = {name: len(presets.presets_passing(name)) for name in presets.MEMORY_VERIFICATIONS}
+    assert {"strict": 12, "relaxed": 24, "cairo1": 36} == counts

@@ -12,6 +12,7 @@ import typer
 from proofrail.audit.proof_audit import ProofAuditor
 from proofrail.audit.values import ABSENT, same
 from proofrail.cli.output import Exit, ExitError, command, emit_json, emit_table, fail, wants_json
+from proofrail.cli.registered import registered
 from proofrail.cli.runfiles import read_run
 from proofrail.cli.runfolder import PROOF_MESSAGE
 from proofrail.proving.backend import Verified
@@ -349,7 +350,7 @@ def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: boo
             ("output", f"{len(output):,} felts: {_short(output)}"),
             ("parameters", _parameters(verified.parameters)),
             ("fact", verified.identities["fact_hash"]),
-            *_registered(verified.identities),
+            *registered(verified.identities),
             ("sha256", sha256_hex(given.blob)),
             ("size", f"{len(given.blob):,} bytes"),
         ]
@@ -388,18 +389,6 @@ def _parameters(parameters: Mapping[str, Any]) -> str:
             parameters["commitment_hash"],
         )
     return "{} queries, blow-up {}, {} bits of work, {}".format(*chosen)
-
-
-def _registered(identities: Mapping[str, str]) -> list[tuple[str, object]]:
-    """What the registry on chain would make of a proof of Stone's; of others it knows nothing."""
-    if "preset" in identities:
-        return [
-            ("preset", identities["preset"]),
-            ("verification", identities["verification_hash"]),
-        ]
-    if "no_preset" in identities:
-        return [("preset", f"none ({identities['no_preset']}), made by {identities['stone_version']}")]
-    return []
 
 
 def _short(value: Any) -> str:

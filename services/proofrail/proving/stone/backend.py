@@ -18,7 +18,7 @@ from proofrail.proving.outcome import failure
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.scratch import environment, scratch_folder
 from proofrail.proving.statement import Expected, TracedRun
-from proofrail.proving.stone import programs, verifier
+from proofrail.proving.stone import presets, programs, verifier
 from proofrail.proving.stone.choose import Choice, choose
 from proofrail.proving.stone.inputs import PROOF, USAGE, prover_command, write_inputs
 from proofrail.proving.stone.layouts import layout_named
@@ -103,7 +103,8 @@ class StoneBackend:
         traced: TracedRun | None = None,
     ) -> ProofResult:
         """See Backend. The run is executed here, so its size is known without `traced`. Raises also PolicyError
-        `parameters-…` for a run that cannot be proven in the layout."""
+        `parameters-…` for a run that cannot be proven in the layout, and `preset-…` for one whose proof for the
+        chain no registry would verify."""
         if traced is not None:
             self.expected_cost(traced, memory_limit).admit(memory_limit)
         prover, verifying = self._programs()
@@ -137,7 +138,10 @@ class StoneBackend:
             raise PoisonError(code, message) from error
         if native.error is not None:
             raise PoisonError("vm-failed", f"the program fails: {native.error['message']}")
-        return _Run(native, self._chosen(native.n_steps, memory_limit), time.monotonic() - begin)
+        choice = self._chosen(native.n_steps, memory_limit)
+        if self._goal == "chain":
+            presets.settings(choice.parameters, json.loads(native.public_input()))
+        return _Run(native, choice, time.monotonic() - begin)
 
     def _chosen(self, n_steps: int, memory: int | None) -> Choice:
         return choose(n_steps, self._layout.name, self._bits, self._goal, hasher=self._hasher, memory=memory)

@@ -15,9 +15,10 @@ from proofrail.proving import identities
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.stone.fri import check_fri
 from proofrail.proving.stone.hashes import REGISTRY_HASHERS, Hashes
-from proofrail.proving.stone.layouts import Layout
+from proofrail.proving.stone.layouts import LAYOUTS, Layout, layout_named, log_steps
 from proofrail.proving.stone.parameters import StoneParameters
 from proofrail.proving.stone.proof import StoneProof
+from proofrail.proving.stone.uses import CELLS, STEPS_PER_USE
 from proofrail.wire.canonical import felt_hex, parse_felt
 from proofrail.wire.errors import MalformedError, UnusableInputError
 
@@ -50,14 +51,7 @@ _AP_PLUS: Final = 0x40780017FFF7FFF
 _CALL: Final = 0x1104800180018000
 _JUMP: Final = 0x10780017FFF7FFF
 
-_CELLS: Final = {"pedersen": 3, "range_check": 1, "ecdsa": 2, "bitwise": 5, "poseidon": 6}
-"""Cells of memory per use."""
-_STEPS_PER_USE: Final[Mapping[str, Mapping[str, int]]] = {
-    "small": {"pedersen": 8, "range_check": 8, "ecdsa": 512},
-    "dex": {"pedersen": 8, "range_check": 8, "ecdsa": 512},
-    "recursive": {"pedersen": 128, "range_check": 8, "bitwise": 8},
-    "recursive_with_poseidon": {"pedersen": 256, "range_check": 16, "bitwise": 16, "poseidon": 64},
-}
+_STEPS_PER_USE: Final = {name: ratios for name, ratios in STEPS_PER_USE.items() if LAYOUTS[name].on_chain}
 
 
 @dataclass(frozen=True)
@@ -104,6 +98,12 @@ def preset_named(name: str) -> Preset:
         ) from None
 
 
+def presets_passing(memory_verification: str) -> frozenset[str]:
+    """Names of the presets whose proofs pass this memory verification: its own, and those of stricter ones."""
+    passing = MEMORY_VERIFICATIONS[: MEMORY_VERIFICATIONS.index(memory_verification) + 1]
+    return frozenset(name for name, preset in PRESETS.items() if preset.memory_verification in passing)
+
+
 def fit(read: StoneProof, stone_version: str) -> Preset:
     """The preset with which the registry would verify the proof, with the strictest memory verification it passes.
 
@@ -112,7 +112,7 @@ def fit(read: StoneProof, stone_version: str) -> Preset:
     `preset-range-check`, `preset-pages`, `preset-uses`, `preset-stone`, and what strict verification refuses when no
     other passes either: `preset-states`, `preset-program`, `preset-main-page`.
     """
-    hasher, memory = settings(read)
+    hasher, memory = settings(read.parameters, read.public_input)
     if hasher not in _HASHERS.get(stone_version, ()):
         raise PolicyError("preset-stone", f"{stone_version} makes no proofs for the registry's {hasher}")
     return Preset(read.layout.name, hasher, stone_version, memory)
@@ -121,7 +121,7 @@ def fit(read: StoneProof, stone_version: str) -> Preset:
 def check_allowed(read: StoneProof, allowed: Collection[str]) -> None:
     """Refuses a proof that fits none of the presets named, whatever Stone made it: what can be said before any
     verifier is asked. Raises as `fit`, and PolicyError `policy-preset`."""
-    hasher, memory = settings(read)
+    hasher, memory = settings(read.parameters, read.public_input)
     possible = {Preset(read.layout.name, hasher, version, memory).name for version in STONE_VERSIONS}
     if possible.isdisjoint(allowed):
         raise PolicyError(
@@ -138,7 +138,7 @@ def members(read: StoneProof, stone_version: str) -> dict[str, str]:
         preset = fit(read, stone_version)
     except PolicyError as error:
         return {"stone_version": stone_version, "no_preset": error.code}
-    fact = _fact_hash(_Memory.of(read), preset.memory_verification)
+    fact = _fact_hash(_Memory.of(read.public_input, read.layout), preset.memory_verification)
     return {
         "preset": preset.name,
         **vars(preset),
@@ -147,14 +147,15 @@ def members(read: StoneProof, stone_version: str) -> dict[str, str]:
     }
 
 
-def settings(read: StoneProof) -> tuple[str, str]:
-    """What `fit` finds without the version of Stone: hasher and memory verification. Raises as `fit`."""
-    hasher = check_parameters(read.parameters, read.layout, read.log_n_steps)
-    return hasher, _memory_verification(read)
+def settings(parameters: StoneParameters, public_input: Mapping[str, Any]) -> tuple[str, str]:
+    """What `fit` finds without the version of Stone, of a proof that need not be made yet: hasher and memory
+    verification. Raises as `fit`."""
+    layout = layout_named(public_input["layout"])
+    hasher = _check_parameters(parameters, layout, log_steps(layout, public_input["n_steps"]))
+    return hasher, _memory_verification(public_input, layout)
 
 
-def check_parameters(parameters: StoneParameters, layout: Layout, log_n_steps: int) -> str:
-    """The registry's hasher of such a proof, before there is one. Raises as `fit` for layout and parameters."""
+def _check_parameters(parameters: StoneParameters, layout: Layout, log_n_steps: int) -> str:
     if not layout.on_chain or layout.name not in _STEPS_PER_USE:
         raise PolicyError("preset-layout", f"the registry has no verifier for layout {layout.name}")
     hasher = _hasher(parameters.hashes)
@@ -198,18 +199,17 @@ class _Memory:
     builtins: Sequence[str]
 
     @classmethod
-    def of(cls, read: StoneProof) -> _Memory:
-        public = read.public_input
+    def of(cls, public: Mapping[str, Any], layout: Layout) -> _Memory:
         try:
             cells = [_cell(cell) for cell in public["public_memory"]]
             places = {
                 name: (place["begin_addr"], place["stop_ptr"])
                 for name, place in public["memory_segments"].items()
             }
-            segments = {name: places[name] for name in ("program", "execution", *read.layout.builtins)}
+            segments = {name: places[name] for name in ("program", "execution", *layout.builtins)}
         except (KeyError, TypeError, MalformedError) as error:
             raise PolicyError("preset-main-page", f"the public memory cannot be read: {error}") from error
-        return cls(cells, segments, read.layout.builtins)
+        return cls(cells, segments, layout.builtins)
 
     @property
     def output(self) -> range:
@@ -227,12 +227,11 @@ def _cell(cell: Any) -> tuple[int, int]:
     return cell["address"], parse_felt(cell["value"])
 
 
-def _memory_verification(read: StoneProof) -> str:
-    public = read.public_input
+def _memory_verification(public: Mapping[str, Any], layout: Layout) -> str:
     if public["rc_min"] >= public["rc_max"]:
         raise PolicyError("preset-range-check", "the registry's range check takes at least two values")
-    memory = _Memory.of(read)
-    _check_uses(memory, read.layout.name, public["n_steps"])
+    memory = _Memory.of(public, layout)
+    _check_uses(memory, layout.name, public["n_steps"])
     first: PolicyError | None = None
     for name in MEMORY_VERIFICATIONS:
         try:
@@ -247,12 +246,12 @@ def _memory_verification(read: StoneProof) -> str:
 def _check_uses(memory: _Memory, layout: str, n_steps: int) -> None:
     for name, steps in _STEPS_PER_USE[layout].items():
         begin, end = memory.segments[name]
-        uses, part = divmod(end - begin, _CELLS[name])
+        uses, part = divmod(end - begin, CELLS[name])
         if part or not 0 <= uses <= n_steps // steps:
             raise PolicyError(
                 "preset-uses",
                 f"the segment of {name} goes from {begin} to {end}, the layout has room for {n_steps // steps} uses "
-                f"of {_CELLS[name]} cells",
+                f"of {CELLS[name]} cells",
             )
     limits = {"execution": _MAX_ADDRESS, "output": _MAX_INDEX}
     for name, limit in limits.items():
