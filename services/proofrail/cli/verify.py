@@ -346,6 +346,7 @@ def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: boo
             ("accepted", f"{verified.security_bits} bits of security (conjectured)"),
             ("compared with", against),
             ("program", statement.program_hash),
+            *([("stwo's hash", statement.program_hash_blake)] if statement.program_hash_blake else []),
             *_run(statement),
             ("output", f"{len(output):,} felts: {_short(output)}"),
             ("parameters", _parameters(verified.parameters)),
@@ -393,7 +394,11 @@ def _parameters(parameters: Mapping[str, Any]) -> str:
 
 def _short(value: Any) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    if len(text) <= _SHOWN:
+        return text
+    kept = text[:_SHOWN].rpartition(", ")[0] if isinstance(value, list) else ""
+    return f"{kept}, …" if kept else f"{text[:_SHOWN]}…"
 
 
+_SHOWN = 200
 _PROOF_NEXT = "Give proof.bin, or the proof.json that `proofrail prove` wrote."
