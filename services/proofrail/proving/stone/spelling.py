@@ -20,6 +20,8 @@ from proofrail.proving.stone.parameters import StoneParameters
 
 def spelled_out(given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters with Stone's defaults filled in. Raises PolicyError `parameters-…`."""
+    if not given.get("verifier_friendly_commitment_hash", "absent"):
+        raise PolicyError("parameters-malformed", "verifier_friendly_commitment_hash names no hash")
     channel = given.get("channel_hash", "keccak256")
     filled = given if "pow_hash" in given or channel == "poseidon3" else {**given, "pow_hash": channel}
     parameters = StoneParameters.of(filled).to_json()
