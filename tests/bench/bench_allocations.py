@@ -19,12 +19,20 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from proofrail.cairo.risk_program import LEAST_PEDERSENS, load, program_input, risk_engine_artifact
-from proofrail.proving.cost import Cost, machine_memory
+from proofrail.cairo.risk_program import (
+    LEAST_PEDERSENS,
+    load,
+    pedersens_of,
+    program_input,
+    risk_engine_artifact,
+    steps_of,
+)
+from proofrail.proving.cost import machine_memory
 from proofrail.proving.locate import find
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.statement import Expected
 from proofrail.proving.stwo import StwoBackend
+from proofrail.proving.stwo_cost import predict
 from proofrail.wire.canonical import parse_felt
 from tests.bench.bench_pipeline import forms
 from tests.bench.bench_prover import cpu_seconds
@@ -32,10 +40,9 @@ from tests.faults.proposals import several
 
 COUNTS = tuple(map(int, os.environ.get("BENCH_ALLOCATIONS", "1000 3000").split()))
 LOG_ROWS = tuple(map(int, os.environ.get("BENCH_LOG_ROWS", "20 21").split()))
+PARAMETERS = StwoBackend().parameters
 _ROWS_EACH = 64
 """Of the widest table for each Pedersen hash, with all padding."""
-_MEMORY = (1446 << 20, 7_100)
-"""Bytes that a proof takes at least, and for each row of the widest table: measured with batches of 132 to 528."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +63,8 @@ def _prove(values: list[bytes], log_rows: int) -> Proven:
         folder = Path(name)
         (folder / "inputs.json").write_text(json.dumps(program_input(forms(values))))
         command = [
-            *(
-                str(find()),
-                "prove",
-                f"--program={risk_engine_artifact()}",
-                f"--input={folder / 'inputs.json'}",
-            ),
-            *(f"--out={folder / 'proof'}", f"--max-log-rows={log_rows}"),
+            *(str(find()), "prove", f"--program={risk_engine_artifact()}", f"--input={folder}/inputs.json"),
+            *(f"--out={folder}/proof", f"--max-log-rows={log_rows}", *PARAMETERS.arguments()),
         ]
         cpu, begin = cpu_seconds(), time.perf_counter()
         done = subprocess.run(command, check=True, capture_output=True)
@@ -79,11 +81,13 @@ def _prove(values: list[bytes], log_rows: int) -> Proven:
 def _measure(count: int, log_rows: int) -> None:
     each = (1 << log_rows) // _ROWS_EACH // LEAST_PEDERSENS
     print(f"{count} allocations in tables of 2^{log_rows} rows, at most {each} a proof", flush=True)
-    base, per_row = _MEMORY
-    if not Cost(0, base + (per_row << log_rows), 0).fits(machine_memory()):
-        print(f"  not measured: a proof takes about {(base + (per_row << log_rows)) / 2**30:.0f} GiB")
-        return
     values = several("bench", count)
+    form = forms(values[:1])[0]
+    fullest = min(each, count)
+    cost = predict(PARAMETERS, fullest * steps_of(form), fullest * pedersens_of(form))
+    if not cost.fits(machine_memory()):
+        print(f"  not measured: a proof takes about {cost.memory_bytes / 2**30:.0f} GiB")
+        return
     proofs = []
     for first in range(0, count, each):
         batch = values[first : first + each]

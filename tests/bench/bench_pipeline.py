@@ -29,7 +29,7 @@ from proofrail.client.settlement import Published, digest_of
 from proofrail.messaging.records import Record
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.proving.locate import find
-from proofrail.proving.stwo import STWO_LIMITS
+from proofrail.proving.stwo import STWO_LIMITS, StwoBackend
 from proofrail.wire import topics
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.messages import Attestation
@@ -62,6 +62,7 @@ def bare_prover(values: list[bytes]) -> float:
                 str(inputs),
                 "--out",
                 str(Path(folder) / "proof"),
+                *StwoBackend().parameters.arguments(),
             ],
             check=True,
             capture_output=True,
