@@ -6,9 +6,11 @@ Proofs are the golden ones of tests/data/stone. Tests that need the external ver
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -286,6 +288,19 @@ def test_no_number_of_trailing_bytes_is_overlooked(name: str):
         longer = altered(lambda obj: obj.update(proof_hex=obj["proof_hex"] + "01" * count), name)  # noqa: B023
         code = "proof-refused" if felts and count % 32 else "proof-trailing"
         assert code == _code(longer, policy=WEAK_POLICY), count
+
+
+@needs_stone
+@pytest.mark.stone
+@pytest.mark.parametrize(("place", "works"), [(0, True), (23, True), (24, False), (31, False)])
+def test_stone_reads_no_more_than_the_nonce_of_the_work(place: int, works: bool, tmp_path: Path):
+    """Why we look at the rest: the work is done whatever stands there, and only other queries, which it draws, fail."""
+    path = tmp_path / "altered.json"
+    path.write_bytes(altered(_set_work(place, "01"), POSEIDON))
+    ended = subprocess.run(
+        [programs.required(programs.VERIFIER), "--in_file", path], capture_output=True, text=True, check=False
+    )
+    assert (1, works) == (ended.returncode, "Wrong proof of work" not in ended.stderr)
 
 
 @needs_stone
