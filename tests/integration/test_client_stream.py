@@ -27,10 +27,13 @@ from proofrail.client import (
 )
 from proofrail.messaging import log_reader
 from proofrail.messaging.client import publish
+from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.records import Message, Record, TopicPartition
 from proofrail.messaging.settings import KafkaSettings
+from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.messages import to_line
+from proofrail.wire.topics import TopicSpec
 
 pytestmark = pytest.mark.kafka
 
@@ -142,6 +145,23 @@ async def test_resumes_behind_what_is_done_within_a_record_too(
     assert [*names, "d"] == read
     async with subscribe(kafka, topic, positions=file, follow=False) as stream:
         assert [] == await keys(stream)
+
+
+async def test_all_that_was_delivered_can_be_done_at_once(
+    kafka: KafkaSettings, make_topic: MakeTopic, tmp_path: Path
+) -> None:
+    """Of all partitions, and of nothing that was not delivered."""
+    topic, file = await make_topic("topic", 2), PositionFile(tmp_path / "position")
+    for partition in (0, 1):
+        await write(kafka, topic, "a", "b", partition=partition)
+    async with subscribe(kafka, topic, positions=file) as stream:
+        first = [(await anext(stream)).key for _ in range(3)]
+        await stream.done()
+        await anext(stream)
+    async with subscribe(kafka, topic, positions=file, follow=False) as stream:
+        rest = await keys(stream)
+    assert (3, 1) == (len(first), len(rest))
+    assert ["a", "a", "b", "b"] == sorted(first + rest)
 
 
 async def test_aborted_records_are_never_seen(
@@ -310,6 +330,25 @@ async def test_a_broker_that_is_away_is_waited_for(
         with pytest.raises(BrokerUnavailableError) as caught:
             await subscribe(settings, unique("absent"), connect_s=1).__aenter__()
         assert "broker-unavailable" == caught.value.code
+
+
+@pytest.mark.slow
+async def test_a_broker_that_dies_is_waited_for(
+    own_broker: EmbeddedKafka, unique: Callable[[str], str], tmp_path: Path
+) -> None:
+    """A stream survives the death of its broker, and goes on with the next item as soon as there is one."""
+    kafka = KafkaSettings(bootstrap=await own_broker.astart())
+    topic = unique("topic")
+    await ensure_topics(kafka, [TopicSpec(topic, 1, "key", {})])
+    await write(kafka, topic, "a")
+    async with subscribe(kafka, topic, positions=PositionFile(tmp_path / "position")) as stream:
+        assert ["a"] == await keys(stream, 1)
+        reading = asyncio.create_task(keys(stream, 1))
+        await asyncio.to_thread(own_broker.kill)
+        assert kafka.bootstrap == await own_broker.astart()
+        await write(kafka, topic, "b")
+        async with asyncio.timeout(60):
+            assert ["b"] == await reading
 
 
 async def test_killed_between_effect_and_position_nothing_is_lost(

@@ -62,6 +62,11 @@ class Archive:
             await asyncio.gather(self._following, return_exceptions=True)
         await self._view.stop()
 
+    async def catch_up(self) -> None:
+        """Return when all that was published before this call has been read. Raises BrokerUnavailableError
+        `view-behind`."""
+        await self._view.catch_up()
+
     async def grounds(self, attestation: Attestation, within_s: float = _WITHIN_S) -> Grounds:
         """What the attestation rests on, waited for up to `within_s` seconds: topics are read apart from each other.
 

@@ -76,7 +76,7 @@ class ProofChecker:
         is a root, proves a row by its `path`.
 
         The attestation's own signature is `check`'s business. Fetching and verifying go on in a thread, once for the
-        attestations of a run that follow one another: 10 to 40 ms for stwo, some seconds for Stone.
+        attestations of a run that follow one another: 20 to 80 ms for stwo, some seconds for Stone.
 
         Raises PolicyError `policy-mock`, `policy-backend`, `policy-security`, `policy-program`, `policy-preset` …;
         RefusedProof `proof-…` (`proof-claim`: the message says something else than the proof); RefusedAttestation

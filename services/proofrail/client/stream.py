@@ -49,6 +49,7 @@ class Subscription(Generic[T]):
         self._reader: LogReader | None = None
         self._waiting: Iterator[Line] = iter(())
         self._delivered = 0
+        self._handed_out: dict[TopicPartition, Place] = {}
         self._refused: Exception | None = None
 
     @property
@@ -99,13 +100,18 @@ class Subscription(Generic[T]):
         if isinstance(line, Unreadable) and not self._deliver_unreadable:
             self._refused = line.error
             raise line.error
+        self._handed_out[line.record.tp] = line.after
         return line  # type: ignore[return-value]
 
-    async def done(self, item: Line) -> None:
-        """Say that `item`, and all before it in its partition, has had its effect: a subscription that resumes goes
-        on behind it. Returns when the position is kept. Raises UnusableInputError `position-file`."""
+    async def done(self, item: Line | None = None) -> None:
+        """Say that `item` and all before it in its partition, or all that was delivered so far, has had its effect: a
+        subscription that resumes goes on behind it. Returns when the position is kept: for a file that is a write to
+        the disk, so whoever has many small effects says so once for several. Raises UnusableInputError
+        `position-file`."""
         async with self._saving:
-            self._position = self._position.moved(item.record.tp, item.after)
+            moves = dict(self._handed_out) if item is None else {item.record.tp: item.after}
+            for tp, place in moves.items():
+                self._position = self._position.moved(tp, place)
             await self._save()
 
     async def _save(self) -> None:
