@@ -2,7 +2,7 @@
 
 A row of the table stone_trial.csv is one proof of the Fibonacci run in layout small, without proof of work: a nonce
 is found by luck, so its expectation is added when the table is read. Each row is written as soon as it is measured,
-and a trial goes on where it was left: `python -m tests.bench.stone_trial STEPS…`.
+and a trial goes on where it was left: `python -m tests.bench.stone_trial [--again] STEPS…`.
 
 The grid. 512 steps: blow-ups from 2 to 32, the numbers of queries that seven amounts of work from none to 22 bits
 leave, four last layers, two hashes, with and without the full extension of the trace in memory; other fold lists at
@@ -13,15 +13,15 @@ are near their best. The best few within CLOSE times the very best are measured 
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import os
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,6 +46,10 @@ CLOSE: Final = 1.25
 REPEATS: Final = 3
 HASHES: Final = {name: Hashes(commitment=name, pow=name) for name in ("keccak256", "blake256")}
 _REPEATED: Final = {512: 20, 4096: 10, 32768: 4}
+_MACHINE: Final = (
+    "# Two cores shared with other work, 24 GiB; layout small, 96 bits, no proof of work; user CPU.\n"
+)
+"""Of the kept table. Whoever measures on another says so here."""
 _MEMBERS: Final = ("steps", "log_n_cosets", "n_queries", "folds", "log_last_layer", "hash", "full_lde")
 _MEASURED: Final = ("user_s", "memory_mib", "proof_bytes")
 
@@ -99,28 +103,33 @@ def execution(steps: int) -> Execution:
     return run(CairoProgram.load(FIBONACCI), {"n": RUNS[steps]}, "small")
 
 
-def measured(setting: Setting, pow_bits: int = 0) -> Proven:
+def files(
+    folder: Path, made: Execution, parameters: StoneParameters, config: Mapping[str, object]
+) -> list[str]:
+    """Writes what the prover program takes; the command that proves it."""
+    trace, memory = folder / "trace.bin", folder / "memory.bin"
+    trace.write_bytes(made.trace)
+    memory.write_bytes(made.memory)
+    (folder / "public_input.json").write_text(made.public_input())
+    (folder / "private_input.json").write_text(made.private_input(str(trace), str(memory)))
+    (folder / "parameters.json").write_text(json.dumps(parameters.to_json()))
+    (folder / "prover_config.json").write_text(json.dumps(config))
+    return [
+        str(programs.required(programs.PROVER)),
+        "--public_input_file=public_input.json",
+        "--private_input_file=private_input.json",
+        "--parameter_file=parameters.json",
+        "--prover_config_file=prover_config.json",
+        "--out_file=proof.json",
+    ]
+
+
+def measured(setting: Setting) -> Proven:
     """Proves in a process of its own, of which the user CPU time is taken."""
-    made = execution(setting.steps)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        trace, memory = folder / "trace.bin", folder / "memory.bin"
-        trace.write_bytes(made.trace)
-        memory.write_bytes(made.memory)
-        (folder / "public_input.json").write_text(made.public_input())
-        (folder / "private_input.json").write_text(made.private_input(str(trace), str(memory)))
-        parameters = setting.parameters.to_json()
-        parameters["stark"]["fri"]["proof_of_work_bits"] = pow_bits
-        (folder / "parameters.json").write_text(json.dumps(parameters))
-        (folder / "prover_config.json").write_text(json.dumps(prover_config(full_extension=setting.full_lde)))
-        command = [
-            str(programs.required(programs.PROVER)),
-            "--public_input_file=public_input.json",
-            "--private_input_file=private_input.json",
-            "--parameter_file=parameters.json",
-            "--prover_config_file=prover_config.json",
-            "--out_file=proof.json",
-        ]
+        config = prover_config(full_extension=setting.full_lde)
+        command = files(folder, execution(setting.steps), setting.parameters, config)
         prover = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         _, status, used = os.wait4(prover.pid, 0)
         prover.returncode = os.waitstatus_to_exitcode(status)
@@ -128,6 +137,24 @@ def measured(setting: Setting, pow_bits: int = 0) -> Proven:
             raise RuntimeError(f"the prover ended with {prover.returncode} for {setting}")
         size = len(json.loads((folder / "proof.json").read_bytes())["proof_hex"]) // 2 - 1
     return Proven(used.ru_utime, used.ru_maxrss >> 10, size)
+
+
+def fresh(setting: Setting) -> float:
+    """Median user CPU seconds as measured now, with the proof of work at its expectation."""
+    return _with_work(setting, [measured(setting) for _ in range(REPEATS)])
+
+
+def described(setting: Setting) -> str:
+    """One setting in a few columns."""
+    return (
+        f"{setting.n_queries:3d}/{setting.log_n_cosets}/{setting.pow_bits:2d}  {setting.log_last_layer:2d}  "
+        f"{setting.hash:9}  {'all in memory' if setting.full_lde else ''}"
+    )
+
+
+def _with_work(setting: Setting, proofs: Sequence[Proven]) -> float:
+    taken = statistics.median(proven.user_seconds for proven in proofs)
+    return taken + (work_seconds(setting.pow_bits) if setting.pow_bits else 0.0)
 
 
 class Table:
@@ -145,8 +172,7 @@ class Table:
 
     def expected(self, setting: Setting) -> float:
         """Median user CPU seconds, with the proof of work at its expectation."""
-        taken = statistics.median(proven.user_seconds for proven in self.proofs[setting])
-        return taken + work_seconds(setting.pow_bits) if setting.pow_bits else taken
+        return _with_work(setting, self.proofs[setting])
 
     def ranked(self, steps: int) -> list[Setting]:
         """The settings measured for so many steps, the cheapest first."""
@@ -157,14 +183,21 @@ class Table:
         while len(self.proofs[setting]) < times:
             proven = measured(setting)
             self.proofs[setting].append(proven)
-            new = not self._path.exists()
             with self._path.open("a", newline="") as lines:
-                out = csv.writer(lines, lineterminator="\n")
-                if new:
-                    out.writerow([*_MEMBERS, *_MEASURED])
-                out.writerow(
-                    [*setting.cells(), f"{proven.user_seconds:.2f}", proven.memory_mib, proven.proof_bytes]
-                )
+                csv.writer(lines, lineterminator="\n").writerow(_cells(setting, proven))
+
+    def forget(self, steps: int) -> None:
+        """Drops what was measured for so many steps."""
+        self.proofs = defaultdict(list, {s: found for s, found in self.proofs.items() if s.steps != steps})
+        rows = [_cells(setting, proven) for setting, proofs in self.proofs.items() for proven in proofs]
+        with self._path.open("w", newline="") as lines:
+            lines.write(_MACHINE)
+            csv.writer(lines, lineterminator="\n").writerows([[*_MEMBERS, *_MEASURED], *rows])
+
+
+def _cells(setting: Setting, proven: Proven) -> list[str]:
+    measured = [f"{proven.user_seconds:.2f}", str(proven.memory_mib), str(proven.proof_bytes)]
+    return [*setting.cells(), *measured]
 
 
 def _setting(row: dict[str, str]) -> Setting:
@@ -271,6 +304,17 @@ def trial(table: Table, steps: int) -> None:
         table.measure(once[0], REPEATS)
 
 
+def main() -> None:
+    """Goes on with the trial of so many steps each; with --again from the beginning."""
+    asked = argparse.ArgumentParser(description=main.__doc__)
+    asked.add_argument("steps", type=int, nargs="+", choices=list(RUNS))
+    asked.add_argument("--again", action="store_true", help="forget what was measured for these steps")
+    options = asked.parse_args()
+    for steps in options.steps:
+        if options.again:
+            Table().forget(steps)
+        trial(Table(), steps)
+
+
 if __name__ == "__main__":
-    for asked in map(int, sys.argv[1:]):
-        trial(Table(), asked)
+    main()
