@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from proofrail.audit.cairo_subject import subject_of
+from proofrail.audit.cairo_subject import NATURAL_STEPS, subject_of
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.trace import RunSpec, RunTrace, trace_run
 from proofrail.cli import runfolder
@@ -67,9 +67,8 @@ def trace(
     block_items: BlockItemsOption = DEFAULT_BLOCK_ITEMS,
     key: SigningKeyOption = None,
     max_steps: Annotated[
-        int | None,
-        typer.Option(min=1, help="End the run as failed after so many steps.", show_default=False),
-    ] = None,
+        int, typer.Option(min=1, help="End the run as failed after so many steps.")
+    ] = NATURAL_STEPS,
     as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON line.")] = False,
 ) -> None:
     """Run a compiled Cairo 0 program, and write its trace, commitment and prover inputs.

@@ -14,24 +14,10 @@ from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stone.backend import STONE_LIMITS
 from proofrail.proving.stone.layouts import LAYOUTS, MIN_LOG_STEPS
 from proofrail.proving.stwo import STWO_LIMITS
+from proofrail.proving.verifier import CELLS
 from proofrail.wire.errors import PoisonError
 
 _LIMITS: Final[Mapping[str, Limits]] = {"stwo": STWO_LIMITS, "stone": STONE_LIMITS}
-
-CELLS: Final[Mapping[str, int]] = {
-    "output": 1,
-    "pedersen": 3,
-    "range_check": 1,
-    "ecdsa": 2,
-    "bitwise": 5,
-    "ec_op": 7,
-    "keccak": 16,
-    "poseidon": 6,
-    "range_check96": 1,
-    "add_mod": 7,
-    "mul_mod": 7,
-}
-"""Cells of memory that one use of a builtin takes."""
 
 _NOT_IN_STWO: Final = ("ecdsa", "keccak")
 """stwo runs no program that names one of these, used or not; ec_op may be named, but has no tables."""
@@ -46,7 +32,7 @@ def check_provable(backend: str, expected: Expected, real_steps: int) -> TracedR
     `run-too-large`.
     """
     traced = _traced(expected)
-    uses = uses_of(traced)
+    uses = _uses(traced)
     if backend == "stone":
         _check_stone(expected, traced, uses)
     else:
@@ -84,7 +70,7 @@ def check_registry(expected: Expected, *, strict: bool) -> None:
         )
 
 
-def uses_of(traced: TracedRun) -> dict[str, int]:
+def _uses(traced: TracedRun) -> dict[str, int]:
     """How many times the run used each builtin of its layout."""
     return {
         segment.builtin: (segment.end - segment.begin) // CELLS[segment.builtin]

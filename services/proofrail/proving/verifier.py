@@ -22,8 +22,7 @@ LAYOUT = "all_cairo_stwo"
 MAX_PROOF_BYTES = 16 << 20
 """A proof of the largest batch stays below 4 MiB."""
 
-# Cells of memory per use.
-_CELLS = {
+CELLS = {
     "pedersen": 3,
     "range_check": 1,
     "ecdsa": 2,
@@ -35,6 +34,8 @@ _CELLS = {
     "add_mod": 7,
     "mul_mod": 7,
 }
+"""Cells of memory that one use of a builtin takes."""
+
 _UNPROVEN = ("ecdsa", "keccak")
 
 
@@ -164,7 +165,7 @@ def _check_segments(statement: Statement) -> None:
     reached = statement.final_state.ap
     for segment in statement.segments:
         size = segment.end - segment.begin
-        whole = size >= 0 and size % _CELLS.get(segment.builtin, 1) == 0
+        whole = size >= 0 and size % CELLS.get(segment.builtin, 1) == 0
         unproven = segment.builtin in _UNPROVEN and size > 0
         if segment.begin < reached or not whole or unproven:
             raise RefusedProof(
