@@ -253,6 +253,21 @@ async def test_a_message_must_say_what_its_proof_says(
     assert code == await proof_code(ProofChecker(STORE, TRUST).check(proof))
 
 
+async def test_a_proof_is_found_and_checked_by_the_digest_in_an_attestation(run: Published) -> None:
+    """Without a Proof message: what the attestation says of its proof, and nothing else of it, is compared."""
+    proofs, attestation = ProofChecker(STORE, TRUST), run.attestations[0]
+    checked = await proofs.check(attestation.proof, attestation, SEED)
+    assert run.proof.identities == checked.identities
+    for change, code in (
+        ({"security_bits": 97}, "proof-claim"),
+        ({"security_bits": 95}, "policy-security"),
+        ({"digest": "0" * 64}, "artifact-missing"),
+    ):
+        told = attestation.proof.model_copy(update=change)
+        assert code == await proof_code(proofs.check(told))
+        assert "attestation-proof" == await proof_code(proofs.check(told, attestation))
+
+
 async def test_what_a_later_version_says_of_a_proof_does_no_harm(run: Published) -> None:
     """Members may be added within v1: none is relied on."""
     proof = read_message(canonical({**run.proof.to_object(), "colour": "blue"}))

@@ -14,6 +14,7 @@ from proofrail.wire.canonical import canonical, sha256_hex
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.messages import (
     Attestation,
+    AttestedProof,
     AuditReport,
     CommitmentSeal,
     Proof,
@@ -89,14 +90,16 @@ def check_proposal(attestation: Attestation, proposal: Proposal | bytes) -> None
     _agree("attestation-decision", attestation, decided, "the decision on the proposal")
 
 
-def check_proof_message(attestation: Attestation, proof: Proof) -> None:
+def check_proof_message(attestation: Attestation, proof: Proof | AttestedProof) -> None:
     """Refuses an attestation that rests on another proof than the one the message is about. See `check`."""
+    stated = {name: getattr(proof, name) for name in ("digest", "uri", "backend", "security_bits", "is_mock")}
+    _agree("attestation-proof", attestation.proof, stated, "the Proof message", "proof.")
+    if isinstance(proof, AttestedProof):
+        return
     run: dict[str, object] = {"run_id": proof.run_id}
     if proof.root is not None:
         run["root"] = proof.root
     _agree("attestation-proof", attestation, run, "the Proof message")
-    stated = {name: getattr(proof, name) for name in ("digest", "uri", "backend", "security_bits", "is_mock")}
-    _agree("attestation-proof", attestation.proof, stated, "the Proof message", "proof.")
 
 
 def parsed(proposal: Proposal | bytes) -> Proposal:

@@ -29,8 +29,9 @@ from proofrail.proving.message import claims
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
 from proofrail.proving.stone import verifier as stone
+from proofrail.wire.canonical import canonical
 from proofrail.wire.errors import ProofrailError
-from proofrail.wire.messages import Attestation, Proof, to_line
+from proofrail.wire.messages import Attestation, AttestedProof, Proof
 from proofrail.wire.proposals import Proposal
 
 _VERIFIERS: Final[Mapping[str, ModuleType]] = {module.NAME: module for module in (stwo, stone)}
@@ -66,14 +67,14 @@ class ProofChecker:
 
     async def check(
         self,
-        proof: Proof,
+        proof: Proof | AttestedProof,
         attestation: Attestation | None = None,
         proposal: Proposal | bytes | None = None,
         path: RowPath | None = None,
     ) -> CheckedProof:
-        """Fetch and verify the proof that a message is about; with `attestation`, that it proves its row; with
-        `proposal` too, that the row is about all of the proposal's inputs. A proof of the chain build, whose output
-        is a root, proves a row by its `path`.
+        """Fetch and verify the proof that a message is about, or that an attestation names (`attestation.proof`); with
+        `attestation`, that it proves its row; with `proposal` too, that the row is about all of the proposal's inputs.
+        A proof of the chain build, whose output is a root, proves a row by its `path`.
 
         The attestation's own signature is `check`'s business. Fetching and verifying go on in a thread, once for the
         attestations of a run that follow one another: 20 to 80 ms for stwo, some seconds for Stone.
@@ -93,8 +94,8 @@ class ProofChecker:
             _check_row(checked, attestation, None if proposal is None else parsed(proposal), path)
         return checked
 
-    async def _checked(self, proof: Proof) -> CheckedProof:
-        key = to_line(proof)
+    async def _checked(self, proof: Proof | AttestedProof) -> CheckedProof:
+        key = canonical(proof.to_object())
         async with self._checking:
             if key not in self._kept:
                 self._kept[key] = await asyncio.to_thread(self._verify, proof)
@@ -103,19 +104,26 @@ class ProofChecker:
                 self._kept.popitem(last=False)
             return self._kept[key]
 
-    def _verify(self, proof: Proof) -> CheckedProof:
+    def _verify(self, proof: Proof | AttestedProof) -> CheckedProof:
         policy = self._trust.policy
         # What the message admits of itself needs no proof to be fetched.
         claimed = Policy(policy.min_security_bits, policy.backends)
         claimed.check(backend=proof.backend, security_bits=proof.security_bits, is_mock=proof.is_mock)
-        blob = self._store.get(proof.digest, proof.size)
+        blob = self._store.get(proof.digest, proof.size if isinstance(proof, Proof) else None)
         module = _VERIFIERS[proof.backend]
         stated: Expected = module.what_it_states(blob)
         builtins = self._trust.programs.get(stated.program_hash)
         if builtins is None:
             raise PolicyError("policy-program", f"program {stated.program_hash} is not accepted")
         expected = Expected(stated.words, tuple(builtins), stated.output)
-        verified = _audited(proof, blob, expected, policy, module)
+        if isinstance(proof, Proof):
+            verified = _audited(proof, blob, expected, policy, module)
+        else:
+            verified = module.verify(blob, expected, policy)
+            if verified.security_bits != proof.security_bits:
+                raise RefusedProof(
+                    "proof-claim", f"the proof has {verified.security_bits} bits, not {proof.security_bits}"
+                )
         # stwo's verifier knows no presets: a proof of stwo's fits none.
         policy.check_preset(verified.identities.get("preset"))
         return CheckedProof(
