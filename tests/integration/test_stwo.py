@@ -211,7 +211,13 @@ async def test_proofs_are_deterministic(
     assert proven.proof == again.proof
 
 
-@pytest.mark.parametrize(("log_blowup", "lifting"), sorted(PREPROCESSED_ROOTS))
+@pytest.mark.parametrize(
+    ("log_blowup", "lifting"),
+    [
+        pytest.param(*setting, marks=[pytest.mark.slow] if setting[0] > 2 else [])
+        for setting in sorted(PREPROCESSED_ROOTS)
+    ],
+)
 def test_pinned_roots_are_those_of_the_tables(prover: Path, log_blowup: int, lifting: int) -> None:
     """Each pinned root is computed again from the library's own tables."""
     done = subprocess.run(
@@ -222,6 +228,23 @@ def test_pinned_roots_are_those_of_the_tables(prover: Path, log_blowup: int, lif
     said = json.loads(done.stdout)
     assert PREPROCESSED_ROOTS[log_blowup, lifting] == said["preprocessed_root"]
     assert lifting == said["lifting_log_size"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("log_blowup", "queries"), [(2, 38), (3, 26)])
+async def test_greater_blow_ups_prove_and_verify(
+    prover: Path, fibonacci: CairoProgram, program_input: bytes, log_blowup: int, queries: int
+) -> None:
+    """What is admissible beside the default, as far as small machines bear it, passes our own verifier; 16 takes
+    9 GiB."""
+    backend = StwoBackend(StwoParameters(pow_bits=20, n_queries=queries, log_blowup=log_blowup))
+    result = await backend.prove(fibonacci.compiled, program_input, timeout=300)
+    expected = Expected.of(fibonacci.words, fibonacci.builtins, result.output)
+    verified = backend.verify(result.proof, expected, Policy())
+    assert (log_blowup, 20 + queries * log_blowup) == (
+        verified.parameters["log_blowup"],
+        verified.security_bits,
+    )
 
 
 async def test_progress_names_the_stages(prover: Path, fibonacci: CairoProgram, program_input: bytes) -> None:
