@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from proofrail.artifacts.cache import cache_dir
 from proofrail.messaging.embedded import EmbeddedKafka
-from proofrail.messaging.settings import KafkaSettings, cache_dir
+from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.topics import MAX_MESSAGE_BYTES, TopicSpec
 from tests.exhaustive.tally import pytest_terminal_summary as pytest_terminal_summary

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from proofrail.artifacts.cache import cache_dir
 from proofrail.client import PositionFile, check, subscribe
 from proofrail.messaging.client import publish
 from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.records import Message
-from proofrail.messaging.settings import KafkaSettings, cache_dir
+from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.messages import to_line
 from proofrail.wire.signing import verify_message

@@ -19,9 +19,10 @@ from pathlib import Path
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
+from proofrail.artifacts.cache import cache_dir
 from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.records import Message
-from proofrail.messaging.settings import KafkaSettings, cache_dir
+from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.messaging.transactions import Outbox, Pipeline
 from proofrail.messaging.views import View

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from proofrail.artifacts.cache import cache_dir
 from proofrail.messaging.embedded import EmbeddedKafka
-from proofrail.messaging.settings import KafkaSettings, cache_dir
+from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.tracing import (
     AuditSubscriber,

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from proofrail.artifacts.cache import cache_dir
 from proofrail.messaging.embedded import EmbeddedKafka
-from proofrail.messaging.settings import KafkaSettings, cache_dir
+from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 
 

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from proofrail.artifacts.cache import cache_dir
 from proofrail.messaging._aot import AotCache
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.client import publish, wait_for_broker
 from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.records import Message
-from proofrail.messaging.settings import KafkaSettings, cache_dir
+from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.messaging.transactions import Outbox, Pipeline, Record
 from proofrail.messaging.views import View

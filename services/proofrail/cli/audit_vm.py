@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from proofrail.artifacts.cache import cache_dir
 from proofrail.audit.cairo_subject import CairoSubject
 from proofrail.audit.findings import MISMATCH
 from proofrail.audit.run_audit import RunAudit
 from proofrail.audit.second_opinion import not_asked, second_opinion, with_opinion
 from proofrail.audit.subject import Subject
 from proofrail.cairo.reference_vm import ReferenceVm
-from proofrail.cli.home import cache_dir
 from proofrail.cli.output import interruptible, note
 from proofrail.wire.errors import ProofrailError
 from proofrail.wire.messages import AuditReport

@@ -138,8 +138,3 @@ def _taken(lock: int, how: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def cache_dir() -> Path:
-    """Where downloads are kept over all installations of this user: `PROOFRAIL_CACHE`."""
-    return Path(os.environ.get("PROOFRAIL_CACHE", "~/.cache/proofrail")).expanduser()

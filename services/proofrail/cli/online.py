@@ -12,7 +12,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from proofrail.cli.home import Home, cache_dir
+from proofrail.artifacts.cache import cache_dir
+from proofrail.cli.home import Home
 from proofrail.cli.leash import ended_by_sigterm, heed_leash
 from proofrail.cli.output import Exit, ExitError, command, emit_line, note, stderr, wants_json
 from proofrail.wire.errors import UnusableInputError

@@ -14,7 +14,8 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from proofrail.cli.home import Home, cache_dir
+from proofrail.artifacts.cache import cache_dir
+from proofrail.cli.home import Home
 from proofrail.cli.supervisor import ServiceProcess, Supervisor
 from proofrail.cli.terminal import SafeConsole
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, TRACER_KEY_NAME

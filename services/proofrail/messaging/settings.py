@@ -14,13 +14,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from proofrail.wire.errors import UnusableInputError
 
 
-def cache_dir() -> Path:
-    """Where jars and other things that can be had again are kept: PROOFRAIL_CACHE, else
-    ~/.cache/proofrail."""
-    named = os.environ.get("PROOFRAIL_CACHE")
-    return Path(named) if named else Path.home() / ".cache" / "proofrail"
-
-
 class KafkaSettings(BaseSettings):
     """How to reach the broker, from `PROOFRAIL_KAFKA_…`; security settings are passed on to aiokafka."""
 
