@@ -157,6 +157,17 @@ def test_a_proof_is_not_made_again_for_want_of_the_store(scene: Scene) -> None:
     assert 3 == scene.value("proofrail_retries_total", reason="store-away")
 
 
+def test_a_proof_names_its_seal_its_program_and_the_attempt_that_made_it(scene: Scene) -> None:
+    """What a registrar asks of it beside the proof; waiting for the store is no attempt."""
+    proof = scene.settle(store=Away(1))
+    assert isinstance(proof, Proof)
+    seal, program = _run().seal, subject().program
+    assert seal is not None
+    assert (seal["root"], 1, program.proven) == (proof.root, proof.attempt, proof.program)
+    assert proof.evidence is not None
+    assert not proof.evidence.verified
+
+
 def test_what_may_be_the_runs_fault_is_given_up_after_the_attempts(scene: Scene) -> None:
     """A prover that is killed again and again."""
     scene.stone.play(Mode.KILLED)

@@ -59,6 +59,7 @@ class _Made:
     result: ProofResult
     expected: Expected
     seconds: float
+    attempt: int
 
 
 class ProvingJob:
@@ -99,10 +100,10 @@ class ProvingJob:
         while not draining.is_set():
             attempts += 1
             try:
-                made = made or await self._unless(draining, self._prove(run))
+                made = made or await self._unless(draining, self._prove(run, attempts))
                 if made is None:
                     return None
-                return await asyncio.to_thread(self._publishable, run, made, attempts)
+                return await asyncio.to_thread(self._publishable, run, made)
             except TransientError as error:
                 charged += error.code in _MAY_BE_THE_RUN
                 if charged >= self._limits.attempts:
@@ -135,7 +136,7 @@ class ProvingJob:
             task.cancel()
             await asyncio.gather(task, drained, return_exceptions=True)
 
-    async def _prove(self, run: CommittedRun) -> _Made:
+    async def _prove(self, run: CommittedRun, attempt: int) -> _Made:
         audit = await asyncio.to_thread(self._check, run)
         program = self._subject.program
         arguments = json.dumps(self._subject.program_input(audit.inputs)).encode()
@@ -155,7 +156,7 @@ class ProvingJob:
             )
             self._progress.made(result.timings["prove"] / 1000)
         expected = Expected.of(program.words, program.builtins, output, traced)
-        return _Made(result, expected, time.perf_counter() - started)
+        return _Made(result, expected, time.perf_counter() - started, attempt)
 
     def _check(self, run: CommittedRun) -> RunAudit:
         """Execute the run again. Raises PoisonError when it is not what its seal says, or too large."""
@@ -184,7 +185,7 @@ class ProvingJob:
             raise PoisonError("run-failed", "the run failed in the VM: there is nothing to prove")
         return audit
 
-    def _publishable(self, run: CommittedRun, made: _Made, attempt: int) -> Proof:
+    def _publishable(self, run: CommittedRun, made: _Made) -> Proof:
         """The proof verified, kept, and described by what its own bytes say."""
         result = made.result
         try:
@@ -207,7 +208,7 @@ class ProvingJob:
         ref = self._store.put(result.proof)
         origin = Provenance(
             root=run.seal["root"] if run.seal is not None else None,
-            attempt=attempt,
+            attempt=made.attempt,
             program=self._subject.program.proven,
             registry=self._registry,
         )
