@@ -34,7 +34,7 @@ _NOT_GIVEN: Final = {
     "invariants": "the events are not at hand; of those recomputed they hold",
     "trace.bin": "not at hand; the StepBlocks bind its steps",
     "memory.bin": "not at hand; the MemoryBlocks bind its cells",
-    "provenance": "no proof tells the prover's version, its method and its timings; nothing rests on them",
+    "provenance": "no proof tells its prover's version, method, timings and evidence; nothing rests on them",
     "output": "there is no independent model of this program, or the run failed",
 }
 _SILENT: Final = frozenset({"trace.bin", "memory.bin"})
