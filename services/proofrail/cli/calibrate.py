@@ -30,7 +30,7 @@ from proofrail.proving.stone.measure import Measured, measure, tiny_run
 from proofrail.proving.stone.parameters import StoneParameters
 from proofrail.proving.stwo_cost import predict as predict_stwo
 from proofrail.wire.canonical import canonical
-from proofrail.wire.errors import TransientError
+from proofrail.wire.errors import PoisonError, ProofrailError, TransientError
 from proofrail.wire.proposals import parse_proposal
 
 _LAYOUT: Final = "small"
@@ -99,11 +99,13 @@ def calibrate(
     """
     with command():
         asked = [one.value for one in backend] if backend else list(calibration.BACKENDS)
-        results, missing, failed = [], [], False
+        results: list[_Result] = []
+        missing: list[ProofrailError] = []
+        failed = False
         for name in asked:
             try:
                 results.append(_MEASURE[name]())
-            except TransientError as error:
+            except (TransientError, PoisonError) as error:
                 absent = error.code in ("prover-missing", "verifier-missing")
                 failed = failed or not absent
                 missing += [error] if absent else []
