@@ -27,7 +27,8 @@ from tests.double.program import Mode
 NAME: Final = "mock"
 _SECURITY_BITS: Final = 128
 """What the double claims: so much that only the stamp can make a policy refuse it."""
-_MEMORY: Final = 100 << 20
+STEP_MEMORY: Final = 1 << 14
+_PEAK_MEMORY: Final = 100 << 20
 
 
 class Double:
@@ -96,7 +97,7 @@ class MockBackend:
         """It needs nothing of the host."""
 
     def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
-        return Cost(0.001 * traced.n_steps, _MEMORY, 1000)
+        return Cost(0.001 * traced.n_steps, STEP_MEMORY * traced.n_steps, 1000)
 
     async def prove(
         self,
@@ -146,7 +147,7 @@ class MockBackend:
             output=tuple(map(parse_felt, run.output)),
             n_steps=run.real_steps,
             timings={"prove": round(finished.seconds * 1000), "total": round(finished.seconds * 1000)},
-            peak_memory_bytes=_MEMORY,
+            peak_memory_bytes=_PEAK_MEMORY,
             is_mock=True,
         )
 

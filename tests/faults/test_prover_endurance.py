@@ -15,10 +15,10 @@ from proofrail.messaging.client import publish
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.proving import scratch
 from proofrail.wire import topics
-from tests.double.backend import Double
+from tests.double.backend import STEP_MEMORY, Double
 from tests.double.program import Mode
 from tests.faults import processes, proposals
-from tests.faults.forging import sealed
+from tests.faults.forging import TRACER_PRIVATE, proposed, sealed
 from tests.faults.systems import Service, awaited, environment
 from tests.faults.watching import Contents, followed, read_all
 
@@ -70,6 +70,15 @@ class Scene:
         )
         (answer,) = [one for one in self.contents.lines(topics.PROOFS) if one["run_id"] == run_id]
         return answer
+
+    def inputs(self, kind: str) -> set[str]:
+        """The allocations in runs that have been answered so."""
+        answered = {run_id for said, run_id in self.answers() if said == kind}
+        return {
+            line["input"]["allocation_id"]
+            for line in self.contents.lines(topics.COMMITMENTS, "Input")
+            if line["run_id"] in answered and line["input"]["allocation_id"].startswith("halved")
+        }
 
     async def committed(self) -> int:
         """The group's position on the commitments, 0 when there is none."""
@@ -193,3 +202,51 @@ async def test_what_can_never_be_proven_is_said_at_once_and_by_whom(
             assert 0 == await prover.stop()
         assert processes_before == len(scene.double.pids())
         assert [] == [path for path in (tmp_path / "artifacts").rglob("*") if path.is_file()]
+
+
+async def test_a_batch_beyond_the_memory_is_halved_until_it_fits(
+    own_kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    """By the tracer, at the prover's word: no process is started for what cannot fit, and every proposal is proven in
+    the end."""
+    values = proposals.several("halved", 24)
+    names = {f"halved-{number}" for number in range(len(values))}
+    whole, half = (sealed(some).seal["n_steps"] for some in (values, values[:12]))
+    assert half < whole
+    key = tmp_path / "tracer.key"
+    key.touch(mode=0o600)
+    key.write_text(TRACER_PRIVATE)
+    env = environment(tmp_path, own_kafka)
+    async with _scene(tmp_path, own_kafka) as scene, Service("tracer", env):
+        limit = str(half * STEP_MEMORY)
+        async with scene.prover("halving", PROOFRAIL_PROOF_MEMORY_LIMIT=limit) as prover:
+            await publish(own_kafka, proposed(values))
+            await scene.contents.until(lambda: names <= scene.inputs("Proof"), 60, "a proof for each")
+            assert names == scene.inputs("ProofFailure")
+            assert 2 == len(scene.double.pids())
+            assert 0 == await prover.stop()
+        failures = scene.contents.lines(topics.PROOFS, "ProofFailure")
+        assert "run-too-large" == failures[-1]["code"]
+        assert [] == scene.contents.letters()
+
+
+async def test_a_service_takes_no_work_before_a_prover_has_passed_its_test(
+    own_kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    """It ends, and says what is missing and how to get it; with a backend to fall back on it starts, and says that
+    too."""
+    double = Double(tmp_path / "double")
+    env = environment(tmp_path, own_kafka) | double.as_stwo()
+    env |= {"PROOFRAIL_PROVER_BACKENDS": "stone,stwo", "PROOFRAIL_STONE_PROVER": "/nowhere"}
+    lonely = Service("prover", env)
+    with pytest.raises(AssertionError, match="has ended"):
+        await lonely.start()
+    assert "ready" not in {entry.get("event") for entry in lonely.entries}
+    (said,) = [entry for entry in lonely.entries if entry.get("event") == "failed"]
+    assert "prover-missing" == said["code"]
+    assert "PROOFRAIL_STONE_PROVER" in said["error"]
+    async with Service("prover", env | {"PROOFRAIL_PROVER_FALL_BACK": "true"}) as prover:
+        said = await prover.said("backend-unusable", 5)
+        assert ("stone", "prover-missing") == (said["backend"], said["code"])
+        assert "PROOFRAIL_STONE_PROVER" in said["next_step"]
+        assert 0 == await prover.stop()

@@ -139,6 +139,18 @@ def test_a_failure_names_the_backend_that_failed(
     assert 1 == scene.value("proofrail_proofs_total", backend=backend, outcome=code)
 
 
+def test_a_fall_back_is_told(scene: Scene) -> None:
+    """Once, with what is wrong with the preferred backend and what to do; the proof names the one that made it."""
+    scene.stone.play(Mode.WRONG_HOST)
+    with capture_logs() as said:
+        proof = scene.settle()
+    assert isinstance(proof, Proof)
+    assert "stwo" == proof.backend
+    (told,) = [entry for entry in said if entry["event"] == "backend-unusable"]
+    assert ("stone", "prover-wrong-host") == (told["backend"], told["code"])
+    assert told["next_step"]
+
+
 def test_a_proof_that_its_verifier_refuses_is_never_kept(scene: Scene) -> None:
     """Poison: the same again would make the same."""
     scene.stone.play(Mode.REFUSED)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
@@ -245,6 +247,30 @@ async def test_a_cancelled_caller_leaves_nothing(failing: Subject, eventually: E
     with pytest.raises(asyncio.CancelledError):
         await task
     await eventually(lambda: not failing.processes())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+@pytest.mark.parametrize("failing", ["stwo-double", "stone-double"], indirect=True)
+async def test_limits_reach_the_prover(failing: Subject, eventually: Eventually):
+    """Stone's prover has its memory limited and its priority lowered by the launcher, which is left alone; stwo's is
+    told to do so itself, with what its threads reserve on top."""
+    failing.double.play(Mode.HANGS)
+    task = asyncio.create_task(failing.prove(memory_limit=1 << 30))
+    await eventually(failing.double.pids)
+    process = Path("/proc") / str(failing.double.pids()[0])
+    options = (process / "cmdline").read_text().split("\0")
+    limits = (process / "limits").read_text()
+    nice = int((process / "stat").read_text().rpartition(")")[2].split()[16])
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    if failing.backend.name == "stwo":
+        (limit,) = (int(one.partition("=")[2]) for one in options if one.startswith("--memory-limit="))
+        assert 1 << 30 <= limit <= (1 << 30) + (1 << 26) * (2 + (os.cpu_count() or 1))
+        assert "--nice=10" in options
+    else:
+        (line,) = (line for line in limits.splitlines() if line.startswith("Max data size"))
+        assert (str(1 << 30), min(19, os.nice(0) + 10)) == (line.split()[3], nice)
 
 
 @pytest.mark.parametrize("failing", [MOCK, "stone-double"], indirect=True)

@@ -12,7 +12,7 @@ from proofrail.audit.cairo_subject import RiskSubject
 from proofrail.audit.settings import RunPolicy
 from proofrail.cairo import risk_program
 from proofrail.messaging.host import ServiceContext, run_service
-from proofrail.prover.job import JobLimits, ProvingJob
+from proofrail.prover.job import JobLimits, ProvingJob, tell_unusable
 from proofrail.prover.service import Prover
 from proofrail.prover.settings import ProverSettings
 from proofrail.proving.backends import Backends, make, parse_names
@@ -79,14 +79,9 @@ def configured(settings: ProverSettings, layout: str) -> Backends:
 
 def _check_host(settings: ProverSettings, backends: Backends) -> None:
     """What must hold before any work is taken. Raises TransientError when no backend can prove here."""
-    left = sweep(settings.scratch_dir)
+    # Verifiers and self-tests work in the system's temporary folder.
+    left = sum(sweep(place) for place in {settings.scratch_dir, None})
     if left:
         _log.info("scratch-swept", folders=left)
     for name, fault in backends.preflight().items():
-        _log.warning(
-            "backend-unusable",
-            backend=name,
-            code=fault.code,
-            message=fault.message,
-            next_step=fault.next_step,
-        )
+        tell_unusable(name, fault)

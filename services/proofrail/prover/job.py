@@ -62,6 +62,13 @@ class _Made:
     attempt: int
 
 
+def tell_unusable(backend: str, fault: TransientError) -> None:
+    """Says which backend this host cannot run, and what to do about it."""
+    _log.warning(
+        "backend-unusable", backend=backend, code=fault.code, message=fault.message, next_step=fault.next_step
+    )
+
+
 class ProvingJob:
     """Settles runs with the backends there are, under one policy."""
 
@@ -149,6 +156,7 @@ class ProvingJob:
                 program.compiled,
                 arguments,
                 on_attempt=self._progress.begin,
+                on_fault=tell_unusable,
                 on_progress=self._progress.note,
                 timeout=self._limits.timeout_s,
                 memory_limit=self._limits.memory,

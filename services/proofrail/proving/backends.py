@@ -39,6 +39,9 @@ NAMES: Final = ("stwo", "stone")
 OnAttempt = Callable[[str, Cost | None], None]
 """Hears which backend begins a proof, and what the proof is expected to cost there, where that is known."""
 
+OnFault = Callable[[str, TransientError], None]
+"""Hears which backend the host cannot run, and why, before the next one takes over."""
+
 
 def parse_names(listed: str) -> tuple[str, ...]:
     """The names in a setting such as "stone,stwo". Raises UnusableInputError `backend-unknown`."""
@@ -124,6 +127,7 @@ class Backends:
         program_input: bytes,
         *,
         on_attempt: OnAttempt | None = None,
+        on_fault: OnFault | None = None,
         on_progress: OnProgress | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 -- it ends a process, not only a wait
         memory_limit: int | None = None,
@@ -150,6 +154,8 @@ class Backends:
                     raise
                 faults.append(error)
                 self._pass_over(name)
+                if on_fault is not None:
+                    on_fault(name, error)
             else:
                 self._again_at.pop(name, None)
                 return result

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Final
 
+from proofrail.proving.scratch import environment, scratch_folder
 from proofrail.wire.errors import TransientError
 
 _SECONDS: Final = 120
@@ -19,17 +20,21 @@ def ask(program: Path, proof: bytes) -> str | None:
     """None when the verifier `program` accepts the proof, else its last word.
 
     Raises TransientError: `verifier-wrong-host` (it uses an instruction that this CPU lacks), `verifier-broken` (it
-    gave no answer).
+    gave no answer), `scratch-…`.
     """
-    try:
-        with tempfile.TemporaryDirectory(prefix="proofrail-verify-") as folder:
-            path = Path(folder) / "proof.json"
-            path.write_bytes(proof)
+    with scratch_folder(None, len(proof)) as folder:
+        path = folder / "proof.json"
+        path.write_bytes(proof)
+        try:
             ended = subprocess.run(  # noqa: S603 -- the program is the operator's choice
-                [str(program), "--in_file", str(path)], capture_output=True, timeout=_SECONDS, check=False
+                [str(program), "--in_file", str(path)],
+                env={**os.environ, **environment(folder)},
+                capture_output=True,
+                timeout=_SECONDS,
+                check=False,
             )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise TransientError("verifier-broken", f"Stone's verifier gave no answer: {error}") from error
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise TransientError("verifier-broken", f"Stone's verifier gave no answer: {error}") from error
     if ended.returncode == 0:
         return None
     text = ended.stderr.decode("utf-8", errors="replace").strip().splitlines()
