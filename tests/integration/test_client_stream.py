@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewPartitions, RecordsToDelete
 from proofrail.client import (
     DeadLetter,
     Item,
+    Place,
     PlaceLostError,
     Position,
     PositionFile,
@@ -264,7 +266,8 @@ async def test_retention_that_passes_a_reader_at_work_is_an_error(
 async def test_a_position_of_another_log_is_an_error(
     kafka: KafkaSettings, make_topic: MakeTopic, tmp_path: Path
 ) -> None:
-    """Behind the log's end (the topic was made anew), or of another cluster: `position-ahead`, `position-foreign`."""
+    """Behind the log's end or in a partition that is gone (the topic was made anew), or of another cluster:
+    `position-ahead`, `position-foreign`."""
     topic, other, file = await make_topic(), await make_topic(), PositionFile(tmp_path / "position")
     await write(kafka, topic, "a")
     async with subscribe(kafka, topic, positions=file) as stream:
@@ -273,6 +276,7 @@ async def test_a_position_of_another_log_is_an_error(
     (place,) = here.places.values()
     for position, code in (
         (Position(here.cluster, {TopicPartition(other, 0): place}), "position-ahead"),
+        (Position(here.cluster, {TopicPartition(other, 1): Place(0)}), "position-ahead"),
         (Position("elsewhere", here.places), "position-foreign"),
     ):
         file.save(position)
@@ -302,6 +306,38 @@ async def test_partitions_that_are_added_are_read_too(
     file.save(Position("", {TopicPartition(topic, 0): stream.position.places[TopicPartition(topic, 0)]}))
     async with subscribe(kafka, topic, positions=file, start="now", follow=False) as stream:
         assert ["c"] == await keys(stream)
+
+
+async def test_positions_are_kept_one_after_the_other(kafka: KafkaSettings, make_topic: MakeTopic) -> None:
+    """Also when a consumer is cancelled while one is being kept: the store is never asked twice at a time, and the
+    latest position stays."""
+    topic = await make_topic()
+    await write(kafka, topic, "a", "b")
+    gate, busy, kept = threading.Event(), threading.Lock(), []
+
+    class Slow:
+        def load(self) -> None:
+            return None
+
+        def save(self, position: Position) -> None:
+            assert busy.acquire(blocking=False)
+            kept.append(position)
+            if len(kept) == 2:
+                loop.call_soon_threadsafe(begun.set)
+                assert gate.wait(20)
+            busy.release()
+
+    begun, loop = asyncio.Event(), asyncio.get_running_loop()
+    async with subscribe(kafka, topic, positions=Slow()) as stream:
+        one, two = [await anext(stream) for _ in range(2)]
+        first = asyncio.create_task(stream.done(one))
+        await begun.wait()
+        first.cancel()
+        second = asyncio.create_task(stream.done(two))
+        gate.set()
+        await second
+        assert stream.position == kept[-1]
+    assert [Place(0), Place(1), Place(2)] == [next(iter(one.places.values())) for one in kept]
 
 
 @pytest.mark.usefixtures("no_loose_ends")

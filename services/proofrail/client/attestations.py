@@ -24,15 +24,7 @@ from proofrail.wire.messages import (
 from proofrail.wire.proposals import Proposal, parse_proposal
 from proofrail.wire.signing import verify_message
 
-_DECIDED: Final = (
-    "approved",
-    "verdict",
-    "reasons",
-    "protocols",
-    "risks",
-    "recommended_bps",
-    "proposed_bps",
-)
+_BY_PROTOCOL: Final = ("protocols", "risks", "recommended_bps", "proposed_bps")
 _SUBJECTS: Final = {"run": "run_report", "proof": "proof_report"}
 
 
@@ -85,7 +77,7 @@ def check_proposal(attestation: Attestation, proposal: Proposal | bytes) -> None
         "approved": decision.approved,
         "verdict": decision.verdict,
         "reasons": reason_names(decision.verdict),
-        **{name: list(getattr(decision, name)) for name in _DECIDED[3:]},
+        **{name: list(getattr(decision, name)) for name in _BY_PROTOCOL},
     }
     _agree("attestation-decision", attestation, decided, "the decision on the proposal")
 

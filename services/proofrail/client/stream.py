@@ -115,8 +115,15 @@ class Subscription(Generic[T]):
             await self._save()
 
     async def _save(self) -> None:
-        if self._positions is not None:
-            await asyncio.to_thread(self._positions.save, self._position)
+        if self._positions is None:
+            return
+        saving = asyncio.create_task(asyncio.to_thread(self._positions.save, self._position))
+        try:
+            await asyncio.shield(saving)
+        except asyncio.CancelledError:
+            # A thread cannot be cancelled: the next position must not be kept beside, and then under, this one.
+            await asyncio.wait({saving})
+            raise
 
     def _check_cluster(self, cluster: str) -> None:
         known = self._position.cluster
@@ -160,6 +167,7 @@ class Subscription(Generic[T]):
 @overload
 def subscribe(
     kafka: KafkaSettings,
+    topic: str,
     *topics: str,
     start: Start = ...,
     positions: PositionStore | None = ...,
@@ -172,6 +180,7 @@ def subscribe(
 @overload
 def subscribe(
     kafka: KafkaSettings,
+    topic: str,
     *topics: str,
     start: Start = ...,
     positions: PositionStore | None = ...,
@@ -183,6 +192,7 @@ def subscribe(
 
 def subscribe(
     kafka: KafkaSettings,
+    topic: str,
     *topics: str,
     start: Start = "beginning",
     positions: PositionStore | None = None,
@@ -190,7 +200,7 @@ def subscribe(
     follow: bool = True,
     connect_s: float = _CONNECT_S,
 ) -> Subscription[Item] | Subscription[Item | Unreadable]:
-    """Subscribe to `topics`, such as ATTESTATIONS, as one stream.
+    """Subscribe to one topic or several, such as ATTESTATIONS, as one stream.
 
         async with subscribe(kafka, ATTESTATIONS, positions=PositionFile("registrar.position")) as stream:
             async for item in stream:
@@ -203,4 +213,12 @@ def subscribe(
     delivered as an Unreadable. Without `follow` the stream ends when all that was committed at its start has been
     delivered. `connect_s`: how long a broker that does not answer is waited for at the start.
     """
-    return Subscription(kafka, topics, start, positions, unreadable == "deliver", follow, connect_s)
+    return Subscription(
+        kafka,
+        tuple(dict.fromkeys((topic, *topics))),
+        start,
+        positions,
+        unreadable == "deliver",
+        follow,
+        connect_s,
+    )

@@ -100,6 +100,8 @@ class LogReader:
             partitions = self._partitions()
             begins = await consumer.beginning_offsets(partitions)
             ends = await consumer.end_offsets(partitions)
+        for tp in self._next.keys() - set(partitions):
+            _check(tp, self._next[tp], 0, -1)
         for tp in partitions:
             place = self._next.setdefault(tp, begins[tp] if self._otherwise == "beginning" else ends[tp])
             _check(tp, place, begins[tp], ends[tp])
@@ -208,7 +210,8 @@ def _check(tp: TopicPartition, place: int, begin: int, end: int) -> None:
     if place > end:
         raise PlaceLostError(
             "position-ahead",
-            f"{tp.topic}/{tp.partition} was read to offset {place}, but its log ends at {end}",
+            f"{tp.topic}/{tp.partition} was read to offset {place}, but "
+            + (f"its log ends at {end}" if end >= 0 else "there is no such partition now"),
             "The topic was made anew or has lost its end; the position is another log's",
             topic=tp.topic,
             partition=tp.partition,
