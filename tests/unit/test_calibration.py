@@ -97,6 +97,16 @@ def test_a_broken_file_counts_for_nothing(text: str):
     assert FOUND == calibration.speeds("stone")
 
 
+def test_a_service_without_a_home_proves_all_the_same(monkeypatch: pytest.MonkeyPatch):
+    """No folder for a cache: the machine is that of the model."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(calibration, "cache_dir", homeless)
+    assert Speeds() == calibration.speeds("stone")
+
+
 @pytest.mark.usefixtures("prover")
 @pytest.mark.parametrize("number", [0, -1, "1", None, True, 1e999])
 def test_factors_that_make_no_sense_count_for_nothing(number: object):

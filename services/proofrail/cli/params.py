@@ -85,7 +85,8 @@ def params(
     Every admissible set of blow-up, queries, proof of work and FRI folds is priced by a cost model; --for says
     what is best: `speed` the fewest bytes within 1.05 times the least CPU time, `size` within four times that,
     `chain` the same of what the registry's verifier on Starknet accepts. Security is conjectured: log2 of the
-    blow-up for each query plus the bits of proof of work, and never more than the hashes resist collisions.
+    blow-up for each query plus the bits of proof of work, and never more than the hashes resist collisions. Sets
+    that take more than half of this machine's memory are chosen only where all do.
 
     The member `parameters` is the prover's own parameter file, `prover_config` how stone's prover is run. What is
     too large for this machine is shown with fits_this_machine false. Times are those of a machine like the one of

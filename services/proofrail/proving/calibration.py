@@ -116,7 +116,7 @@ def _stored() -> dict[str, tuple[Host, Speeds]]:
     """What there is for each backend; nothing where the file is missing or makes no sense."""
     try:
         status = path().stat()
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: there is no home to have a cache in
         return {}
     return dict(_read(path(), status.st_mtime_ns, status.st_size))
 
