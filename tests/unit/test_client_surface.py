@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from proofrail import client
@@ -27,6 +29,25 @@ def test_what_is_listed_is_there_and_public() -> None:
         found = getattr(client, name)
         assert not name.startswith("_")
         assert isinstance(found, str) or found.__doc__, name
+
+
+def test_what_the_library_logs_is_not_among_the_results() -> None:
+    """A retry is told on stderr, by the standard library's logging; stdout is the program's own."""
+    program = """
+import asyncio
+from proofrail import client
+from proofrail.messaging.backoff import retry_transient
+
+async def fail(times=[0]):
+    times[0] += 1
+    if times[0] == 1:
+        raise client.TransientError("not-yet", "come again")
+
+asyncio.run(retry_transient(fail, first_seconds=0.001))
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "" == ran.stdout
+    assert "code='not-yet'" in ran.stderr
 
 
 def test_the_examples_can_be_read_at_one_go() -> None:

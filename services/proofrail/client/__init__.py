@@ -13,6 +13,7 @@ from proofrail.cairo.row_path import RowPath
 from proofrail.client.archive import Archive, Grounds
 from proofrail.client.attestations import check, report_digest
 from proofrail.client.errors import GroundsMissing, RefusedAttestation
+from proofrail.client.logs import log_like_a_library
 from proofrail.client.position import Place, Position, PositionFile, PositionStore
 from proofrail.client.proofs import CheckedProof, ProofChecker
 from proofrail.client.proposing import Proposed, propose
@@ -23,12 +24,20 @@ from proofrail.client.trust import Trust
 from proofrail.messaging.log_reader import PlaceLostError
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import ProofrailError, TransientError
-from proofrail.wire.messages import Attestation, AuditReport, DeadLetter, Proof, ProofFailure
+from proofrail.wire.messages import (
+    Attestation,
+    AuditReport,
+    CommitmentSeal,
+    DeadLetter,
+    Proof,
+    ProofFailure,
+)
 from proofrail.wire.proposals import Proposal, parse_proposal
-from proofrail.wire.topics import ATTESTATIONS, PROOFS, PROPOSALS, PROPOSALS_DLQ, REPORTS
+from proofrail.wire.topics import ATTESTATIONS, COMMITMENTS, PROOFS, PROPOSALS, PROPOSALS_DLQ, REPORTS
 
 __all__ = [
     "ATTESTATIONS",
+    "COMMITMENTS",
     "PROOFS",
     "PROPOSALS",
     "PROPOSALS_DLQ",
@@ -37,6 +46,7 @@ __all__ = [
     "Attestation",
     "AuditReport",
     "CheckedProof",
+    "CommitmentSeal",
     "DeadLetter",
     "Grounds",
     "GroundsMissing",
@@ -68,3 +78,5 @@ __all__ = [
     "report_digest",
     "subscribe",
 ]
+
+log_like_a_library()
