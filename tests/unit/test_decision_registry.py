@@ -1,0 +1,366 @@
+"""The contract on a chain in memory: what it records, and every attack it refuses, each with its own reason.
+
+Needs a Python with cairo-lang 0.12.3, named in PROOFRAIL_STARKNET (tests/data/contracts/memory_chain.py says how to
+make one); the digests are compared without.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from risk_cases import pair
+
+from proofrail.cairo import contract_compiler, risk_rows
+from proofrail.cairo.merkle import paths, root
+from proofrail.cairo.risk_program import load, load_chain
+from proofrail.proving.identities import fact_hash, output_hash
+
+CHECKOUT = Path(__file__).parents[2]
+CONTRACTS = CHECKOUT / "tests" / "data" / "contracts"
+VECTORS = [
+    json.loads(line) for line in (CHECKOUT / "schemas/vectors/chain-build.ndjson").read_bytes().splitlines()
+]
+
+
+def _text(text: str) -> int:
+    return int.from_bytes(text.encode(), "big")
+
+
+PROGRAM = int(load_chain().method_id, 16)
+CONFIGURATION = [_text("recursive"), _text("blake2s_248_lsb"), _text("stone6"), _text("strict")]
+WEAK_CONFIGURATION = [_text("recursive"), _text("keccak_160_lsb"), _text("stone6"), _text("relaxed")]
+RECORDER, ANYBODY = 77, 78
+BITS = 96
+
+
+class Batch:
+    """Rows and their tree, as a run of the chain build has them."""
+
+    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        leaves = [risk_rows.leaf(row) for row in rows]
+        self.rows, self.root, self.paths = rows, root(leaves), paths(leaves)
+
+    def fact(self, program: int = PROGRAM) -> int:
+        return fact_hash(program, output_hash(risk_rows.output(len(self.rows), self.root)))
+
+    def record(self, of: int, /, **changed: Any) -> list[int]:
+        """The calldata of `record`, with some of its arguments changed."""
+        given: dict[str, Any] = {
+            "program": PROGRAM,
+            "count": len(self.rows),
+            "root": self.root,
+            "row": self.rows[of],
+            "index": of,
+            "path": self.paths[of],
+        } | changed
+        row, path = given["row"], given["path"]
+        head = [given["program"], given["count"], given["root"], len(row), *row]
+        return [*head, given["index"], len(path), *path]
+
+
+BATCH = Batch([[int(felt, 16) for felt in line["row"]] for line in VECTORS])
+ROW = BATCH.rows[0]
+ANOTHER = Batch(
+    [risk_rows.row(pair(max_deviation_bps=500) | {"allocation_id": f"b-{at}"}) for at in range(5)]
+)
+SECOND = Batch([risk_rows.row(pair(max_single_bps=5700))])  # another proposal under the id of ROW
+
+
+class Chain:
+    """A registry of facts, one that nobody asked for, and the contract, on a chain in memory."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.facts = self.deploy(CONTRACTS / "fact_registry_double.json", [])
+        self.lying = self.deploy(CONTRACTS / "fact_registry_double.json", [])
+        self.contract = self.deploy(self.artifact, self.constructor())
+        self.do(do="keep")
+
+    artifact = CHECKOUT / "cairo" / "contracts" / "artifacts" / "decision_registry.json"
+
+    def constructor(self, **changed: Any) -> list[int]:
+        """The calldata of the constructor, with some of its arguments changed."""
+        given: dict[str, Any] = {
+            "facts": self.facts,
+            "programs": [PROGRAM],
+            "configurations": [CONFIGURATION],
+            "bits": BITS,
+            "recorders": [RECORDER],
+        } | changed
+        programs, configurations, recorders = (
+            given[name] for name in ("programs", "configurations", "recorders")
+        )
+        return [
+            *(given["facts"], len(programs), *programs),
+            *(len(configurations), *(felt for members in configurations for felt in members)),
+            *(given["bits"], len(recorders), *recorders),
+        ]
+
+    def do(self, **step: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(step) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+    def deploy(self, sierra: Path, calldata: list[int]) -> Any:
+        answer = self.do(do="deploy", sierra=str(sierra), calldata=calldata)
+        return answer.get("address", answer.get("reverted"))
+
+    def call(
+        self, function: str, calldata: list[int], *, to: int | None = None, caller: int = ANYBODY
+    ) -> Any:
+        """The result, or the reason why it was reverted."""
+        answer = self.do(
+            do="call", to=to or self.contract, function=function, calldata=calldata, caller=caller
+        )
+        self.events = answer.get("events", [])
+        return answer.get("reverted", answer.get("result"))
+
+    def register(
+        self,
+        fact: int,
+        bits: int = BITS,
+        configuration: Sequence[int] = CONFIGURATION,
+        *,
+        to: int | None = None,
+    ) -> None:
+        assert [] == self.call("register", [fact, 1, bits, *configuration], to=to or self.facts)
+
+    def record(self, calldata: list[int], caller: int = RECORDER) -> Any:
+        return self.call("record", calldata, caller=caller)
+
+    def approved(
+        self, row: Sequence[int], *, shares: Sequence[int] | None = None, inputs: int | None = None
+    ) -> bool:
+        proposed = row[7::3] if shares is None else shares
+        asked = [row[0]] if inputs is None else [row[0], inputs]
+        function = "is_approved" if inputs is None else "is_approved_for"
+        (answer,) = self.call(function, [*asked, len(proposed), *proposed])
+        return bool(answer)
+
+
+@pytest.fixture(scope="module")
+def deployed() -> Iterator[Chain]:
+    python = os.environ.get("PROOFRAIL_STARKNET")
+    if python is None or shutil.which(python) is None:
+        pytest.skip("no Python with cairo-lang 0.12.3 is named in PROOFRAIL_STARKNET")
+    command = [python, str(CONTRACTS / "memory_chain.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield Chain(process)
+        assert process.stdin is not None
+        process.stdin.close()
+
+
+@pytest.fixture
+def chain(deployed: Chain) -> Chain:
+    """The state in which nothing is registered or recorded."""
+    deployed.do(do="restore")
+    return deployed
+
+
+def test_the_artifact_is_what_the_source_compiles_to() -> None:
+    """By the digests recorded at compilation; `proofrail.cairo.contract_compiler --check` compiles again."""
+    assert [] == contract_compiler.stale_digests()
+
+
+def test_a_changed_contract_is_noticed(tmp_path: Path) -> None:
+    """A source that differs by a byte, a missing artifact and a missing manifest are each named."""
+    contracts = tmp_path / "contracts"
+    assert "MANIFEST.json cannot be read" in contract_compiler.stale_digests(contracts)[0]
+    shutil.copytree(CHECKOUT / "cairo" / "contracts", contracts)
+    with (contracts / "decision_registry.cairo").open("a") as source:
+        source.write("\n")
+    (contracts / "artifacts" / "decision_registry.json").unlink()
+    assert [
+        "cairo/contracts/artifacts/decision_registry.json is not what was compiled",
+        "cairo/contracts/decision_registry.cairo has changed since it was compiled",
+    ] == contract_compiler.stale_digests(contracts)
+
+
+@pytest.mark.slow
+def test_every_row_of_a_proven_batch_is_recorded(chain: Chain) -> None:
+    """Two to eight protocols, approved and rejected; the event says all, and views say what stands there."""
+    chain.register(BATCH.fact())
+    for index, row in enumerate(BATCH.rows):
+        assert not chain.approved(row)
+        assert [1] == chain.record(BATCH.record(index))
+        ((_, allocation_id, *told),) = chain.events
+        assert [row[0], row[1], row[3], BATCH.fact(), index] == [allocation_id, *told]
+        assert (row[3] == 0) == chain.approved(row) == chain.approved(row, inputs=row[1])
+        assert [1, row[1], row[3], risk_rows.leaf(row)] == chain.call("decision", [row[0]])
+
+
+@pytest.mark.slow
+def test_approval_is_for_these_shares_and_inputs(chain: Chain) -> None:
+    """Neither other shares, nor fewer, more or impossible ones, nor other inputs, nor another id are approved."""
+    chain.register(BATCH.fact())
+    chain.record(BATCH.record(0))
+    proposed = list(ROW[7::3])
+    assert chain.approved(ROW)
+    others = (
+        [5600, 4400],
+        [4400],
+        [4400, 5600, 0],
+        [],
+        [4401, 5599],
+        [0] * 9,
+        [4400 + 2**14, 5600],
+        [4400, 2**200],
+    )
+    assert [] == [shares for shares in others if chain.approved(ROW, shares=shares)]
+    assert not chain.approved(ROW, inputs=ROW[1] + 1)
+    assert not chain.approved(BATCH.rows[2], shares=proposed)
+    assert [0, 0, 0, 0] == chain.call("decision", [BATCH.rows[2][0]])
+
+
+@pytest.mark.slow
+def test_a_second_record_of_the_same_says_so(chain: Chain) -> None:
+    """Nothing happens twice: no event, and the answer is no."""
+    chain.register(BATCH.fact())
+    assert [1] == chain.record(BATCH.record(0))
+    assert [0] == chain.record(BATCH.record(0))
+    assert [] == chain.events
+
+
+@pytest.mark.slow
+def test_an_allocation_is_decided_once(chain: Chain) -> None:
+    """Another proposal under the same id is refused, however well it is proven."""
+    chain.register(BATCH.fact())
+    chain.register(SECOND.fact())
+    assert [1] == chain.record(BATCH.record(0))
+    assert "ANOTHER_DECISION" == chain.record(SECOND.record(0))
+    assert chain.approved(ROW, inputs=ROW[1])
+
+
+FACTS: dict[str, tuple[list[tuple[int, int, list[int]]], str]] = {
+    "a fact nobody registered": ([], "FACT_NOT_REGISTERED"),
+    "a fact of another batch": ([(ANOTHER.fact(), BITS, CONFIGURATION)], "FACT_NOT_REGISTERED"),
+    "a fact of another program": ([(BATCH.fact(PROGRAM + 1), BITS, CONFIGURATION)], "FACT_NOT_REGISTERED"),
+    "fewer bits": ([(BATCH.fact(), BITS - 1, CONFIGURATION)], "TOO_FEW_SECURITY_BITS"),
+    "another configuration": ([(BATCH.fact(), BITS, WEAK_CONFIGURATION)], "CONFIGURATION_NOT_ACCEPTED"),
+    "the bits of one and the configuration of another": (
+        [(BATCH.fact(), BITS, WEAK_CONFIGURATION), (BATCH.fact(), BITS - 1, CONFIGURATION)],
+        "TOO_FEW_SECURITY_BITS",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", FACTS)
+def test_no_decision_without_its_proof(chain: Chain, attack: str) -> None:
+    """A registration alone says nothing: program, output, configuration and bits must all fit, in one verification."""
+    registered, why = FACTS[attack]
+    for fact, bits, configuration in registered:
+        chain.register(fact, bits, configuration)
+    assert why == chain.record(BATCH.record(0))
+    assert not chain.approved(ROW)
+
+
+@pytest.mark.slow
+def test_more_than_is_asked_is_enough(chain: Chain) -> None:
+    """More bits, and a good verification among poor ones."""
+    chain.register(BATCH.fact(), BITS, WEAK_CONFIGURATION)
+    chain.register(BATCH.fact(), BITS - 1)
+    chain.register(BATCH.fact(), BITS + 4)
+    assert [1] == chain.record(BATCH.record(0))
+
+
+@pytest.mark.slow
+def test_a_registry_that_lies_is_not_asked(chain: Chain) -> None:
+    """The registry is that of the deployment, and no argument names another."""
+    chain.register(BATCH.fact(), to=chain.lying)
+    assert "FACT_NOT_REGISTERED" == chain.record(BATCH.record(0))
+    assert [chain.facts] == chain.call("fact_registry", [])
+
+
+@pytest.mark.slow
+def test_only_a_recorder_records(chain: Chain) -> None:
+    """A proof does not say that its inputs are true: not everybody may bring one. Without recorders all may."""
+    chain.register(BATCH.fact())
+    assert "NOT_A_RECORDER" == chain.record(BATCH.record(0), caller=ANYBODY)
+    assert [[1], [0]] == [chain.call("may_record", [account]) for account in (RECORDER, ANYBODY)]
+    open_to_all = chain.deploy(chain.artifact, chain.constructor(recorders=[]))
+    assert [1] == chain.call("record", BATCH.record(0), to=open_to_all, caller=ANYBODY)
+
+
+def _row(position: int, value: int) -> list[int]:
+    row = list(ROW)
+    row[position] = value
+    return row
+
+
+NODE = (risk_rows.leaf(BATCH.rows[0]), risk_rows.leaf(BATCH.rows[1]))
+CALLS: dict[str, tuple[list[int], str]] = {
+    "another program": (BATCH.record(0, program=int(load().method_id, 16)), "PROGRAM_NOT_ACCEPTED"),
+    "the path of another row": (BATCH.record(0, path=BATCH.paths[1]), "PATH_WRONG"),
+    "another index": (BATCH.record(0, index=1), "PATH_WRONG"),
+    "an index beyond the batch": (BATCH.record(4, index=5), "INDEX_OUT_OF_RANGE"),
+    "an index with a bit above the tree": (BATCH.record(0, index=8), "INDEX_OUT_OF_RANGE"),
+    "another count of the same depth": (BATCH.record(0, count=6), "FACT_NOT_REGISTERED"),
+    "another count": (BATCH.record(0, count=4), "PATH_LENGTH"),
+    "no count": (BATCH.record(0, count=0), "COUNT_OUT_OF_RANGE"),
+    "a count beyond a run": (BATCH.record(0, count=2**16 + 1), "COUNT_OUT_OF_RANGE"),
+    "another root": (BATCH.record(0, root=ANOTHER.root), "PATH_WRONG"),
+    "a row of another batch": (BATCH.record(0, row=ANOTHER.rows[0]), "PATH_WRONG"),
+    "another batch": (ANOTHER.record(0), "FACT_NOT_REGISTERED"),
+    "a path too short": (BATCH.record(0, path=BATCH.paths[0][:-1]), "PATH_LENGTH"),
+    "a path too long": (BATCH.record(0, path=[*BATCH.paths[0], 0]), "PATH_LENGTH"),
+    "a node as leaf": (BATCH.record(0, row=[*NODE, *ROW[2:]], path=BATCH.paths[0][1:]), "PATH_LENGTH"),
+    "a node as leaf, its id cut": (
+        BATCH.record(0, row=[1, NODE[1], *ROW[2:]], count=3, path=BATCH.paths[0][1:]),
+        "PATH_WRONG",
+    ),
+    "a verdict turned": (BATCH.record(1, row=[*BATCH.rows[1][:3], 0, *BATCH.rows[1][4:]]), "PATH_WRONG"),
+    "a verdict that flows over": (BATCH.record(0, row=_row(3, 64)), "ROW_MALFORMED"),
+    "a verdict beyond 32 bits": (BATCH.record(0, row=_row(3, 2**32)), "ROW_MALFORMED"),
+    "a risk that flows over": (BATCH.record(0, row=_row(5, 128)), "ROW_MALFORMED"),
+    "a share that flows over": (BATCH.record(0, row=_row(6, 2**14)), "ROW_MALFORMED"),
+    "shares that do not add up": (BATCH.record(0, row=_row(7, 4401)), "ROW_MALFORMED"),
+    "an id beyond its range": (BATCH.record(0, row=_row(0, 2**248)), "ROW_MALFORMED"),
+    "another model": (BATCH.record(0, row=_row(2, 1)), "ROW_MALFORMED"),
+    "one protocol": (BATCH.record(0, row=[*ROW[:4], 1, 35, 10_000, 10_000]), "ROW_MALFORMED"),
+    "more protocols than there are": (BATCH.record(0, row=_row(4, 3)), "ROW_MALFORMED"),
+    "no row": (BATCH.record(0, row=[]), "ROW_MALFORMED"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attack", CALLS)
+def test_no_record_but_of_what_was_proven(chain: Chain, attack: str) -> None:
+    """With the batch's fact registered, each attempt to record something else is refused."""
+    chain.register(BATCH.fact())
+    calldata, why = CALLS[attack]
+    assert why == chain.record(calldata)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"facts": 0}, "NO_FACT_REGISTRY"),
+        ({"programs": []}, "NO_PROGRAM"),
+        ({"configurations": []}, "NO_CONFIGURATION"),
+        ({"bits": 0}, "NO_SECURITY"),
+    ],
+)
+def test_nothing_is_accepted_by_omission(chain: Chain, changed: dict[str, Any], why: str) -> None:
+    """A deployment that leaves something open is refused."""
+    assert why in chain.deploy(chain.artifact, chain.constructor(**changed))
+
+
+@pytest.mark.slow
+def test_what_was_deployed_can_be_read(chain: Chain) -> None:
+    """Everything that decides what is accepted has a view."""
+    assert [[1], [0]] == [chain.call("accepts_program", [program]) for program in (PROGRAM, PROGRAM + 1)]
+    configurations = (CONFIGURATION, WEAK_CONFIGURATION)
+    assert [[1], [0]] == [chain.call("accepts_configuration", members) for members in configurations]
+    assert [BITS] == chain.call("min_security_bits", [])
