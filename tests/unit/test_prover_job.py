@@ -75,6 +75,7 @@ class Scene:
         store: ArtifactStore | None = None,
         attempts: int = 1,
         memory: int | None = None,
+        seconds: float = 60.0,
     ) -> Proof | ProofFailure | None:
         backends = Backends(
             {
@@ -91,7 +92,7 @@ class Scene:
             backends,
             policy,
             store or ArtifactStore("memory://job"),
-            JobLimits(attempts, 60.0, memory),
+            JobLimits(attempts, seconds, memory),
             self.metrics,
         )
         return asyncio.run(job.settle(_run(), asyncio.Event()))
@@ -187,6 +188,16 @@ def test_what_may_be_the_runs_fault_is_given_up_after_the_attempts(scene: Scene)
     assert isinstance(failure, ProofFailure)
     assert ("prover-killed", 3, True) == (failure.code, failure.attempts, failure.final)
     assert 3 == len(scene.stone.pids())
+
+
+@pytest.mark.parametrize("mode", [Mode.OUT_OF_MEMORY, Mode.HANGS])
+def test_what_took_all_there_is_is_tried_once_more(scene: Scene, mode: Mode) -> None:
+    """The attempts are many, and each could be an hour."""
+    scene.stone.play(mode)
+    failure = scene.settle(attempts=9, seconds=0.5)
+    assert isinstance(failure, ProofFailure)
+    assert failure.code in ("prover-out-of-memory", "prover-timeout")
+    assert 2 == failure.attempts
 
 
 def test_a_run_beyond_the_memory_is_given_up_before_there_is_a_process(scene: Scene) -> None:

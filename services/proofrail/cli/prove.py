@@ -23,6 +23,7 @@ from proofrail.proving.cost import Cost, in_words, memory_of
 from proofrail.proving.message import Provenance, proof_message
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.provable import check_provable, check_registry
+from proofrail.proving.scratch import sweep
 from proofrail.proving.statement import TracedRun
 from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stone.presets import presets_passing
@@ -136,6 +137,7 @@ def prove(
             prover = _backend(traced, backend, min_bits, goal, hasher)
             cost = prover.expected_cost(traced, limit)
             cost.admit(limit)
+            sweep(None)
             prover.preflight()
             _tell_what_comes(traced, prover, cost)
             result = asyncio.run(_prove(prover, run, cost, limit, timeout))

@@ -38,6 +38,8 @@ _LONGEST_PAUSE_S = 30.0
 _MAY_BE_THE_RUN = frozenset(
     {"prover-timeout", "prover-out-of-memory", "prover-killed", "prover-broken", "verifier-broken"}
 )
+_ONCE_MORE = frozenset({"prover-timeout", "prover-out-of-memory"})
+"""What took all the time or memory there is: a busy host may be the reason once, hardly twice."""
 
 _log = structlog.get_logger(__name__)
 
@@ -102,7 +104,7 @@ class ProvingJob:
         it for hours, runs wait: giving them up would dead-letter valid proposals one by one. A proof that was made
         is not made again because the store was away.
         """
-        attempts = charged = 0
+        attempts = charged = costly = 0
         made: _Made | None = None
         while not draining.is_set():
             attempts += 1
@@ -113,7 +115,8 @@ class ProvingJob:
                 return await asyncio.to_thread(self._publishable, run, made)
             except TransientError as error:
                 charged += error.code in _MAY_BE_THE_RUN
-                if charged >= self._limits.attempts:
+                costly += error.code in _ONCE_MORE
+                if charged >= self._limits.attempts or costly > 1:
                     return self._failure(run, error, attempts)
                 pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** min(attempts - 1, 10))
                 _log.warning(

@@ -29,8 +29,9 @@ class ProverSettings(ServiceSettings):
     """Least security of a proof, in bits (conjectured)."""
 
     max_attempts: int = Field(default=5, ge=1)
-    """How often a proof may time out, be killed or lack memory before the run is given up and split. A host that
-    lacks the prover program or the store does not count: runs wait for it."""
+    """How often a proof may fail by what may be the run's fault before the run is given up and split; one that takes
+    all the time or memory allowed is tried once more at most. A host that lacks the prover program or the store does
+    not count: runs wait for it."""
 
     proof_timeout_s: float = Field(default=3600.0, gt=0)
     """Wall-clock limit of one attempt."""

@@ -26,6 +26,7 @@ ENVIRONMENT: Final = "PROOFRAIL_PROVING_IN"
 
 _ATTEMPTS: Final = 100
 _PAUSE_S: Final = 0.01
+_ELSEWHERE: Final = "name another folder in TMPDIR (for the prover service, in PROOFRAIL_SCRATCH_DIR)"
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -128,7 +129,7 @@ def _unusable(folder: Path | None, error: OSError) -> TransientError:
     return TransientError(
         "scratch-unusable",
         f"the scratch folder {where} cannot be used: {error}",
-        "Name another in PROOFRAIL_SCRATCH_DIR, or see to its permissions.",
+        f"See to its permissions, or {_ELSEWHERE}.",
     )
 
 
@@ -136,5 +137,5 @@ def _full(where: Path | str, why: str) -> TransientError:
     return TransientError(
         "scratch-full",
         f"there is no room for a proof in {where}: {why}",
-        "Make room on disk, or name another folder in PROOFRAIL_SCRATCH_DIR.",
+        f"Make room on disk, or {_ELSEWHERE}.",
     )
