@@ -79,7 +79,7 @@ def _beside_the_best(table: Table, steps: int) -> None:
     ranked, own = table.ranked(steps), chosen(steps)
     best = ranked[0]
     print(
-        f"{steps} steps, {BITS} bits, {len(ranked)} settings tried: queries/log2 blow-up/work, last layer, CPU s"
+        f"{steps} steps, {BITS} bits, {len(ranked)} settings tried: queries/log2 blow-up/work, folds, CPU s"
     )
     for one in [*ranked[:SHOWN], *([own] if own in ranked[SHOWN:] else [])]:
         print(f"  {described(one)}  {table.expected(one):7.2f}  {'ours' if one == own else ''}")

@@ -29,6 +29,7 @@ from typing import Final
 
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.vm import Execution, run
+from proofrail.proving.calibration import Speeds
 from proofrail.proving.stone import programs
 from proofrail.proving.stone.choose import choose
 from proofrail.proving.stone.cost import work_seconds
@@ -146,9 +147,11 @@ def fresh(setting: Setting) -> float:
 
 def described(setting: Setting) -> str:
     """One setting in a few columns."""
+    folds = "-".join(map(str, setting.folds))
     return (
-        f"{setting.n_queries:3d}/{setting.log_n_cosets}/{setting.pow_bits:2d}  {setting.log_last_layer:2d}  "
-        f"{setting.hash:9}  {'all in memory' if setting.full_lde else ''}"
+        f"{setting.n_queries:3d}/{setting.log_n_cosets}/{setting.pow_bits:2d}  "
+        f"{folds:>9} to {1 << setting.log_last_layer:4d}  {setting.hash:9}  "
+        f"{'all in memory' if setting.full_lde else 'little memory'}"
     )
 
 
@@ -253,8 +256,8 @@ def _grid(steps: int) -> Iterator[Setting]:
 
 
 def chosen(steps: int) -> Setting:
-    """What our own choice is, with as much memory as it wants."""
-    choice = choose(steps, "small", BITS, memory=1 << 40)
+    """What our own choice is on the model's machine, with as much memory as it wants."""
+    choice = choose(steps, "small", BITS, memory=1 << 40, speeds=Speeds())
     own = choice.parameters
     return Setting(
         *(steps, own.log_n_cosets, own.n_queries, own.fri_step_list, own.log_last_layer),
