@@ -193,14 +193,15 @@ async def test_a_weak_proof_verifies_but_is_refused(
     assert 1 == weak.verify(result.proof, expected, Policy(min_security_bits=1)).security_bits
 
 
-async def test_other_tables_are_refused(
-    prover: Path, fibonacci: CairoProgram, program_input: bytes, expected: Expected
+def test_other_tables_are_refused(
+    proven: ProofResult, expected: Expected, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A proof over tables whose root is not pinned is refused, though it is a true one."""
-    wide = StwoBackend(StwoParameters(pow_bits=20, n_queries=26, log_blowup=3))
-    result = await wide.prove(fibonacci.compiled, program_input, timeout=300)
-    assert 98 == result.security_bits
-    assert "proof-tables" == refused(result.proof, expected)
+    """A true proof over tables whose root is not pinned is refused, and one over tables of another root."""
+    setting = (proven.parameters["log_blowup"], proven.parameters["lifting_log_size"])
+    monkeypatch.setitem(PREPROCESSED_ROOTS, setting, "00" * 32)
+    assert "proof-preprocessed-root" == refused(proven.proof, expected)
+    monkeypatch.delitem(PREPROCESSED_ROOTS, setting)
+    assert "proof-tables" == refused(proven.proof, expected)
 
 
 async def test_proofs_are_deterministic(
