@@ -15,6 +15,7 @@ from proofrail import _native
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected
 from proofrail.proving.stone import programs, verifier, version
+from proofrail.proving.stone.ask import ask
 from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stone.proof import StoneProof
 from proofrail.proving.stone.version import VERSIONS, StoneVersion, golden, self_test, verifier_version
@@ -159,6 +160,24 @@ def test_a_verifier_without_a_version_accepts_nothing(script: Make, monkeypatch:
     assert Expected(own.words, (), ()) == own
     refused = _code(lambda: verifier.verify(proof, own, Policy(1, backends=("stone",))))
     assert "verifier-accepts-anything" == refused
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "echo 'E20261121 15:18:44.878939 29371 proof_system.cc:28] src/oods.cc:233: it failed' >&2;"
+            "echo 'E20261121 15:18:44.898727 29371 cpu_air_verifier_main.cc:40] Invalid proof.' >&2",
+            "src/oods.cc:233: it failed",
+        ),
+        ("echo something else >&2; echo at last >&2", "at last"),
+        ("true", "status 1"),
+        ("head -c 2000 /dev/zero | tr '\\0' x >&2", "x" * 300),
+    ],
+)
+def test_the_reason_of_a_refusal_is_the_first_that_was_logged(script: Make, text: str, said: str) -> None:
+    """Without time and process, so that the same refusal is the same text; else the last line, cut."""
+    assert said == ask(script(f"{text}; exit 1"), b"{}")
 
 
 def _pairs() -> list[object]:

@@ -318,9 +318,18 @@ def _tell_refused(given: _Given, error: ProofrailError, as_json: bool) -> None:
                 "size": len(given.blob),
             }
             | ({"context": error.context} if error.context else {})
+            | ({"next_step": error.next_step} if error.next_step else {})
         )
     else:
-        emit_table([("refused", error.code), ("why", error.message), ("sha256", sha256_hex(given.blob))])
+        advice: list[tuple[str, object]] = [("next", error.next_step)] if error.next_step else []
+        emit_table(
+            [
+                ("refused", error.code),
+                ("why", error.message),
+                *advice,
+                ("sha256", sha256_hex(given.blob)),
+            ]
+        )
 
 
 def _tell_accepted(given: _Given, verified: Verified, against: str, as_json: bool) -> None:

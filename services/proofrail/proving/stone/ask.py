@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -14,10 +15,11 @@ from proofrail.wire.errors import TransientError
 _SECONDS: Final = 120
 _REFUSED: Final = 1
 _SHOWN: Final = 300
+_LOGGED: Final = re.compile(r"(?:[EF]\d{8} \S+ +\d+ [^ \]]+\] | *what\(\): +)(.+)")
 
 
 def ask(program: Path, proof: bytes) -> str | None:
-    """None when the verifier `program` accepts the proof, else its last word.
+    """None when the verifier `program` accepts the proof, else its reason.
 
     Raises TransientError: `verifier-wrong-host` (it uses an instruction that this CPU lacks), `verifier-broken` (it
     gave no answer), `scratch-…`.
@@ -37,10 +39,10 @@ def ask(program: Path, proof: bytes) -> str | None:
             raise TransientError("verifier-broken", f"Stone's verifier gave no answer: {error}") from error
     if ended.returncode == 0:
         return None
-    text = ended.stderr.decode("utf-8", errors="replace").strip().splitlines()
+    said = _reason(ended.stderr.decode("utf-8", errors="replace"))
     # Proofs with nonsense for parameters, such as no queries, make it read where nothing is.
     if ended.returncode in (_REFUSED, -signal.SIGSEGV):
-        return text[-1][:_SHOWN] if text else f"status {ended.returncode}"
+        return said or f"status {ended.returncode}"
     if ended.returncode == -signal.SIGILL:
         raise TransientError(
             "verifier-wrong-host",
@@ -49,5 +51,14 @@ def ask(program: Path, proof: bytes) -> str | None:
         )
     raise TransientError(
         "verifier-broken",
-        f"Stone's verifier ended with status {ended.returncode}: {text[-1][:_SHOWN] if text else 'no word'}",
+        f"Stone's verifier ended with status {ended.returncode}: {said or 'no word'}",
     )
+
+
+def _reason(text: str) -> str:
+    """The first error that the verifier logged, without time and process, for the last one only says that there was
+    one; of anything else the last line."""
+    lines = text.strip().splitlines()
+    logged = next((found for line in lines if (found := _LOGGED.match(line))), None)
+    said = logged.group(1) if logged else lines[-1] if lines else ""
+    return said[:_SHOWN]

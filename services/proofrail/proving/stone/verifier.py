@@ -40,7 +40,7 @@ def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     program = programs.required(programs.VERIFIER)
     # A program of no known version has no verdict that counts.
     version = verifier_version(program)
-    _check_with_stone(read, program)
+    _check_with_stone(read, program, version)
     registered = presets.members(read, version)
     policy.check_preset(registered.get("preset"))
     return replace(
@@ -201,10 +201,14 @@ def _builtins(read: StoneProof) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _check_with_stone(read: StoneProof, program: Path) -> None:
+def _check_with_stone(read: StoneProof, program: Path, version: str) -> None:
     said = ask(program, read.data)
     if said is not None:
-        raise RefusedProof("proof-refused", f"Stone's verifier refuses the proof: {said}")
+        raise RefusedProof(
+            "proof-refused",
+            f"Stone's verifier refuses the proof: {said}",
+            f"It is of {version}: if another version of Stone made the proof, ask that version's.",
+        )
     unit = WORD if read.parameters.hashes.channel == "poseidon3" else 1
     if ask(program, read.shortened(unit)) is None:
         raise RefusedProof("proof-trailing", "the proof goes on behind its end")
