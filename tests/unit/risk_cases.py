@@ -101,7 +101,8 @@ def execute(*forms: dict[str, Any]) -> Execution:
 
 
 def output(*forms: dict[str, Any]) -> list[int]:
-    """The output of a run that must not fail."""
+    """The output of a run that must not fail; the chain build's run over the same must be as its model expects."""
+    assert CHAIN.expected_output(forms) == CHAIN.run(program_input(forms)).output
     execution = execute(*forms)
     assert execution.failure is None
     return execution.output

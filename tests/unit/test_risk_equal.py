@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from risk_cases import allocation, allocations, execute, expected, metrics, output, protocol
+from risk_cases import allocation, allocations, execute, expected, metrics, protocol
 
 from proofrail.cairo import risk_model
 from proofrail.cairo.risk_program import decode_output, estimated_steps
@@ -66,5 +66,5 @@ def test_every_step_of_the_risk_formula() -> None:
         allocation(*(protocol(f"p{j}", 1, 1250, measured[i + j]) for j in range(8)))
         for i in range(0, len(measured), 8)
     ]
-    risks = [risk for row in decode_output(output(*forms)) for risk in row.risks]
+    risks = [risk for row in decode_output(execute(*forms).output) for risk in row.risks]
     assert [risk_model.computed_risk(metrics(*values)) for values in measured] == risks
