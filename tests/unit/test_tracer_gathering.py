@@ -35,7 +35,7 @@ class Topic:
 
     def __init__(self, arrivals: Sequence[int], standing: int = 0) -> None:
         self._arrivals = list(arrivals)
-        self._standing = standing
+        self.standing = standing
         self._read = 0
         self.now_ms = 0
 
@@ -61,7 +61,7 @@ class Topic:
         return [record(number) for number in range(first, self._read)]
 
     async def ends(self, topic: str) -> dict[TopicPartition, int]:
-        return {WHERE: self._standing}
+        return {WHERE: self.standing}
 
     async def has_passed(self, ends: Mapping[TopicPartition, int]) -> bool:
         return self._read >= ends[WHERE]
@@ -130,8 +130,14 @@ async def test_what_stands_in_the_topic_is_read_before_a_batch_is_closed() -> No
 
 
 async def test_records_that_never_come_hold_nothing_up() -> None:
-    """An end that cannot be reached (a transaction's marker, one that is open) costs one short wait."""
-    assert [(1, 100)] == await batches(Topic([0], standing=2))
+    """An end that cannot be reached (a transaction's marker, one that is open) costs one wait."""
+    assert [(1, 500), (1, 1005)] == await batches(Topic([0, 1000], standing=3))
+
+
+async def test_behind_a_full_batch_what_stands_is_read_again() -> None:
+    """Whoever filled one batch may have filled the topic: the next one takes all that stands there by then."""
+    pieces = [0] * (ROOM + 30) + [400] * 300
+    assert [(ROOM, 0), (330, 500)] == await batches(Topic(pieces, standing=len(pieces)))
 
 
 @settings(max_examples=50)

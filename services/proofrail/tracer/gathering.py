@@ -19,6 +19,9 @@ _POLL_MS: Final = 200
 _QUIET_MS: Final = 100
 """A burst is over when nothing has come for so long, which is more than an empty fetch lasts."""
 
+_STANDING_MS: Final = 500
+"""What stands in the topic is waited for longer than what may come: a busy machine brings it late."""
+
 _AT_ONCE: Final = 500
 _MOST_RECORDS: Final = 5_000
 
@@ -64,6 +67,7 @@ class Gatherer:
             wait_ms = _POLL_MS
             if found:
                 if intake.is_full:
+                    self.fell_behind()
                     break
                 wait_ms = await self._worth_waiting_ms(len(intake.accepted), since)
             records = await self._source.records(_AT_ONCE, wait_ms)
@@ -80,7 +84,7 @@ class Gatherer:
     async def _worth_waiting_ms(self, accepted: int, since: float) -> int:
         if self._standing:
             if not await self._source.has_passed(self._standing):
-                return _QUIET_MS
+                return _STANDING_MS
             self._standing = {}
         worth = max(1, accepted) * self._each_ms
         gone = round(1000 * (self._clock() - since))
