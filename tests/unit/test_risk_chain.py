@@ -8,16 +8,21 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from cairo_runs import published
 from crypto_cpp_py.cpp_bindings import cpp_hash
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from risk_cases import BUILDS, CHAIN, FIRST, Build, allocation, allocations, pair, protocol
+from synthetic_run import VKEY
 
 from proofrail.audit.cairo_subject import ChainRiskSubject, RiskSubject, subject_of
+from proofrail.audit.run_audit import audit_run
+from proofrail.audit.settings import RunPolicy
 from proofrail.cairo import risk_model, risk_rows
 from proofrail.cairo.pedersen import PRIME, pedersen_hash
 from proofrail.cairo.program import CairoProgram
-from proofrail.cairo.risk_program import program_hashes, program_input, samples
+from proofrail.cairo.risk_program import load_chain, program_hashes, program_input, samples
+from proofrail.cairo.trace import RunSpec, trace_run
 from proofrail.cairo.vm import Execution
 from proofrail.wire.proposals import parse_proposal
 
@@ -253,3 +258,19 @@ def test_a_build_is_known_by_its_words(build: Build) -> None:
 def test_the_chain_build_has_the_builtins_of_its_layout() -> None:
     """All of the layout `recursive` in order, as the registry's verifier wants them in strict mode."""
     assert ("output", "pedersen", "range_check", "bitwise") == CHAIN.program().builtins
+
+
+def test_a_run_of_the_chain_build_is_audited() -> None:
+    """From commitments and events alone: executed again, its output held against the model."""
+    forms = _batch(2)
+    spec = RunSpec(load_chain(), layout=CHAIN.layout)
+    told = published(trace_run(spec, forms, program_input(forms), clock=lambda: 0))
+    audit = audit_run(
+        commitments=told.commitments,
+        events=lambda: iter(told.events),
+        subject=subject_of(load_chain()),
+        keys=[VKEY],
+        policy=RunPolicy(),
+    )
+    assert "MATCH" == audit.report.verdict
+    assert "output" in audit.report.checked
