@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.double.backend import NAME as MOCK
 from tests.double.backend import Double, MockBackend
-from tests.double.program import Mode
+from tests.double.program import STWO_ROOT, STWO_VERSION, Mode
 from typer.testing import CliRunner
 
 from proofrail.artifacts.store import ArtifactStore
@@ -142,6 +142,35 @@ def test_preflight_tells_which_cannot_be_used(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(TransientError, match="prover-missing") as ended:
             backends.preflight()
         assert "PROOFRAIL_STONE_PROVER" in (ended.value.next_step or "")
+
+
+@pytest.mark.parametrize(
+    ("does", "code"),
+    [
+        ("ulimit -c 0; kill -ILL $$", "prover-wrong-host"),
+        ("exit 127", "prover-does-not-run"),
+        ("echo '{}'", "prover-broken"),
+        ("""echo '{"preprocessed_root": "00"}'""", "prover-broken"),
+        (f"""echo '{{"preprocessed_root": "{STWO_ROOT}"}}'""", None),
+    ],
+)
+def test_stwos_prover_computes_something_known_before_it_is_given_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, code: str | None
+):
+    """A program that only answers for its version is not ready; what is wrong with it has the code it would have in
+    a proof, and the way to a better one."""
+    program = tmp_path / "prover"
+    program.write_text(f"#!/bin/sh\n[ $1 = version ] && echo '{json.dumps(STWO_VERSION)}' && exit\n{does}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PROOFRAIL_STWO_PROVER", str(program))
+    (backend,) = make(("stwo",), 96, "small").values()
+    if code is None:
+        backend.preflight()
+        return
+    with pytest.raises(TransientError) as ended:
+        backend.preflight()
+    assert code == ended.value.code
+    assert "proofrail.proving.build" in (ended.value.next_step or "")
 
 
 def test_names_are_read_in_their_order():

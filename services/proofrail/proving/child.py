@@ -18,7 +18,8 @@ _LINE_LIMIT: Final = 1 << 20
 _STDOUT_LIMIT: Final = 16 << 20
 _TAIL_LINES: Final = 50
 _LAST_WORDS_S: Final = 2.0
-_FIRST_TO_GO: Final = "800"
+_FIRST_TO_GO: Final = 800
+_OWN_SCORE: Final = Path("/proc/self/oom_score_adj")
 _CGROUP_EVENTS: Final = Path("/sys/fs/cgroup/memory.events")
 
 
@@ -144,8 +145,9 @@ async def _ended(output: _Output) -> None:
 
 def _offer_first(pid: int) -> None:
     """Where memory runs out, the kernel is to kill the prover, whose work can be done again, not its caller."""
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/oom_score_adj").write_text(_FIRST_TO_GO)
+    with contextlib.suppress(OSError, ValueError):
+        ours = int(_OWN_SCORE.read_text())
+        Path(f"/proc/{pid}/oom_score_adj").write_text(str(min(1000, max(_FIRST_TO_GO, ours + 1))))
 
 
 def _memory_kills() -> int:
