@@ -166,6 +166,18 @@ def test_input_that_is_no_input_is_unusable(
     assert f"[{code}]" in done.stderr
 
 
+def test_a_proof_must_fit_a_preset_that_is_named(golden: Path, tmp_path: Path, no_verifier: None):
+    """One for local use fits none, one for the chain only its own: found before any verifier is looked for."""
+    chain = tmp_path / "chain.bin"
+    chain.write_bytes(proof("chainrec"))
+    fitting, other = (f"recursive/blake2s_248_lsb/stone6/{memory}" for memory in ("strict", "relaxed"))
+    assert "preset-channel" == json.loads(call(golden, "--preset", fitting).stdout)["code"]
+    assert "policy-preset" == json.loads(call(chain, "--preset", other).stdout)["code"]
+    assert 3 == call(chain, "--preset", other, "--preset", fitting).exit_code
+    unknown = call(chain, "--preset", "recursive/strict")
+    assert (2, True) == (unknown.exit_code, "[preset-unknown]" in unknown.stderr)
+
+
 @pytest.mark.parametrize("text", ['{"v":1}', '{"v":1,"type":"Proof"}', "{", '{"v":2,"type":"Proof"}'])
 def test_a_file_that_is_no_message_is_unusable(tmp_path: Path, text: str):
     """A file that looks like JSON and is neither a proof nor a Proof message."""

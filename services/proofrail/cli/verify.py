@@ -20,7 +20,7 @@ from proofrail.proving.errors import PolicyError, RefusedProof
 from proofrail.proving.message import claims
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.statement import Expected, Statement
-from proofrail.proving.stone.presets import PRESET_MEMBERS
+from proofrail.proving.stone.presets import PRESET_MEMBERS, preset_named
 from proofrail.proving.stone.proof import StoneProof
 from proofrail.wire.canonical import JsonObject, parse_object, sha256_hex
 from proofrail.wire.errors import MalformedError, ProofrailError, TransientError, UnusableInputError
@@ -64,6 +64,15 @@ def verify(
     min_bits: Annotated[
         int, typer.Option(min=1, help="Least security that is accepted, in bits.")
     ] = DEFAULT_SECURITY_BITS,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Preset of the registry that the proof must fit: layout/hasher/stone version/memory verification; "
+            "again for others.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON line.")] = False,
 ) -> None:
     """Verify a proof by what its own bytes say, and compare that with what is claimed.
@@ -78,7 +87,8 @@ def verify(
     Proofs of Stone's are checked and compared as far as their own bytes go, and only then by Stone's
     cpu_air_verifier (on PATH, or named by PROOFRAIL_STONE_VERIFIER): what is wrong without it is said without it. Of
     a run such a proof must also have the layout, length, segments and states. With --public-input FILE it must have
-    that public input.
+    that public input. What the registry on Starknet would make of it is told by the preset that it fits, with the
+    hash under which it would be registered, or by the code of what stands in the way.
 
     \b
     Exit status:
@@ -93,6 +103,7 @@ def verify(
       proofrail verify proof.json --statement statement.json --min-bits 100
       proofrail verify run/proof.bin --json | jq .statement.program_hash
       proofrail verify stone.proof.json --public-input public_input.json
+      proofrail verify run/proof.bin --preset recursive/blake2s_248_lsb/stone6/strict
     """
     with command():
         try:
@@ -100,7 +111,8 @@ def verify(
         except (RefusedProof, PolicyError) as error:
             _tell_refused(_Given(proof.read_bytes(), None), error, as_json)
             raise ExitError(Exit.NEGATIVE) from error
-        policy = Policy(min_security_bits=min_bits, backends=("stwo", "stone"))
+        presets = [preset_named(name).name for name in preset] if preset else None
+        policy = Policy(min_security_bits=min_bits, backends=("stwo", "stone"), presets=presets)
         try:
             if public_input is not None:
                 _check_public_input(given, public_input)
