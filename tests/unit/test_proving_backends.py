@@ -112,14 +112,20 @@ def test_a_backend_that_the_host_cannot_run_is_passed_over_for_a_while(two: Two)
 
 
 def test_when_all_are_passed_over_all_are_tried(two: Two):
-    """Waiting would help nobody; the error is the preferred one's, under its name."""
+    """Waiting would help nobody; the error is the preferred one's, under its name, and so is what readiness says until
+    one of them proves."""
     two.stone.play(Mode.NOT_STARTED)
     two.stwo.play(Mode.WRONG_HOST)
+    assert two.backends.missing() is None
     for attempt in (1, 2):
         with pytest.raises(TransientError, match="prover-does-not-run") as ended:
             two.prove()
         assert "stone" == ended.value.context["backend"]
         assert (attempt, attempt) == two.attempts
+        assert "prover-does-not-run" in (two.backends.missing() or "")
+    two.stwo.play(Mode.PROVES)
+    two.prove()
+    assert two.backends.missing() is None
 
 
 def test_who_failed_after_a_fall_back_is_named(two: Two):

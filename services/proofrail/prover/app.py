@@ -43,6 +43,7 @@ def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: 
             settings.max_attempts, settings.proof_timeout_s, memory_of(settings.proof_memory_limit)
         )
         await asyncio.to_thread(_check_host, settings, backends)
+        context.check("backends", backends.missing)
         policy = Policy(
             min_security_bits=settings.min_security_bits,
             backends=backends.names,

@@ -97,29 +97,33 @@ class Backends:
         self._pause = pause
         self._clock = clock
         self._again_at: dict[str, float] = {}
+        self._faults: dict[str, TransientError] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """Of those that may be used, the preferred one first."""
         return tuple(self._order)
 
+    def missing(self) -> str | None:
+        """What is wrong with the preferred backend, when at their last try the host could run none; else None."""
+        found = [self._faults.get(name) for name in self._order]
+        return str(found[0]) if all(found) else None
+
     def preflight(self) -> dict[str, TransientError]:
         """Checks all that may be used; returns the fault of each that the host cannot run.
 
         Raises the preferred backend's TransientError when none is ready.
         """
-        faults: dict[str, TransientError] = {}
         for name in self._order:
             try:
                 self._backends[name].preflight()
             except TransientError as error:
-                faults[name] = error
-                self._pass_over(name)
+                self._pass_over(name, error)
             else:
-                self._again_at.pop(name, None)
-        if len(faults) == len(self._order):
-            raise faults[self._order[0]]
-        return faults
+                self._works(name)
+        if len(self._faults) == len(self._order):
+            raise self._faults[self._order[0]]
+        return dict(self._faults)
 
     async def prove(
         self,
@@ -153,11 +157,11 @@ class Backends:
                 if not isinstance(error, TransientError) or error.code not in _HOST_FAULTS:
                     raise
                 faults.append(error)
-                self._pass_over(name)
+                self._pass_over(name, error)
                 if on_fault is not None:
                     on_fault(name, error)
             else:
-                self._again_at.pop(name, None)
+                self._works(name)
                 return result
         raise faults[0]
 
@@ -170,5 +174,10 @@ class Backends:
         now = self._clock()
         return [name for name in self._order if self._again_at.get(name, now) <= now] or self._order
 
-    def _pass_over(self, name: str) -> None:
+    def _pass_over(self, name: str, fault: TransientError) -> None:
+        self._faults[name] = fault
         self._again_at[name] = self._clock() + self._pause
+
+    def _works(self, name: str) -> None:
+        self._faults.pop(name, None)
+        self._again_at.pop(name, None)
