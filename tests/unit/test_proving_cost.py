@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
-import statistics
-from collections import defaultdict
 from pathlib import Path
+from statistics import median
 
 import pytest
+from tests.bench.stone_trial import RUNS, Table, chosen
 
 from proofrail.proving.calibration import Speeds
 from proofrail.proving.cost import Cost
@@ -63,6 +62,10 @@ recursive 16384 4 20 yes local 26.6 2132 91808
 recursive 16384 2 40 no local 16.88 338 155488
 recursive 16384 1 80 no local 17.58 290 261216
 recursive 16384 4 20 no local 29.73 679 91808
+recursive 16384 2 12 yes keccak_160_lsb 84.74 634 54368
+recursive 16384 2 12 no keccak_160_lsb 86.85 338 54368
+recursive_with_poseidon 32768 2 40 yes local 33.13 1096 166880
+recursive_with_poseidon 32768 2 40 no local 39.03 600 166880
 small 512 1 24 yes keccak_160_lsb 2.47 38 70688
 small 512 2 12 yes keccak_160_lsb 4.5 52 44096
 small 512 3 8 yes keccak_160_lsb 8.55 79 34432
@@ -141,24 +144,31 @@ def test_layouts_and_registry_hashes_cost_what_is_predicted(row: str):
 
 def test_the_trials_table_is_as_predicted():
     """Every setting in the kept table of the trial: the median of its proofs, in time, memory and bytes."""
-    found: defaultdict[tuple[str, ...], list[tuple[float, int, int]]] = defaultdict(list)
-    with (TESTS / "bench" / "stone_trial.csv").open(newline="") as lines:
-        for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-            *setting, seconds, memory, size = row.values()
-            found[tuple(setting)].append((float(seconds), int(memory), int(size)))
-    assert found
-    for (steps, cosets, queries, folds, last, _, full), proofs in found.items():
-        if not folds.startswith("0-"):
+    table = Table()
+    assert table.proofs
+    for setting, proofs in table.proofs.items():
+        parameters = setting.parameters
+        if parameters.fri_step_list[0] != 0:
             continue  # what we never offer
-        seconds, memory, size = (statistics.median(one) for one in zip(*proofs, strict=True))
-        parameters = StoneParameters(
-            tuple(map(int, folds.split("-"))), int(last), int(queries), int(cosets), 0
+        cost = predict(
+            parameters,
+            layout_named("small"),
+            setting.steps.bit_length() - 1,
+            full_extension=setting.full_lde,
         )
-        log = int(steps).bit_length() - 1
-        cost = predict(parameters, layout_named("small"), log, full_extension=full == "1")
-        assert _near(seconds, cost.cpu_seconds, SECONDS), (steps, cosets, queries, folds, full)
-        assert _near(memory * MIB, cost.memory_bytes, MEMORY), (steps, cosets, full)
-        assert _near(size, cost.proof_bytes, BYTES), (steps, cosets, queries, folds)
+        assert _near(median(one.user_seconds for one in proofs), cost.cpu_seconds, SECONDS), setting
+        assert _near(median(one.memory_mib for one in proofs) * MIB, cost.memory_bytes, MEMORY), setting
+        assert _near(median(one.proof_bytes for one in proofs), cost.proof_bytes, BYTES), setting
+
+
+@pytest.mark.parametrize("steps", RUNS)
+def test_the_choice_is_near_the_best_found_by_trial(steps: int):
+    """By the trial's kept table: at most 1.25 times the user CPU of the best setting, the medians of three proofs of
+    each. A choice that is not in the table must be measured first: python -m tests.bench.stone_trial."""
+    table = Table()
+    own, best = chosen(steps), table.ranked(steps)[0]
+    assert 3 <= min(len(table.proofs[own]), len(table.proofs[best]))
+    assert table.expected(own) <= 1.25 * table.expected(best)
 
 
 @pytest.mark.parametrize("row", STWO.strip().splitlines())

@@ -29,10 +29,11 @@ _LAYOUT_SHARE: Final = {
     "small": 1.0,
     "dex": 0.95,
     "recursive": 0.58,
-    "recursive_with_poseidon": 0.59,
+    "recursive_with_poseidon": 0.66,
 }
-_POSEIDON_STEP_SECONDS: Final = 1.88e-3
-"""CPU seconds for a step and a unit of blow-up where the trees are hashed with Poseidon."""
+_POSEIDON_STEP_SECONDS: Final = 0.56e-3
+_POSEIDON_COLUMN_SECONDS: Final = 5.3e-5
+"""CPU seconds for a step and a unit of blow-up where the trees are hashed with Poseidon, and for each column."""
 _QUERY_SECONDS: Final = 1.0e-3
 _POW_SECONDS: Final = 2.9e-7
 """CPU seconds for one try of the proof of work; 2^bits tries are expected."""
@@ -69,10 +70,10 @@ def predict(
     blow_up = 1 << parameters.log_n_cosets
     seconds = n_steps * _STEP_SECONDS[full_extension][parameters.log_n_cosets] * _LAYOUT_SHARE[layout.name]
     seconds *= 1 + _MORE_PER_DOUBLING * (log_n_steps - 12)
-    if parameters.hashes.friendly_layers:
-        seconds += n_steps * blow_up * _POSEIDON_STEP_SECONDS
-    seconds += parameters.n_queries * _QUERY_SECONDS
     columns = sum(layout.columns)
+    if parameters.hashes.friendly_layers:
+        seconds += n_steps * blow_up * (_POSEIDON_STEP_SECONDS + _POSEIDON_COLUMN_SECONDS * columns)
+    seconds += parameters.n_queries * _QUERY_SECONDS
     memory = n_steps * (_STEP_BYTES + _COLUMN_STEP_BYTES * columns + _BLOW_UP_STEP_BYTES * blow_up)
     if full_extension:
         memory += n_steps * blow_up * _EXTENSION_BYTES * columns
