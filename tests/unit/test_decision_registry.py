@@ -174,16 +174,16 @@ def test_the_artifact_is_what_the_source_compiles_to() -> None:
 
 def test_a_changed_contract_is_noticed(tmp_path: Path) -> None:
     """A source that differs by a byte, a missing artifact and a missing manifest are each named."""
-    contracts = tmp_path / "contracts"
-    assert "MANIFEST.json cannot be read" in contract_compiler.stale_digests(contracts)[0]
+    contracts = tmp_path / "cairo" / "contracts"
+    assert "MANIFEST.json cannot be read" in contract_compiler.stale_digests(tmp_path)[0]
     shutil.copytree(CHECKOUT / "cairo" / "contracts", contracts)
     with (contracts / "decision_registry.cairo").open("a") as source:
         source.write("\n")
     (contracts / "artifacts" / "decision_registry.json").unlink()
     assert [
         "cairo/contracts/artifacts/decision_registry.json is not what was compiled",
-        "cairo/contracts/decision_registry.cairo has changed since it was compiled",
-    ] == contract_compiler.stale_digests(contracts)
+        "cairo/contracts/decision_registry.cairo has changed since decision_registry was compiled",
+    ] == contract_compiler.stale_digests(tmp_path)
 
 
 @pytest.mark.slow

@@ -153,11 +153,11 @@ def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
     """A source that differs by a byte, a missing artifact and a missing manifest are each named."""
     cairo = tmp_path / "cairo"
     (cairo / "artifacts").mkdir(parents=True)
-    assert "MANIFEST.json cannot be read" in compiler.stale_digests(cairo)[0]
+    assert "MANIFEST.json cannot be read" in compiler.stale_digests(tmp_path)[0]
     origin = risk_engine_artifact().resolve().parents[1]
     for path in [*origin.glob("*.cairo"), *origin.glob("artifacts/*.json")]:
         (cairo / path.relative_to(origin)).write_bytes(path.read_bytes())
-    assert [] == compiler.stale_digests(cairo)
+    assert [] == compiler.stale_digests(tmp_path)
     with (cairo / "risk_tables.cairo").open("a") as source:
         source.write("\n")
     (cairo / "artifacts" / "fibonacci.json").unlink()
@@ -165,7 +165,7 @@ def test_a_changed_source_is_noticed(tmp_path: Path) -> None:
         "cairo/risk_tables.cairo has changed since risk_engine was compiled",
         "cairo/risk_tables.cairo has changed since risk_engine_chain was compiled",
         "cairo/artifacts/fibonacci.json is not what was compiled",
-    ] == compiler.stale_digests(cairo)
+    ] == compiler.stale_digests(tmp_path)
 
 
 @BUILDS

@@ -3,26 +3,21 @@
 The compiler (cairo-lang) lives in an environment of its own under build/cairo-lang; PROOFRAIL_CAIRO_COMPILE
 names another cairo-compile of the same version. Artifacts are the same bytes wherever they are compiled: paths in
 the debug information are rewritten, members sorted.
-
-cairo/artifacts/MANIFEST.json records the digests of each artifact and of the sources it comes from, so that
-a forgotten recompilation is noticed where the compiler cannot be had.
 """
 
 from __future__ import annotations
 
-import argparse
-import hashlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from proofrail.cairo import cairo_lang
-from proofrail.wire.errors import ProofrailError, UnusableInputError
+from proofrail.cairo.compiled import Artifacts, Compile, Compiled, run
+from proofrail.wire.errors import UnusableInputError
 
 PROGRAMS: Final = ("risk_engine", "risk_engine_chain", "fibonacci")
 
@@ -32,55 +27,19 @@ that it is given a copy of the imported one without."""
 
 _CHECKOUT: Final = Path(__file__).parents[3]
 _CAIRO: Final = _CHECKOUT / "cairo"
-_MANIFEST: Final = "MANIFEST.json"
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A compiled program: the artifact's bytes and the sources (by path in the checkout) it comes from."""
-
-    artifact: bytes
-    sources: tuple[str, ...]
+_ARTIFACTS: Final = Artifacts("cairo/artifacts", PROGRAMS, f"cairo-lang {cairo_lang.VERSION}")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit status 0: written or up to date; 1: out of date; 2: no compiler, or it refused a source."""
-    parser = argparse.ArgumentParser(prog="python -m proofrail.cairo.compiler", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="only say whether the artifacts are up to date")
-    parser.add_argument(
-        "--digests", action="store_true", help="with --check: compare digests, do not recompile"
-    )
-    options = parser.parse_args(arguments)
-    try:
-        return _check(recompile=not options.digests) if options.check else _compile_all()
-    except ProofrailError as error:
-        print(error, file=sys.stderr)
-        return 2
+    """The exit status is that of `compiled.run`."""
+    return run(_ARTIFACTS, _CHECKOUT, _compiler, "proofrail.cairo.compiler", __doc__, arguments)
 
 
-def stale_digests(cairo: Path = _CAIRO) -> list[str]:
+def stale_digests(checkout: Path = _CHECKOUT) -> list[str]:
     """What differs between the manifest and the files it speaks of, in words; empty if nothing does."""
-    folder = cairo / "artifacts"
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_bytes())
-    except (OSError, ValueError) as error:
-        return [f"cairo/artifacts/{_MANIFEST} cannot be read: {error}"]
-    stale = []
-    if manifest["compiler"] != _compiler_name():
-        stale.append(f"the artifacts come from {manifest['compiler']}, not from {_compiler_name()}")
-    for name in PROGRAMS:
-        recorded = manifest["programs"].get(name)
-        if recorded is None:
-            stale.append(f"{name} was never compiled")
-            continue
-        if _sha256_of(folder / f"{name}.json") != recorded["artifact_sha256"]:
-            stale.append(f"cairo/artifacts/{name}.json is not what was compiled")
-        stale += [
-            f"{source} has changed since {name} was compiled"
-            for source, digest in recorded["sources"].items()
-            if _sha256_of(cairo.parent / source) != digest
-        ]
-    return stale
+    return _ARTIFACTS.stale(checkout)
 
 
 def compile_program(name: str, compiler: Path) -> Compiled:
@@ -130,45 +89,9 @@ def find_compiler() -> Path:
     return folder / "bin" / "cairo-compile"
 
 
-def _compile_all() -> int:
+def _compiler() -> Compile:
     compiler = find_compiler()
-    folder = _CAIRO / "artifacts"
-    folder.mkdir(exist_ok=True)
-    programs: dict[str, Any] = {}
-    for name in PROGRAMS:
-        compiled = compile_program(name, compiler)
-        (folder / f"{name}.json").write_bytes(compiled.artifact)
-        programs[name] = {
-            "artifact_sha256": hashlib.sha256(compiled.artifact).hexdigest(),
-            "sources": {source: _sha256_of(_CHECKOUT / source) for source in compiled.sources},
-        }
-        print(f"cairo/artifacts/{name}.json: {len(compiled.artifact):,} bytes")
-    manifest = {"compiler": _compiler_name(), "programs": programs}
-    (folder / _MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
-    return 0
-
-
-def _check(*, recompile: bool) -> int:
-    stale = stale_digests()
-    if not stale and recompile:
-        try:
-            compiler = find_compiler()
-        except UnusableInputError as error:
-            print(f"compared by digests alone, for the compiler cannot be had: {error}", file=sys.stderr)
-        else:
-            stale = [
-                f"cairo/artifacts/{name}.json is not what cairo/{name}.cairo compiles to"
-                for name in PROGRAMS
-                if compile_program(name, compiler).artifact
-                != (_CAIRO / f"artifacts/{name}.json").read_bytes()
-            ]
-    for difference in stale:
-        print(difference, file=sys.stderr)
-    if stale:
-        print("run `make cairo` and commit what it writes", file=sys.stderr)
-        return 1
-    print("the compiled Cairo programs are up to date")
-    return 0
+    return lambda name: compile_program(name, compiler)
 
 
 def _write_importable(name: str, folder: Path) -> None:
@@ -202,14 +125,6 @@ def _portable(filename: str, scratch: Path) -> str:
     raise UnusableInputError(
         "compilation-failed", f"{filename} lies neither in cairo/ nor in the compiler's library"
     )
-
-
-def _compiler_name() -> str:
-    return f"cairo-lang {cairo_lang.VERSION}"
-
-
-def _sha256_of(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
 if __name__ == "__main__":
