@@ -272,6 +272,7 @@ def _pie() -> bytes:
         (b'{"program":{},"entry_points_by_type":{}}', "program-unusable", "contract class"),
         (altered("none", identifiers={}), "program-without-main", "main"),
         (altered("none", data=["0x1", 7]), "program-unusable", "compiled Cairo 0 program"),
+        (altered("none", data=["0x1", "x"]), "program-unusable", "compiled Cairo 0 program"),
     ],
 )
 def test_what_is_no_program_is_told_by_its_form(compiled: bytes, code: str, said: str) -> None:

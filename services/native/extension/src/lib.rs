@@ -23,6 +23,7 @@ mod memory;
 mod pedersen;
 mod pipeline;
 mod program;
+mod quiet;
 mod roots;
 mod run;
 mod spans;

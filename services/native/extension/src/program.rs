@@ -10,6 +10,7 @@ use pyo3::pybacked::PyBackedBytes;
 
 use crate::error::{Fault, guarded};
 use crate::functions::{Functions, PROGRAM_BASE, words};
+use crate::quiet;
 use crate::run::{Run, execute};
 
 /// A compiled program, parsed once.
@@ -23,9 +24,13 @@ pub struct Code {
 
 impl Code {
     fn parse(compiled: &[u8]) -> Result<Self, Fault> {
-        let program = VmProgram::from_bytes(compiled, None).map_err(|e| {
-            Fault::new("program-unusable", format!("this is no compiled Cairo 0 program: {e}"))
-        })?;
+        let unusable = |why: String| {
+            Fault::new("program-unusable", format!("this is no compiled Cairo 0 program: {why}"))
+        };
+        // The VM's reader asserts what a file may break, such as the form of a word.
+        let program = quiet::catch(|| VmProgram::from_bytes(compiled, None))
+            .map_err(unusable)?
+            .map_err(|error| unusable(error.to_string()))?;
         for label in ["__main__.__start__", "__main__.__end__"] {
             if program.get_identifier(label).and_then(|identifier| identifier.pc).is_none() {
                 let message =

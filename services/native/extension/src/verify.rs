@@ -6,7 +6,6 @@
 
 mod canonical;
 mod facts;
-mod quiet;
 mod structure;
 
 use bincode::Options;
@@ -16,6 +15,7 @@ use pyo3::prelude::*;
 use stwo::core::vcs_lifted::blake2_merkle::{Blake2sMerkleChannel, Blake2sMerkleHasher};
 
 use crate::error::{Fault, guarded};
+use crate::quiet;
 
 type Proof = CairoProofForRustVerifier<Blake2sMerkleHasher>;
 
