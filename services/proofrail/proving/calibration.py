@@ -32,11 +32,15 @@ BACKENDS: Final = tuple(_PROGRAMS)
 @dataclass(frozen=True)
 class Speeds:
     """How many times as fast as in the cost model a backend's prover is here, and how fast its proof of work; `cores`:
-    how many it keeps busy, None for all."""
+    how many it keeps busy, None where that was not measured."""
 
     proving: float = 1.0
     work: float = 1.0
     cores: float | None = None
+
+    def busy(self, share: float) -> float:
+        """Cores that are kept busy: as measured, else this share of the machine's."""
+        return self.cores or share * _cpus()
 
 
 @dataclass(frozen=True)

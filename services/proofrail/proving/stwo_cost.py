@@ -15,6 +15,8 @@ from proofrail.proving.cost import Cost
 from proofrail.proving.parameters import StwoParameters
 
 _MODEL: Final = Speeds()
+_BUSY: Final = 0.7
+"""Part of two cores that is kept busy."""
 _POW_SECONDS: Final = 2.6e-8
 """CPU seconds for one try of the proof of work; 2^bits tries are expected."""
 
@@ -61,7 +63,7 @@ def predict(
         seconds / speeds.proving + work_seconds(parameters.pow_bits) / speeds.work,
         rates.memory + rates.step_memory * n_steps + rates.hash_memory * hashes,
         other + query * parameters.n_queries,
-        speeds.cores,
+        speeds.busy(_BUSY),
     )
 
 

@@ -38,6 +38,9 @@ _QUERY_SECONDS: Final = 1.0e-3
 _POW_SECONDS: Final = 2.9e-7
 """CPU seconds for one try of the proof of work; 2^bits tries are expected."""
 
+_BUSY: Final = 0.87
+"""Part of two cores that is kept busy."""
+
 _BASE_MEMORY: Final = 12 << 20
 _STEP_BYTES: Final = 3900
 _COLUMN_STEP_BYTES: Final = 1030
@@ -81,7 +84,7 @@ def predict(
         seconds / speeds.proving + work_seconds(parameters.pow_bits) / speeds.work,
         _BASE_MEMORY + memory,
         _proof_bytes(parameters, layout, log_n_steps),
-        speeds.cores,
+        speeds.busy(_BUSY),
     )
 
 
