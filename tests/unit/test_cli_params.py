@@ -13,6 +13,8 @@ from proofrail.cli.main import app
 from proofrail.proving.parameters import StwoParameters
 from proofrail.proving.roots import known_root
 from proofrail.proving.stone.parameters import StoneParameters
+from proofrail.proving.stone.presets import PRESETS
+from proofrail.wire.canonical import felt_hex
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,7 @@ def test_a_preset_says_layout_hasher_and_goal():
         said[member] for member in ("preset", "layout", "for", "hasher")
     )
     assert "keccak256_masked160_lsb" == said["parameters"]["commitment_hash"]
+    assert felt_hex(PRESETS[name].config_hash) == said["config_hash"]
 
 
 @pytest.mark.parametrize("more", [(), ("--backend", "stwo"), ("--for", "size")])

@@ -20,6 +20,7 @@ from proofrail.proving.stone.presets import preset_named
 from proofrail.proving.stone.prover_config import prover_config
 from proofrail.proving.stwo_choice import choose_stwo
 from proofrail.proving.verifier import LAYOUT, published_parameters
+from proofrail.wire.canonical import felt_hex
 from proofrail.wire.errors import UnusableInputError
 
 _DEFAULT_LAYOUT: Final = "small"
@@ -125,7 +126,7 @@ def params(
             "security_bits": found.security_bits,
             "why": found.why,
             **found.more,
-            **({} if preset is None else {"preset": preset}),
+            **({} if preset is None else _preset_members(preset)),
             "predicted": _predicted(cost),
             "calibrated": calibration.is_calibrated(backend.value),
             "fits_this_machine": cost.fits(memory),
@@ -160,6 +161,10 @@ def _of_preset(
             "Leave out --backend, --layout, --hasher and --for.",
         )
     return preset.layout, preset.hasher, GoalName.CHAIN
+
+
+def _preset_members(name: str) -> dict[str, str]:
+    return {"preset": name, "config_hash": felt_hex(preset_named(name).config_hash)}
 
 
 def _stone(steps: int, layout: str, bits: int, goal: GoalName, hasher: str | None) -> _Found:
