@@ -29,6 +29,8 @@ class Mode(StrEnum):
     """As PROVES, after some seconds."""
     HANGS = "hangs"
     """For ever, with a process of its own that ignores SIGTERM."""
+    ESCAPES = "escapes"
+    """As HANGS, and that process has left for a session of its own."""
     ABORTS = "aborts"
     OUT_OF_MEMORY = "out-of-memory"
     KILLED = "killed"
@@ -107,9 +109,9 @@ def _end_with(arguments: list[str]) -> None:
 def _end(mode: Mode, role: str) -> None:
     """Returns for the modes that make something."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if mode is Mode.HANGS:
+    if mode in (Mode.HANGS, Mode.ESCAPES):
         ignores = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
-        subprocess.Popen([sys.executable, "-I", "-c", ignores])
+        subprocess.Popen([sys.executable, "-I", "-c", ignores], start_new_session=mode is Mode.ESCAPES)
         time.sleep(600)
     elif mode is Mode.ABORTS:
         _say("Fri parameters do not match stark degree bound")

@@ -230,9 +230,10 @@ def test_each_end_of_a_prover_is_told_apart(failing: Subject, mode: Mode):
     assert (kind, code) == (type(ended.value), ended.value.code), ended.value
 
 
-def test_a_prover_that_hangs_is_ended_with_all_it_started(failing: Subject):
-    """After its time; also a process that does not heed SIGTERM."""
-    failing.double.play(Mode.HANGS)
+@pytest.mark.parametrize("mode", [Mode.HANGS, Mode.ESCAPES])
+def test_a_prover_that_hangs_is_ended_with_all_it_started(failing: Subject, mode: Mode):
+    """After its time; also a process that does not heed SIGTERM, or has left the group."""
+    failing.double.play(mode)
     with pytest.raises(TransientError, match="prover-timeout"):
         asyncio.run(failing.prove(timeout=1))
     assert [] == failing.processes()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import json
 import os
 import signal
 import subprocess
@@ -22,8 +23,9 @@ from tests.double.program import Mode
 from tests.faults import processes
 from tests.faults.processes import Process
 
-from proofrail.proving import scratch
+from proofrail.proving import locate, scratch
 from proofrail.proving.scratch import PREFIX, scratch_folder, sweep
+from proofrail.proving.stone import launcher
 from proofrail.wire.errors import TransientError
 
 Eventually = Callable[..., Awaitable[None]]
@@ -163,6 +165,33 @@ async def test_when_service_and_launcher_are_killed_the_rest_is_swept(
     await processes.gone([launcher, *direct], 10)
     assert 1 == sweep(family.scratch)
     await processes.gone(members, 10)
+
+
+def test_the_launcher_starts_nothing_for_a_caller_that_is_gone(tmp_path: Path) -> None:
+    """It may have ended before the launcher could ask to end with it."""
+    command = [
+        sys.executable,
+        "-I",
+        launcher.__file__,
+        "1",
+        "0",
+        "0",
+        "usage.json",
+        "/usr/bin/touch",
+        "started",
+    ]
+    assert 1 == subprocess.run(command, cwd=tmp_path, check=False).returncode
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.prover
+def test_stwos_prover_does_nothing_for_a_caller_that_is_gone(tmp_path: Path) -> None:
+    """As the launcher."""
+    program = locate.find()
+    assert program is not None
+    options = ["--program=program.json", "--input=input.json", "--out=proof.bin", "--parent=1"]
+    done = subprocess.run([program, "prove", *options], cwd=tmp_path, capture_output=True, check=False)
+    assert (2, "parent-gone") == (done.returncode, json.loads(done.stderr)["error"]["code"])
 
 
 def test_a_folder_whose_owner_lives_is_never_swept(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def environment(folder: Path) -> Mapping[str, str]:
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path | None, needed: int = 0) -> Iterator[Path]:
-    """A folder of one's own in `parent` (by default the system's temporary one), removed on every way out.
+    """A folder of one's own in `parent` (by default the system's temporary one), removed on every way out; processes
+    that still belong to it end.
 
     Raises TransientError `scratch-full` when fewer than `needed` bytes are free, or when an OSError in the block
     says that there is no room; `scratch-unusable` when no folder can be made or written.
@@ -55,6 +56,8 @@ def scratch_folder(parent: Path | None, needed: int = 0) -> Iterator[Path]:
     except OSError as error:
         raise _unusable(folder, error) from error
     finally:
+        # Also those that left their process group; the others are gone by now.
+        _end_processes_of(folder)
         _remove(folder)
         os.close(lock)
 
