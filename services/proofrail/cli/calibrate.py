@@ -281,9 +281,9 @@ def _speeds(speeds: Speeds) -> dict[str, str]:
 
 def _tell(result: _Result, *, kept: bool) -> None:
     table = Table(title=result.backend, title_justify="left", box=None, pad_edge=False)
-    table.add_column("proof", no_wrap=True)
-    for name in ("CPU s", "before", "after", "MiB", "expected", "bytes", "expected"):
-        table.add_column(name, justify="right")
+    table.add_column("proof", overflow="fold")
+    for name in ("CPU s", "before", "after", "MiB", "expected", "kB", "expected"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in result.rows:
         table.add_row(
             row.what,
@@ -292,8 +292,8 @@ def _tell(result: _Result, *, kept: bool) -> None:
             f"{_after(row, result.found):.2f}",
             f"{row.memory_bytes >> 20:,}",
             f"{row.model.memory_bytes >> 20:,}",
-            f"{row.proof_bytes:,}",
-            f"{row.model.proof_bytes:,}",
+            f"{row.proof_bytes / 1000:,.0f}",
+            f"{row.model.proof_bytes / 1000:,.0f}",
         )
     console = SafeConsole(highlight=False)
     console.print(table)
