@@ -14,10 +14,11 @@ from rich.console import Console
 from rich.status import Status
 
 from proofrail.cairo.risk_program import samples
+from proofrail.cli.believed import trust_in
 from proofrail.cli.home import Home
 from proofrail.cli.launch import LaunchedSystem
 from proofrail.cli.output import Exit, emit_line, note
-from proofrail.cli.propose import read_proposals
+from proofrail.cli.propose import read_proposals, unfinished
 from proofrail.cli.table import DecisionTable
 from proofrail.cli.terminal import SafeConsole
 from proofrail.client.proposing import Proposed, propose
@@ -40,7 +41,7 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
     try:
         await system.start(progress.say)
         kafka = KafkaSettings(bootstrap=home.bootstrap())
-        async with propose(kafka, values) as proposed:
+        async with propose(kafka, values, trust=trust_in(home, None)) as proposed:
             console.print(f"{len(values)} proposals published to a fresh system\n")
             status = await _show(proposed, console, json, timeout_s, progress)
         finished = True
@@ -83,8 +84,7 @@ async def _show(
                     if valid and letter.code != "proposal-id-reused":
                         wrong.append(f"a valid proposal was dead-lettered: {settled.published.place}")
     seconds = time.monotonic() - started
-    pending = proposed.pending
-    wrong += [f"not settled in time: {one.topic}/{one.partition} offset {one.offset}" for one in pending]
+    wrong += unfinished(proposed)
     _summary(console, attested, refused, proposed, seconds)
     for what in wrong:
         console.print(f"[red]✗[/] {what}")

@@ -106,22 +106,33 @@ def propose(
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="NDJSON on stdout (the default when piped)")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait with --wait")] = 300.0,
+    auditor_key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Whose attestations count with --wait: a file of public keys.",
+            show_default="the home folder's auditor",
+        ),
+    ] = None,
     home: HomeOption = None,
 ) -> None:
     """Publish proposals to a running system.
 
-    With --wait, exit status 1 if any proposal was dead-lettered or not settled in time.
+    With --wait, exit status 1 if any proposal was dead-lettered or not settled in time. An attestation settles a
+    proposal when an accepted auditor signed it and it is about that very proposal.
 
     Example:  proofrail propose proposals.ndjson --wait
     """
     with command():
+        from proofrail.cli.believed import trust_in
         from proofrail.cli.propose import run_propose
 
-        bootstrap = Home.at(home).bootstrap()
+        place = Home.at(home)
+        bootstrap, trust = place.bootstrap(), trust_in(place, auditor_key)
         raw = sys.stdin.buffer if str(file) == "-" else file.open("rb")
         with raw:
             lines = raw.readlines()
-        raise ExitError(asyncio.run(run_propose(bootstrap, lines, wait, wants_json(json), timeout)))
+        raise ExitError(asyncio.run(run_propose(bootstrap, lines, wait, wants_json(json), timeout, trust)))
 
 
 def kafka(

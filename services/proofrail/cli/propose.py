@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from proofrail.cli.output import Exit, emit_line, note
 from proofrail.cli.table import DecisionTable
 from proofrail.cli.terminal import SafeConsole
-from proofrail.client.proposing import propose, publish_proposals
+from proofrail.client import Trust
+from proofrail.client.proposing import Proposed, propose, publish_proposals
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import UnusableInputError
 from proofrail.wire.messages import Attestation
@@ -19,9 +20,10 @@ def read_proposals(lines: Iterable[bytes]) -> list[bytes]:
 
 
 async def run_propose(
-    bootstrap: str, lines: Iterable[bytes], wait: bool, json: bool, timeout_s: float
+    bootstrap: str, lines: Iterable[bytes], wait: bool, json: bool, timeout_s: float, trust: Trust | None
 ) -> Exit:
-    """Publish the proposals; returns the exit status."""
+    """Publish the proposals; returns the exit status. Without `trust` attestations are shown unchecked, and a note
+    says so."""
     kafka = KafkaSettings(bootstrap=bootstrap)
     values = read_proposals(lines)
     if not values:
@@ -30,9 +32,11 @@ async def run_propose(
         published = await publish_proposals(kafka, values)
         note(f"published {len(published)} proposals")
         return Exit.OK
+    if trust is None:
+        note("attestations are not checked: no auditor's key is known here; name one with --auditor-key")
     table = DecisionTable(SafeConsole())
     refused = 0
-    async with propose(kafka, values) as proposed:
+    async with propose(kafka, values, trust=trust) as proposed:
         note(f"published {len(values)} proposals; waiting up to {timeout_s:.0f} s")
         if not json:
             table.header()
@@ -42,7 +46,21 @@ async def run_propose(
                 emit_line(settled.line)
             else:
                 table.row(settled, proposed.runs)
-        unsettled = proposed.pending
-    for one in unsettled:
-        note(f"not settled in time: {one.topic}/{one.partition} offset {one.offset}")
+        unsettled = unfinished(proposed)
+    for what in unsettled:
+        note(what)
     return Exit.NEGATIVE if refused or unsettled else Exit.OK
+
+
+def unfinished(proposed: Proposed) -> list[str]:
+    """What is to be said of each proposal without an end that can be believed."""
+    said = []
+    for one in proposed.pending:
+        place = f"{one.topic}/{one.partition} offset {one.offset}"
+        error = proposed.refused.get(one.place)
+        said.append(
+            f"not settled in time: {place}"
+            if error is None
+            else f"an attestation that is not believed: {place}: {error.code}: {error.message}"
+        )
+    return said

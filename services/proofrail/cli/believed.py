@@ -1,0 +1,39 @@
+"""Which attestations `propose --wait` and `demo` believe: those of the home folder's auditor, or of a key given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from proofrail.auditor.settings import AuditorSettings
+from proofrail.cli.home import Home
+from proofrail.cli.keys import read_vkeys
+from proofrail.client import Trust
+from proofrail.proving.backends import parse_names
+
+
+class _Accepted(BaseSettings):
+    """What the system's own auditor accepts, from the same variables."""
+
+    model_config = SettingsConfigDict(env_prefix="PROOFRAIL_", extra="ignore")
+
+    prover_backends: str = AuditorSettings.model_fields["prover_backends"].default
+    min_security_bits: int = AuditorSettings.model_fields["min_security_bits"].default
+
+
+def trust_in(home: Home, auditor_key: Path | None) -> Trust | None:
+    """Trust in the auditors of `auditor_key`, a file of vkeys, else in the home folder's own; None where there is
+    neither: a broker elsewhere, and nobody said whose word counts.
+
+    Raises UnusableInputError for a key file that cannot be used.
+    """
+    own = home.auditor_key.with_suffix(".vkey")
+    if auditor_key is None and not own.exists():
+        return None
+    accepted = _Accepted()
+    return Trust(
+        read_vkeys(auditor_key or own),
+        min_security_bits=accepted.min_security_bits,
+        backends=parse_names(accepted.prover_backends),
+    )
