@@ -21,6 +21,7 @@ from proofrail.cairo import contract_compiler, risk_rows
 from proofrail.cairo.merkle import paths, root
 from proofrail.cairo.risk_program import load, load_chain
 from proofrail.proving.identities import fact_hash, output_hash
+from proofrail.wire.errors import UnusableInputError
 
 CHECKOUT = Path(__file__).parents[2]
 CONTRACTS = CHECKOUT / "tests" / "data" / "contracts"
@@ -184,6 +185,21 @@ def test_a_changed_contract_is_noticed(tmp_path: Path) -> None:
         "cairo/contracts/artifacts/decision_registry.json is not what was compiled",
         "cairo/contracts/decision_registry.cairo has changed since decision_registry was compiled",
     ] == contract_compiler.stale_digests(tmp_path)
+
+
+def test_another_package_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The compiler is taken by its digest: what else a package index gives is not unpacked."""
+
+    def download(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        Path(command[command.index("--dest") + 1], "cairo-lang-0.12.3.zip").write_bytes(b"another")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(contract_compiler.subprocess, "run", download)
+    monkeypatch.setattr(contract_compiler, "_IN_CHECKOUT", tmp_path / "cairo-2.1")
+    with pytest.raises(UnusableInputError, match="has the digest") as raised:
+        contract_compiler.find_compiler()
+    assert "compiler-unavailable" == raised.value.code
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

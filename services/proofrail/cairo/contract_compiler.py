@@ -28,7 +28,6 @@ _CHECKOUT: Final = Path(__file__).parents[3]
 _IN_PACKAGE: Final = f"cairo-lang-{PACKAGE}/starkware/starknet/compiler/v1/sierra-compiler-major-1/"
 _IN_CHECKOUT: Final = _CHECKOUT / "build" / "cairo-2.1"
 
-
 _ARTIFACTS: Final = Artifacts("cairo/contracts/artifacts", CONTRACTS, f"Cairo 2.1.0 (cairo-lang {PACKAGE})")
 
 
@@ -63,17 +62,16 @@ def find_compiler() -> Path:
         return compiler
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise _unavailable("its programs run on Linux on x86-64 alone")
-    with tempfile.TemporaryDirectory(prefix="proofrail-cairo-") as scratch:
-        package = _downloaded(Path(scratch))
+    _IN_CHECKOUT.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="cairo-2.1-", dir=_IN_CHECKOUT.parent) as scratch:
+        package, unpacked = _downloaded(Path(scratch)), Path(scratch) / "unpacked"
         with zipfile.ZipFile(package) as archive:
             archive.extractall(
-                _IN_CHECKOUT, [name for name in archive.namelist() if name.startswith(_IN_PACKAGE)]
+                unpacked, [name for name in archive.namelist() if name.startswith(_IN_PACKAGE)]
             )
-    # Last, for its presence says that all of it is there.
-    part = compiler.with_suffix(".part")
-    compiler.rename(part)
-    part.chmod(0o755)
-    part.rename(compiler)
+        (unpacked / _IN_PACKAGE / "bin" / "starknet-compile").chmod(0o755)
+        # At once and last: the folder is there whole, or not at all.
+        unpacked.rename(_IN_CHECKOUT)
     return compiler
 
 
