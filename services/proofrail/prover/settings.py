@@ -33,7 +33,7 @@ class ProverSettings(ServiceSettings):
     all the time or memory allowed is tried once more at most. A host that lacks the prover program or the store does
     not count: runs wait for it."""
 
-    proof_timeout_s: float = Field(default=3600.0, gt=0)
+    proof_timeout_s: float = Field(default=7200.0, gt=0)
     """Wall-clock limit of one attempt."""
 
     proof_memory_limit: str = "90%"

@@ -210,9 +210,9 @@ def _self_test(program: Path, *_build: int) -> None:
     except (OSError, subprocess.SubprocessError) as error:
         raise TransientError("prover-does-not-run", f"the prover gives no answer: {error}", _BUILD) from error
     tail = tuple(done.stderr.decode("utf-8", errors="replace").splitlines())
-    ended = outcome.failure(child.Finished(done.returncode, b"", tail, timed_out=False, seconds=0.0))
-    if ended is not None:
-        raise TransientError(ended.code, f"the prover fails its self-test: {ended.message}", _BUILD)
+    fault = outcome.failure(child.Finished(done.returncode, b"", tail, timed_out=False, seconds=0.0))
+    if fault is not None:
+        raise TransientError(fault.code, f"the prover fails its self-test: {fault.message}", _BUILD)
     try:
         root = json.loads(done.stdout)["preprocessed_root"]
     except (ValueError, KeyError, TypeError):
