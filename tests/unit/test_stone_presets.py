@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 from assembled import CALL, JUMP, PUSH, RET, P
+from hypothesis import given
+from hypothesis import strategies as st
 
 from proofrail import _native
 from proofrail.proving import identities
@@ -224,6 +226,39 @@ def test_public_memory_the_registry_does_not_take_is_named() -> None:
     assert "preset-range-check" == _refused(_with(proof, rc_min=9, rc_max=9))
 
 
+_JUNK = (
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.text(max_size=3) | st.just([]) | st.just({})
+)
+_CELL = st.fixed_dictionaries(
+    {}, optional={"address": _JUNK, "page": st.just(0) | _JUNK, "value": st.just("0x0") | _JUNK}
+)
+_PLACE = st.fixed_dictionaries({}, optional={"begin_addr": _JUNK, "stop_ptr": _JUNK})
+
+
+@given(
+    st.one_of(
+        st.tuples(st.just("public_memory"), _JUNK | st.lists(_CELL | _JUNK, max_size=3)),
+        st.tuples(
+            st.just("memory_segments"),
+            _JUNK | st.dictionaries(st.sampled_from(["program", "output", "x"]), _PLACE | _JUNK, max_size=3),
+        ),
+    ),
+    st.booleans(),
+)
+def test_nonsense_in_the_public_memory_fits_nothing(nonsense: tuple[str, Any], added: bool) -> None:
+    """Whatever stands there, the answer is a preset or a refusal, never another error."""
+    proof = _proof()
+    name, value = nonsense
+    whole = proof.public_input[name]
+    if added and type(value) is type(whole):
+        value = [*whole, *value] if isinstance(whole, list) else {**whole, **value}
+    altered = _with(proof, **{name: value})
+    if value == whole:
+        assert "strict" == presets.fit(altered, "stone6").memory_verification
+    else:
+        assert presets.members(altered, "stone6")["stone_version"] == "stone6"
+
+
 def test_what_strict_verification_looks_at_makes_it_relaxed() -> None:
     """The program's first words, the stack and the end of the run are of no interest to the relaxed one."""
     proof = _proof()
@@ -252,6 +287,15 @@ def test_segments_that_do_not_fit_the_layout_are_named(name: str, end: int) -> N
     begin = segments[name]["begin_addr"]
     segments[name] = {"begin_addr": begin, "stop_ptr": begin + end}
     assert "preset-uses" == _refused(_with(proof, memory_segments=segments))
+
+
+def test_a_segment_of_any_size_costs_nothing_to_refuse() -> None:
+    """An output of four thousand million cells is looked for in the cells that there are."""
+    proof = _proof()
+    for end, code in ((2**32 - 1, "preset-main-page"), (2**32, "preset-main-page"), (0, "preset-uses")):
+        segments = dict(proof.public_input["memory_segments"])
+        segments["output"] = {**segments["output"], "stop_ptr": end}
+        assert code == _refused(_with(proof, memory_segments=segments))
 
 
 def test_members_of_a_proof_are_those_of_its_preset() -> None:

@@ -44,12 +44,13 @@ _HASHERS: Final[Mapping[str, tuple[str, ...]]] = {
     "stone6": tuple(REGISTRY_HASHERS),
 }
 _POW_BITS: Final = range(20, 50)
-_MAX_ADDRESS: Final = (1 << 64) - 2
-_MAX_INDEX: Final = (1 << 32) - 1
+_MAX_ADDRESS: Final = (1 << 32) - 1
 
 _AP_PLUS: Final = 0x40780017FFF7FFF
 _CALL: Final = 0x1104800180018000
 _JUMP: Final = 0x10780017FFF7FFF
+_FIRST_CALL: Final = 6
+"""Words with which every program in proof mode begins."""
 
 _STEPS_PER_USE: Final = {name: ratios for name, ratios in STEPS_PER_USE.items() if LAYOUTS[name].on_chain}
 
@@ -138,7 +139,8 @@ def members(read: StoneProof, stone_version: str) -> dict[str, str]:
         preset = fit(read, stone_version)
     except PolicyError as error:
         return {"stone_version": stone_version, "no_preset": error.code}
-    fact = _fact_hash(_Memory.of(read.public_input, read.layout), preset.memory_verification)
+    program, output = _CHECKS[preset.memory_verification](_Memory.of(read.public_input, read.layout))
+    fact = identities.fact_hash(identities.program_hash(program), identities.output_hash(output))
     return {
         "preset": preset.name,
         **vars(preset),
@@ -190,6 +192,10 @@ def _hasher(hashes: Hashes) -> str:
     )
 
 
+_Fact = tuple[list[int], list[int]]
+"""What the registry takes for program and output."""
+
+
 @dataclass(frozen=True)
 class _Memory:
     """The public memory, its cells in their order, and the segments of the layout: (begin, end) by name."""
@@ -202,11 +208,8 @@ class _Memory:
     def of(cls, public: Mapping[str, Any], layout: Layout) -> _Memory:
         try:
             cells = [_cell(cell) for cell in public["public_memory"]]
-            places = {
-                name: (place["begin_addr"], place["stop_ptr"])
-                for name, place in public["memory_segments"].items()
-            }
-            segments = {name: places[name] for name in ("program", "execution", *layout.builtins)}
+            places = public["memory_segments"]
+            segments = {name: _place(places[name]) for name in ("program", "execution", *layout.builtins)}
         except (KeyError, TypeError, MalformedError) as error:
             raise PolicyError("preset-main-page", f"the public memory cannot be read: {error}") from error
         return cls(cells, segments, layout.builtins)
@@ -215,16 +218,28 @@ class _Memory:
     def output(self) -> range:
         return range(*self.segments["output"])
 
-    def values(self, addresses: range, offset: int) -> bool:
-        """Whether the cells from `offset` on are those of the addresses."""
-        found = [address for address, _ in self.cells[offset : offset + len(addresses)]]
-        return found == list(addresses)
+    def values(self, addresses: range, offset: int, what: str) -> list[int]:
+        """The values of the cells from `offset` on, which must be those of the addresses."""
+        found = self.cells[offset : offset + len(addresses)]
+        if [address for address, _ in found] != list(addresses[: len(found)]) or len(found) != len(addresses):
+            raise PolicyError("preset-main-page", f"the public memory does not hold {what} where it belongs")
+        return [value for _, value in found]
 
 
 def _cell(cell: Any) -> tuple[int, int]:
     if cell["page"] != 0:
         raise PolicyError("preset-pages", "the registry takes no continuous pages")
-    return cell["address"], parse_felt(cell["value"])
+    return _address(cell["address"]), parse_felt(cell["value"])
+
+
+def _place(place: Any) -> tuple[int, int]:
+    return _address(place["begin_addr"]), _address(place["stop_ptr"])
+
+
+def _address(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= _MAX_ADDRESS:
+        raise PolicyError("preset-main-page", f"{value!r:.40} is no address of the registry's memory")
+    return value
 
 
 def _memory_verification(public: Mapping[str, Any], layout: Layout) -> str:
@@ -253,13 +268,13 @@ def _check_uses(memory: _Memory, layout: str, n_steps: int) -> None:
                 f"the segment of {name} goes from {begin} to {end}, the layout has room for {n_steps // steps} uses "
                 f"of {CELLS[name]} cells",
             )
-    limits = {"execution": _MAX_ADDRESS, "output": _MAX_INDEX}
-    for name, limit in limits.items():
-        if not 0 <= memory.segments[name][0] <= memory.segments[name][1] <= limit:
-            raise PolicyError("preset-uses", f"the segment {name} is outside of the registry's memory")
+    for name in ("execution", "output"):
+        begin, end = memory.segments[name]
+        if begin > end:
+            raise PolicyError("preset-uses", f"the segment {name} ends at {end}, before its begin {begin}")
 
 
-def _check_strict(memory: _Memory) -> None:
+def _check_strict(memory: _Memory) -> _Fact:
     begin, end = memory.segments["execution"]
     program = memory.segments["program"]
     count = len(memory.builtins)
@@ -267,9 +282,9 @@ def _check_strict(memory: _Memory) -> None:
         raise PolicyError(
             "preset-states", f"the run went from pc {program[0]} to {program[1]}, the registry takes 1 to 5"
         )
-    if begin < 9 or not memory.values(range(1, begin - 2), 0):
-        raise PolicyError("preset-program", "the public memory does not begin with the program")
-    words = [value for _, value in memory.cells[: begin - 3]]
+    if begin < _FIRST_CALL + 3:
+        raise PolicyError("preset-program", f"a program of {max(begin - 3, 0)} words has no first call")
+    words = memory.values(range(1, begin - 2), 0, "the program")
     if words[:3] != [_AP_PLUS, count, _CALL] or words[4:6] != [_JUMP, 0]:
         raise PolicyError(
             "preset-program",
@@ -280,49 +295,38 @@ def _check_strict(memory: _Memory) -> None:
     due = [(begin - 2, begin), (begin - 1, 0)]
     due += [(begin + index, memory.segments[name][0]) for index, name in enumerate(memory.builtins)]
     due += [(end - count + index, memory.segments[name][1]) for index, name in enumerate(memory.builtins)]
-    rest = memory.cells[begin - 3 :]
-    if list(rest[: len(due)]) != due or [address for address, _ in rest[len(due) :]] != list(memory.output):
+    behind = len(words) + len(due)
+    output = memory.values(memory.output, behind, "the output")
+    if list(memory.cells[len(words) : behind]) != due or len(memory.cells) != behind + len(output):
         raise PolicyError(
             "preset-main-page",
             "the public memory is not the program, the first call frame, all builtins' pointers and the output",
         )
+    return words, output
 
 
-def _check_relaxed(memory: _Memory) -> None:
-    program = range(memory.segments["program"][0], memory.segments["execution"][0] - 2)
-    if not memory.values(program, 0):
-        raise PolicyError("preset-main-page", "the public memory does not begin with the program")
-    output = memory.output
-    after = range(len(program), len(memory.cells))
-    start = next((index for index in after if memory.cells[index][0] >= output.start), len(memory.cells))
-    if start == len(memory.cells) or not memory.values(output, start):
-        raise PolicyError("preset-main-page", "the public memory does not hold the output in one piece")
+def _check_relaxed(memory: _Memory) -> _Fact:
+    places = range(memory.segments["program"][0], memory.segments["execution"][0] - 2)
+    program = memory.values(places, 0, "the program")
+    behind = range(len(program), len(memory.cells))
+    start = next((index for index in behind if memory.cells[index][0] >= memory.output.start), None)
+    if start is None:
+        raise PolicyError("preset-main-page", "the public memory ends before the output")
+    return program, memory.values(memory.output, start, "the output")
 
 
-def _check_cairo1(memory: _Memory) -> None:
+def _check_cairo1(memory: _Memory) -> _Fact:
     if memory.segments["program"][0] != 1:
         raise PolicyError("preset-states", "the run does not begin at pc 1")
     # The registry takes any cells: the last for the output, all others for the program. They are that only here.
-    output = memory.output
-    program = len(memory.cells) - len(output)
-    first, begin = range(1, program + 1), memory.segments["execution"][0]
-    if not 0 < program < begin - 2 or not memory.values(first, 0) or not memory.values(output, program):
+    count = len(memory.cells) - len(memory.output)
+    if not 0 < count < memory.segments["execution"][0] - 2:
         raise PolicyError("preset-main-page", "the public memory is not a program and then the output")
+    program = memory.values(range(1, count + 1), 0, "the program")
+    return program, memory.values(memory.output, count, "the output")
 
 
-def _fact_hash(memory: _Memory, memory_verification: str) -> int:
-    """What the registry takes for program and output: of Cairo 1 the program is all that is public but the output."""
-    values = dict(memory.cells)
-    output = [values[address] for address in memory.output]
-    if memory_verification == "cairo1":
-        program = [value for _, value in memory.cells[: len(memory.cells) - len(output)]]
-    else:
-        begin, end = memory.segments["program"][0], memory.segments["execution"][0] - 2
-        program = [values[address] for address in range(begin, end)]
-    return identities.fact_hash(identities.program_hash(program), identities.output_hash(output))
-
-
-_CHECKS: Final[Mapping[str, Callable[[_Memory], None]]] = {
+_CHECKS: Final[Mapping[str, Callable[[_Memory], _Fact]]] = {
     "strict": _check_strict,
     "relaxed": _check_relaxed,
     "cairo1": _check_cairo1,
