@@ -26,6 +26,7 @@ from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stwo import StwoBackend
 from tests.bench import bench_stone
 from tests.bench.bench_pipeline import bare_prover, forms
+from tests.bench.stone_trial import FIBONACCI, RUNS
 from tests.faults.proposals import several
 
 STONE_STEPS = 4096
@@ -108,8 +109,8 @@ def _stwo_settings() -> None:
 
 
 def _stone_settings() -> None:
-    program = CairoProgram.load(bench_stone.FIBONACCI)
-    arguments = json.dumps({"n": bench_stone.RUNS[STONE_STEPS]}).encode()
+    program = CairoProgram.load(FIBONACCI)
+    arguments = json.dumps({"n": RUNS[STONE_STEPS]}).encode()
     print(f"stone, {STONE_STEPS} steps in layout small, by what the setting is for")
     for goal in STONE_GOALS:
         backend = StoneBackend(goal=goal)
