@@ -284,8 +284,9 @@ def test_how_the_prover_ended_is_the_status(
     assert before == files(run)
 
 
-def test_ctrl_c_ends_the_prover_and_leaves_nothing(run: Path, tmp_path: Path) -> None:
-    """Status 130 and one word; no process, no scratch folder, no half of a proof."""
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_the_prover_and_leaves_nothing(run: Path, tmp_path: Path, sent: signal.Signals) -> None:
+    """Status 130 and one word; no process, no scratch folder, no half of a proof. So does the end of a session."""
     double = Double(tmp_path / "double")
     double.play(Mode.HANGS)
     (place := tmp_path / "scratch").mkdir()
@@ -308,7 +309,7 @@ def test_ctrl_c_ends_the_prover_and_leaves_nothing(run: Path, tmp_path: Path) ->
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     out, errors = process.communicate(timeout=60)
     assert (130, b"", b"interrupted") == (process.returncode, out, errors.splitlines()[-1])
     assert before == files(run)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -180,7 +183,7 @@ async def _prove(
     program = run.subject.program
     arguments = json.dumps(dict(run.subject.program_input(run.inputs))).encode()
     progress = ProvingProgress(cost.seconds)
-    with progress.shown():
+    with progress.shown(), _ended_by_sigterm():
         return await backend.prove(
             program.compiled,
             arguments,
@@ -189,6 +192,20 @@ async def _prove(
             memory_limit=memory_limit,
             traced=run.expected.traced,
         )
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """As by Ctrl-C: the prover ends, and its files go. Only in a running event loop."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is not None:
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        yield
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _keep(folder: Path, proof: bytes, message: bytes) -> None:
