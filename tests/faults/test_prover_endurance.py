@@ -208,7 +208,7 @@ async def test_a_batch_beyond_the_memory_is_halved_until_it_fits(
     own_kafka: KafkaSettings, tmp_path: Path
 ) -> None:
     """By the tracer, at the prover's word: no process is started for what cannot fit, and every proposal is proven in
-    the end."""
+    the end. As the proofs are mocks, the auditor names each of them one, and attests nothing."""
     values = proposals.several("halved", 24)
     names = {f"halved-{number}" for number in range(len(values))}
     whole, half = (sealed(some).seal["n_steps"] for some in (values, values[:12]))
@@ -217,7 +217,11 @@ async def test_a_batch_beyond_the_memory_is_halved_until_it_fits(
     key.touch(mode=0o600)
     key.write_text(TRACER_PRIVATE)
     env = environment(tmp_path, own_kafka)
-    async with _scene(tmp_path, own_kafka) as scene, Service("tracer", env):
+    async with (
+        _scene(tmp_path, own_kafka) as scene,
+        Service("tracer", env),
+        Service("auditor", env) as auditor,
+    ):
         limit = str(half * STEP_MEMORY)
         async with scene.prover("halving", PROOFRAIL_PROOF_MEMORY_LIMIT=limit) as prover:
             await publish(own_kafka, proposed(values))
@@ -228,6 +232,19 @@ async def test_a_batch_beyond_the_memory_is_halved_until_it_fits(
         failures = scene.contents.lines(topics.PROOFS, "ProofFailure")
         assert "run-too-large" == failures[-1]["code"]
         assert [] == scene.contents.letters()
+        mocks = [one["run_id"] for one in scene.contents.lines(topics.PROOFS, "Proof")][-2:]
+        contents = scene.contents
+        await contents.until(
+            lambda: all(contents.reports(run, "run") and contents.reports(run, "proof") for run in mocks),
+            60,
+            "reports on both runs",
+        )
+        for run in mocks:
+            assert ["MATCH"] == [one["verdict"] for one in contents.reports(run, "run")]
+            (report,) = contents.reports(run, "proof")
+            assert ("MISMATCH", "is_mock") == (report["verdict"], report["first_mismatch"]["kind"])
+        assert 0 == await auditor.stop()
+        assert [] == contents.attestations()
 
 
 async def test_a_service_takes_no_work_before_a_prover_has_passed_its_test(
