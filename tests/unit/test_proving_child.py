@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from proofrail.proving import child
+from proofrail.proving import cgroup, child
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -177,3 +177,33 @@ async def test_what_is_added_to_the_environment_reaches_the_process(tmp_path: Pa
         env={"NOVEL": "yes"},
     )
     assert b"yes True\n" == finished.stdout
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize(
+    ("groups", "limit", "kills"),
+    [
+        ({}, None, 0),
+        ({"": "max"}, None, 7),
+        ({"": "5000"}, 5000, 7),
+        ({"a/b": "max", "a": "3000", "": "4000"}, 3000, 7),
+        ({"a/b": "2000", "a": "3000"}, 2000, 7),
+    ],
+)
+def test_memory_is_bounded_by_every_group_around(
+    tmp_path: Path, version: int, groups: dict[str, str], limit: int | None, kills: int
+) -> None:
+    """The least of all limits counts; a group without a limit, or a system without groups, sets none."""
+    own, root = tmp_path / "own", tmp_path / "root"
+    own.write_text("3:pids:/elsewhere\n0::/a/b\n" if version == 2 else "4:cpu,memory:/a/b\n0::/\n")
+    files = (
+        ("memory.max", "memory.events") if version == 2 else ("memory.limit_in_bytes", "memory.oom_control")
+    )
+    for name, most in groups.items():
+        folder = (root if version == 2 else root / "memory") / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / files[0]).write_text(f"{most}\n")
+        (folder / files[1]).write_text("low 0\noom 9\noom_kill 7\noom_group_kill 1\n")
+    assert limit == cgroup.memory_limit(root, own)
+    assert kills == cgroup.memory_kills(root, own)
+    assert cgroup.memory_limit(root, tmp_path / "nowhere") is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
 import signal
 import time
 from collections import deque
@@ -14,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from proofrail.proving.cgroup import memory_kills
+
 _LINE_LIMIT: Final = 1 << 20
 _STDOUT_LIMIT: Final = 16 << 20
 _TAIL_LINES: Final = 50
 _LAST_WORDS_S: Final = 2.0
 _FIRST_TO_GO: Final = 800
 _OWN_SCORE: Final = Path("/proc/self/oom_score_adj")
-_CGROUP_EVENTS: Final = Path("/sys/fs/cgroup/memory.events")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ async def run(
     whole process group is killed and its leader waited for. Raises OSError when the program cannot be started.
     """
     begin = time.monotonic()
-    kills = _memory_kills()
+    kills = memory_kills()
     transport, output = await asyncio.get_running_loop().subprocess_exec(
         lambda: _Output(on_line),
         *command,
@@ -76,7 +76,7 @@ async def run(
         tail=tuple(output.tail),
         timed_out=timed_out,
         seconds=time.monotonic() - begin,
-        memory_kills=_memory_kills() - kills,
+        memory_kills=memory_kills() - kills,
     )
 
 
@@ -148,11 +148,3 @@ def _offer_first(pid: int) -> None:
     with contextlib.suppress(OSError, ValueError):
         ours = int(_OWN_SCORE.read_text())
         Path(f"/proc/{pid}/oom_score_adj").write_text(str(min(1000, max(_FIRST_TO_GO, ours + 1))))
-
-
-def _memory_kills() -> int:
-    try:
-        found = re.search(r"^oom_kill (\d+)$", _CGROUP_EVENTS.read_text(), re.MULTILINE)
-    except OSError:
-        return 0
-    return int(found[1]) if found else 0

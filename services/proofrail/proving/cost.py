@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, Literal
 
+from proofrail.proving import cgroup
 from proofrail.wire.errors import PoisonError, UnusableInputError
 
 Goal = Literal["speed", "size", "chain"]
 """Least CPU time; fewest bytes at a bearable price; fewest bytes of what the on-chain registry accepts."""
 
-_CGROUP_LIMIT: Final = Path("/sys/fs/cgroup/memory.max")
 _SPARE: Final = 0.9
 _UNITS: Final = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _AMOUNT: Final = re.compile(r"(\d+)\s*(|KiB|MiB|GiB|%)")
@@ -51,12 +50,10 @@ class Cost:
 
 
 def machine_memory() -> int:
-    """Bytes of memory that this process may use: the machine's, or its control group's limit if that is less."""
+    """Bytes of memory that this process may use: the machine's, or its control groups' limit if that is less."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        return min(memory, int(_CGROUP_LIMIT.read_text()))
-    except (OSError, ValueError):  # no control group, or no limit: "max"
-        return memory
+    limit = cgroup.memory_limit()
+    return memory if limit is None else min(memory, limit)
 
 
 def memory_of(text: str) -> int:
