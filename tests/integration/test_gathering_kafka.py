@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.wire import topics
+from proofrail.wire.topics import topic_specs
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
@@ -66,3 +70,40 @@ async def test_what_waited_for_the_window_comes_together(fresh_kafka: KafkaSetti
         await contents.until(lambda: len(contents.runs) == 2, 30, "the next run")
         assert 0 == await tracer.stop()
         assert [f"piece-{number}" for number in range(ROOM)] == batches(contents)[1]
+
+
+async def test_no_change_of_hands_takes_a_proposal_twice(fresh_kafka: KafkaSettings, tmp_path: Path) -> None:
+    """Two tracers share two partitions, the second comes and the first goes while proposals are published, and all
+    are published again after each change: each allocation is in one run, whoever gathered it."""
+    await ensure_topics(fresh_kafka, topic_specs(2).values())
+    env = environment(tmp_path, fresh_kafka) | {"PROOFRAIL_RUNS_IN_FLIGHT": "1000"}
+    values = proposals.several("shared", 400)
+
+    async def publish_all(count: int) -> None:
+        """In pieces, so that hands change between them."""
+        for begin in range(0, count, 40):
+            await publish(fresh_kafka, proposed(values[begin : begin + 40]))
+
+    def indexed() -> int:
+        return len(contents.lines(topics.INDEX))
+
+    async with (
+        followed(fresh_kafka) as contents,
+        Service("tracer", env) as first,
+        Service(
+            "tracer",
+            env | {"PROOFRAIL_INSTANCE": "other"},
+        ) as second,
+    ):
+        await asyncio.gather(publish_all(200), second.kill())
+        await asyncio.gather(publish_all(300), second.start())
+        await asyncio.gather(publish_all(400), first.stop())
+        await publish_all(400)
+        # Refused behind all others in both partitions: everything was read then.
+        last = proposed([b"last"])[0]
+        await publish(fresh_kafka, [replace(last, partition=partition) for partition in (0, 1)])
+        await contents.until(lambda: len(contents.letters()) == 2, 60, "all proposals read")
+        assert 0 == await second.stop()
+    taken = Counter(name for batch in batches(contents) for name in batch)
+    assert dict.fromkeys((f"shared-{number}" for number in range(400)), 1) == taken
+    assert 400 == indexed()
