@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from proofrail import _native
-from proofrail.proving import identities
+from proofrail.proving import backends, identities
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.policy import Policy
 from proofrail.proving.stone import presets, version
@@ -323,21 +323,55 @@ def test_a_proof_for_local_use_says_why_it_fits_no_preset() -> None:
     )
 
 
+def _check_allowed(proof: StoneProof, allowed: Collection[str]) -> None:
+    presets.check_allowed(proof.parameters, proof.public_input, allowed)
+
+
+def test_presets_in_settings_make_proofs_for_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stone proves with the first one's hasher, for that goal; presets of another layout and of stwo are refused."""
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(
+        backends, "StoneBackend", type("Stone", (), {"name": "stone", "__init__": _noting(made)})
+    )
+    strict, relaxed = (f"small/blake2s_248_lsb/stone6/{memory}" for memory in ("strict", "relaxed"))
+    listed = presets.presets_of(f" {relaxed}\n{strict} ", "small")
+    assert [relaxed, strict] == presets.names_of(listed)
+    backends.make(("stone",), 96, "small", presets=listed)
+    backends.make(("stone",), 96, "small", presets=presets.presets_of("", "small"))
+    chosen = [{name: made_with[name] for name in ("goal", "hasher", "allowed_presets")} for made_with in made]
+    assert [
+        {"goal": "chain", "hasher": "blake2s_248_lsb", "allowed_presets": [relaxed, strict]},
+        {"goal": "speed", "hasher": None, "allowed_presets": list(PRESETS)},
+    ] == chosen
+    assert presets.names_of(()) is None
+    with pytest.raises(UnusableInputError, match="preset-of-stwo"):
+        backends.make(("stone", "stwo"), 96, "small", presets=listed)
+    with pytest.raises(UnusableInputError, match="preset-of-another-layout"):
+        presets.presets_of(strict, "recursive")
+
+
+def _noting(made: list[dict[str, Any]]) -> Any:
+    def note(_self: object, **options: Any) -> None:
+        made.append(options)
+
+    return note
+
+
 def test_a_policy_can_be_restricted_to_presets() -> None:
     """Before the version of Stone is known, and after; what fits none is refused with the reason."""
     strict = Policy(presets=["small/keccak_160_lsb/stone6/strict"])
     assert strict.presets is not None
-    presets.check_allowed(_proof(), strict.presets)
+    _check_allowed(_proof(), strict.presets)
     strict.check_preset("small/keccak_160_lsb/stone6/strict")
     Policy().check_preset(None)
     for refusal, code in (
         (lambda: strict.check_preset("small/keccak_160_lsb/stone5/strict"), "policy-preset"),
         (lambda: strict.check_preset(None), "policy-preset"),
         (
-            lambda: presets.check_allowed(_proof("dex"), ["small/keccak_160_lsb/stone6/strict"]),
+            lambda: _check_allowed(_proof("dex"), ["small/keccak_160_lsb/stone6/strict"]),
             "policy-preset",
         ),
-        (lambda: presets.check_allowed(_proof(hashes=LOCAL), PRESETS), "preset-channel"),
+        (lambda: _check_allowed(_proof(hashes=LOCAL), PRESETS), "preset-channel"),
     ):
         with pytest.raises(PolicyError) as refused:
             refusal()

@@ -17,6 +17,7 @@ from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
 from proofrail.proving.backends import make, parse_names
 from proofrail.proving.policy import Policy
+from proofrail.proving.stone.presets import names_of, presets_of
 
 
 def run(settings: AuditorSettings) -> int:
@@ -29,11 +30,13 @@ def run(settings: AuditorSettings) -> int:
         subject = RiskSubject(program)
         store = ArtifactStore(settings.store_url)
         names = parse_names(settings.prover_backends)
-        verifiers = make(names, settings.min_security_bits, spec.layout)
+        presets = presets_of(settings.registry_presets, spec.layout)
+        verifiers = make(names, settings.min_security_bits, spec.layout, presets=presets)
         policy = Policy(
             min_security_bits=settings.min_security_bits,
             backends=tuple(verifiers),
             program_hashes=risk_program.program_hashes(),
+            presets=names_of(presets),
         )
         examiner = Examiner(
             subject,

@@ -27,6 +27,10 @@ class AuditorSettings(ServiceSettings):
     min_security_bits: int = Field(default=96, ge=80)
     """Least security of a proof, in bits (conjectured)."""
 
+    registry_presets: str = ""
+    """Presets of the registry that proofs must fit, such as small/blake2s_248_lsb/stone6/relaxed, separated
+    by white space. Only stone's proofs fit one. Empty: any proof will do."""
+
     unsealed_after_s: float = Field(default=60.0, gt=0)
     """How long a run whose seal has not arrived stays open before it is reported INDETERMINATE."""
 

@@ -20,6 +20,7 @@ from proofrail.proving.cost import memory_of
 from proofrail.proving.policy import Policy
 from proofrail.proving.registry import registry_of
 from proofrail.proving.scratch import sweep
+from proofrail.proving.stone.presets import names_of, presets_of
 
 _log = structlog.get_logger(__name__)
 
@@ -48,6 +49,7 @@ def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: 
             min_security_bits=settings.min_security_bits,
             backends=backends.names,
             program_hashes=risk_program.program_hashes(),
+            presets=names_of(presets_of(settings.registry_presets, spec.layout)),
             allow_mock=allow_mock,
         )
         job = ProvingJob(
@@ -74,6 +76,7 @@ def configured(settings: ProverSettings, layout: str) -> Backends:
         layout,
         scratch_dir=settings.scratch_dir,
         nice=settings.prover_nice,
+        presets=presets_of(settings.registry_presets, layout),
     )
     return Backends(made, fall_back=settings.prover_fall_back)
 

@@ -52,3 +52,7 @@ class ProverSettings(ServiceSettings):
 
     registry_address: str = ""
     """Address of that registry, 0x…; by default the one known for the network."""
+
+    registry_presets: str = ""
+    """Presets of the registry that proofs are made for and must fit, such as small/blake2s_248_lsb/stone6/relaxed,
+    separated by white space. Only stone's proofs fit one. Empty: any proof will do."""

@@ -12,6 +12,7 @@ from proofrail.proving.cost import Cost
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stone.backend import StoneBackend
+from proofrail.proving.stone.presets import PRESETS, Preset
 from proofrail.proving.stwo import DEFAULT_NICE, StwoBackend
 from proofrail.proving.stwo_choice import choose_stwo
 from proofrail.wire.errors import ProofrailError, TransientError, UnusableInputError
@@ -63,15 +64,29 @@ def make(
     *,
     scratch_dir: Path | None = None,
     nice: int = DEFAULT_NICE,
+    presets: Sequence[Preset] = (),
 ) -> dict[str, Backend]:
     """The backends of these names, in their order. `layout` is that of the traced runs, in which stone proves;
-    `scratch_dir` and `nice` are for the processes that prove."""
+    `scratch_dir` and `nice` are for the processes that prove. With `presets` proofs are made for the registry, with
+    the hasher of the first. Raises UnusableInputError `preset-of-stwo`."""
+    if presets and StwoBackend.name in names:
+        raise UnusableInputError(
+            "preset-of-stwo",
+            "the registry verifies no proofs of stwo's, so that none fits a preset",
+            "Name stone alone as backend, or no presets.",
+        )
     makers: Mapping[str, Callable[[], Backend]] = {
         StwoBackend.name: lambda: StwoBackend(
             choose_stwo(bits=min_security_bits).parameters, scratch_dir=scratch_dir, nice=nice
         ),
         StoneBackend.name: lambda: StoneBackend(
-            layout=layout, min_security_bits=min_security_bits, scratch_dir=scratch_dir, nice=nice
+            layout=layout,
+            min_security_bits=min_security_bits,
+            scratch_dir=scratch_dir,
+            nice=nice,
+            goal="chain" if presets else "speed",
+            hasher=presets[0].hasher if presets else None,
+            allowed_presets=[preset.name for preset in presets or PRESETS.values()],
         ),
     }
     return {name: makers[name]() for name in names}

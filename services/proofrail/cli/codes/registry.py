@@ -40,6 +40,19 @@ REGISTRY: Final = Area.of(
             "Name layout/hasher/stone version/memory verification.",
         ),
         Entry(
+            "preset-of-another-layout",
+            "The settings ask for a preset that no proof of these runs can fit.",
+            "Runs are traced in another layout than the preset is of.",
+            "Name presets of that layout in PROOFRAIL_REGISTRY_PRESETS.",
+        ),
+        Entry(
+            "preset-of-stwo",
+            "The settings ask for presets of the registry and for the backend stwo.",
+            "The registry verifies Stone's proofs only.",
+            "Set PROOFRAIL_PROVER_BACKENDS to stone, or leave PROOFRAIL_REGISTRY_PRESETS empty.",
+            "services/proofrail/proving/backends.py",
+        ),
+        Entry(
             "preset-layout",
             "The registry has no verifier for the layout.",
             "It is plain, or another that is for local use.",

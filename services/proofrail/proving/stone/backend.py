@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,6 +67,7 @@ class StoneBackend:
         min_security_bits: int = DEFAULT_SECURITY_BITS,
         goal: Goal = "speed",
         hasher: str | None = None,
+        allowed_presets: Collection[str] = tuple(presets.PRESETS),
         scratch_dir: Path | None = None,
         nice: int = DEFAULT_NICE,
     ) -> None:
@@ -73,6 +75,7 @@ class StoneBackend:
         self._bits = min_security_bits
         self._goal: Goal = goal
         self._hasher = hasher
+        self._presets = allowed_presets
         self._scratch_dir = scratch_dir
         self._nice = nice
 
@@ -140,7 +143,7 @@ class StoneBackend:
             raise PoisonError("vm-failed", f"the program fails: {native.error['message']}")
         choice = self._chosen(native.n_steps, memory_limit)
         if self._goal == "chain":
-            presets.settings(choice.parameters, json.loads(native.public_input()))
+            presets.check_allowed(choice.parameters, json.loads(native.public_input()), self._presets)
         return _Run(native, choice, time.monotonic() - begin)
 
     def _chosen(self, n_steps: int, memory: int | None) -> Choice:

@@ -99,6 +99,25 @@ def preset_named(name: str) -> Preset:
         ) from None
 
 
+def presets_of(listed: str, layout: str) -> tuple[Preset, ...]:
+    """The presets in a setting, separated by white space, for proofs of runs in `layout`. Raises UnusableInputError
+    `preset-unknown`, `preset-of-another-layout`."""
+    found = tuple(map(preset_named, listed.split()))
+    strange = [preset.name for preset in found if preset.layout != layout]
+    if strange:
+        raise UnusableInputError(
+            "preset-of-another-layout",
+            f"no run in layout {layout} has a proof that fits {strange[0]}",
+            f"Name presets that begin with {layout}/.",
+        )
+    return found
+
+
+def names_of(presets: Sequence[Preset]) -> Collection[str] | None:
+    """A policy's `presets`: None, which allows everything, for none."""
+    return [preset.name for preset in presets] or None
+
+
 def presets_passing(memory_verification: str) -> frozenset[str]:
     """Names of the presets whose proofs pass this memory verification: its own, and those of stricter ones."""
     passing = MEMORY_VERIFICATIONS[: MEMORY_VERIFICATIONS.index(memory_verification) + 1]
@@ -119,11 +138,13 @@ def fit(read: StoneProof, stone_version: str) -> Preset:
     return Preset(read.layout.name, hasher, stone_version, memory)
 
 
-def check_allowed(read: StoneProof, allowed: Collection[str]) -> None:
-    """Refuses a proof that fits none of the presets named, whatever Stone made it: what can be said before any
-    verifier is asked. Raises as `fit`, and PolicyError `policy-preset`."""
-    hasher, memory = settings(read.parameters, read.public_input)
-    possible = {Preset(read.layout.name, hasher, version, memory).name for version in STONE_VERSIONS}
+def check_allowed(
+    parameters: StoneParameters, public_input: Mapping[str, Any], allowed: Collection[str]
+) -> None:
+    """Refuses a proof that fits none of the presets named, whatever Stone makes it: what can be said before there is
+    a proof, or a verifier is asked. Raises as `fit`, and PolicyError `policy-preset`."""
+    hasher, memory = settings(parameters, public_input)
+    possible = {Preset(public_input["layout"], hasher, version, memory).name for version in STONE_VERSIONS}
     if possible.isdisjoint(allowed):
         raise PolicyError(
             "policy-preset",

@@ -68,7 +68,7 @@ def examine(proof: bytes, expected: Expected, policy: Policy) -> Verified:
         program_hash=statement.program_hash,
     )
     if policy.presets is not None:
-        presets.check_allowed(read, policy.presets)
+        presets.check_allowed(read.parameters, read.public_input, policy.presets)
     _check_statement(read, statement, expected)
     return Verified(
         statement=statement,
