@@ -14,7 +14,7 @@ from proofrail.proving.errors import PolicyError
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS, MAX_POW_BITS
 
 # What `choose_stwo` finds for 96 bits. Folding by 8 instead of 2 shortens the proof by a fifth and takes no longer.
-_POW_BITS = 22
+_POW_BITS = 23
 _LOG_BLOWUP = 1
 _FOLD_STEP = 3
 

@@ -17,7 +17,7 @@ from proofrail.proving.parameters import StwoParameters
 _MODEL: Final = Speeds()
 _BUSY: Final = 0.7
 """Part of two cores that is kept busy."""
-_POW_SECONDS: Final = 2.6e-8
+_POW_SECONDS: Final = 1.6e-8
 """CPU seconds for one try of the proof of work; 2^bits tries are expected."""
 
 
