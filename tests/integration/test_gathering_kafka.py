@@ -90,10 +90,7 @@ async def test_no_change_of_hands_takes_a_proposal_twice(fresh_kafka: KafkaSetti
     async with (
         followed(fresh_kafka) as contents,
         Service("tracer", env) as first,
-        Service(
-            "tracer",
-            env | {"PROOFRAIL_INSTANCE": "other"},
-        ) as second,
+        Service("tracer", env | {"PROOFRAIL_INSTANCE": "other"}) as second,
     ):
         await asyncio.gather(publish_all(200), second.kill())
         await asyncio.gather(publish_all(300), second.start())
