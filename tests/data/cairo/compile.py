@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
+PROGRAMS = sorted([*FOLDER.glob("*.cairo"), *(FOLDER / "builtins").glob("*.cairo")])
 
 
 def portable(node: Any) -> Any:
@@ -25,7 +26,7 @@ def portable(node: Any) -> Any:
 
 
 def main(compiler: str, *named: str) -> None:
-    for source in [Path(name).resolve() for name in named] or sorted(FOLDER.glob("*.cairo")):
+    for source in [Path(name).resolve() for name in named] or PROGRAMS:
         target = source.with_suffix(".json")
         command = [compiler, "--proof_mode", source.name, "--output", target]
         subprocess.run(command, cwd=source.parent, check=True)
