@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -134,19 +134,18 @@ def prove(
             run = read_run(folder)
             _require_writable(folder)
             traced = check_provable(backend.value, run.expected, run.real_steps)
+            presets = None
             if goal is GoalName.CHAIN and backend is BackendName.STONE:
-                strict = memory_verification is not MemoryVerification.RELAXED
-                check_registry(run.expected, strict=strict)
-            prover = _backend(traced, backend, min_bits, goal, hasher)
+                memory = memory_verification or MemoryVerification.STRICT
+                check_registry(run.expected, strict=memory is MemoryVerification.STRICT)
+                presets = presets_passing(memory)
+            prover = _backend(traced, backend, min_bits, goal, hasher, presets)
             cost = prover.expected_cost(traced, limit)
             cost.admit(limit)
             sweep(None)
             prover.preflight()
             _tell_what_comes(traced, prover, cost)
             result = asyncio.run(_prove(prover, run, cost, limit, timeout))
-            presets = None
-            if goal is GoalName.CHAIN and backend is BackendName.STONE:
-                presets = presets_passing(memory_verification or MemoryVerification.STRICT)
             policy = Policy(min_security_bits=min_bits, backends=(prover.name,), presets=presets)
             verified = prover.verify(result.proof, run.expected, policy)
         except TransientError as error:
@@ -168,10 +167,21 @@ def _require_writable(folder: Path) -> None:
 
 
 def _backend(
-    traced: TracedRun, name: BackendName, min_bits: int, goal: GoalName, hasher: str | None
+    traced: TracedRun,
+    name: BackendName,
+    min_bits: int,
+    goal: GoalName,
+    hasher: str | None,
+    presets: Collection[str] | None,
 ) -> Backend:
     if name is BackendName.STONE:
-        return StoneBackend(layout=traced.layout, min_security_bits=min_bits, goal=goal.value, hasher=hasher)
+        return StoneBackend(
+            layout=traced.layout,
+            min_security_bits=min_bits,
+            goal=goal.value,
+            hasher=hasher,
+            allowed_presets=presets or (),
+        )
     # The run is padded in its own layout, which stwo's is not.
     steps = min(traced.n_steps, STWO_LIMITS.max_steps)
     return StwoBackend(choose_stwo(steps, min_bits, goal.value).parameters)
