@@ -83,9 +83,16 @@ class MockBackend:
     limits = Limits(max_steps=1 << 20, max_instances={}, max_output_words=1 << 16)
 
     def __init__(
-        self, double: Double, *, name: str = NAME, layout: str = "small", scratch_dir: Path | None = None
+        self,
+        double: Double,
+        *,
+        name: str = NAME,
+        layout: str = "small",
+        scratch_dir: Path | None = None,
+        cpu_seconds: float = 1000.0,
     ) -> None:
         self.name = name
+        self._cpu_seconds = cpu_seconds
         self._double = double
         self._layout = layout
         self._scratch_dir = scratch_dir
@@ -97,7 +104,7 @@ class MockBackend:
         """It needs nothing of the host."""
 
     def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
-        return Cost(0.001 * traced.n_steps, STEP_MEMORY * traced.n_steps, 1000)
+        return Cost(self._cpu_seconds, STEP_MEMORY * traced.n_steps, 1000)
 
     async def prove(
         self,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -76,10 +78,13 @@ class Scene:
         attempts: int = 1,
         memory: int | None = None,
         seconds: float = 60.0,
+        expected: float = 1000.0,
+        grace: float = 0.0,
+        stopped: bool = False,
     ) -> Proof | ProofFailure | None:
         backends = Backends(
             {
-                "stone": MockBackend(self.stone, name="stone"),
+                "stone": MockBackend(self.stone, name="stone", cpu_seconds=expected),
                 "stwo": MockBackend(self.stwo, name="stwo"),
             },
             fall_back=True,
@@ -92,10 +97,20 @@ class Scene:
             backends,
             policy,
             store or ArtifactStore("memory://job"),
-            JobLimits(attempts, seconds, memory),
+            JobLimits(attempts, seconds, memory, grace),
             self.metrics,
         )
-        return asyncio.run(job.settle(_run(), asyncio.Event()))
+
+        async def settle() -> Proof | ProofFailure | None:
+            draining = asyncio.Event()
+            settling = asyncio.create_task(job.settle(_run(), draining))
+            while stopped and not self.stone.pids():  # noqa: ASYNC110 - of a file
+                await asyncio.sleep(0.01)
+            if stopped:
+                draining.set()
+            return await settling
+
+        return asyncio.run(settle())
 
     def value(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(name, labels)
@@ -198,6 +213,29 @@ def test_what_took_all_there_is_is_tried_once_more(scene: Scene, mode: Mode) -> 
     assert isinstance(failure, ProofFailure)
     assert failure.code in ("prover-out-of-memory", "prover-timeout")
     assert 2 == failure.attempts
+
+
+def test_a_stopped_service_finishes_what_is_nearly_done(scene: Scene) -> None:
+    """A proof that is expected within the grace: the next instance need not make it again."""
+    scene.stone.play(Mode.SLOW, 0.5)
+    assert isinstance(scene.settle(expected=60.0, grace=60.0, stopped=True), Proof)
+    assert 1 == len(scene.stone.pids())
+
+
+@pytest.mark.parametrize(("expected", "grace"), [(1000.0, 1.0), (0.0, 60.0), (20.0, 0.0)])
+def test_a_stopped_service_hands_back_the_rest(scene: Scene, expected: float, grace: float) -> None:
+    """A proof that takes longer, or is overdue so that nobody knows, or where there is no time at all."""
+    scene.stone.play(Mode.HANGS)
+    assert scene.settle(expected=expected, grace=grace, stopped=True) is None
+
+
+def test_a_stopped_service_waits_no_longer_than_the_grace(scene: Scene) -> None:
+    """Also for a proof that was expected in time."""
+    scene.stone.play(Mode.HANGS)
+    begun = time.monotonic()
+    cores = os.cpu_count() or 1
+    assert scene.settle(expected=2.0 * cores, grace=2.5, stopped=True) is None
+    assert time.monotonic() - begun < 30
 
 
 def test_a_run_beyond_the_memory_is_given_up_before_there_is_a_process(scene: Scene) -> None:

@@ -235,7 +235,7 @@ def test_a_prover_that_hangs_is_ended_with_all_it_started(failing: Subject, mode
     """After its time; also a process that does not heed SIGTERM, or has left the group."""
     failing.double.play(mode)
     with pytest.raises(TransientError, match="prover-timeout"):
-        asyncio.run(failing.prove(timeout=1))
+        asyncio.run(failing.prove(timeout=0.5))
     assert [] == failing.processes()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 import structlog
 
@@ -24,6 +25,9 @@ from proofrail.proving.stone.presets import names_of, presets_of
 
 _log = structlog.get_logger(__name__)
 
+_SHARE_OF_DRAIN: Final = 0.5
+"""Of the time that a service has to stop, for a proof that is nearly done; the rest is for its publication."""
+
 MakeBackends = Callable[[ProverSettings, str], Backends]
 """Makes the backends of these settings for runs traced in the layout of this name."""
 
@@ -41,7 +45,10 @@ def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: 
         subject = RiskSubject(spec.program)
         backends = make_backends(settings, spec.layout)
         limits = JobLimits(
-            settings.max_attempts, settings.proof_timeout_s, memory_of(settings.proof_memory_limit)
+            settings.max_attempts,
+            settings.proof_timeout_s,
+            memory_of(settings.proof_memory_limit),
+            grace_s=_SHARE_OF_DRAIN * settings.drain_seconds,
         )
         await asyncio.to_thread(_check_host, settings, backends)
         context.check("backends", backends.missing)

@@ -47,11 +47,12 @@ _log = structlog.get_logger(__name__)
 @dataclass(frozen=True)
 class JobLimits:
     """How often a run may fail by what may be its own fault; how long an attempt, and how many bytes of memory a
-    prover, may take."""
+    prover, may take; how long a service that is stopped may wait for a proof that is nearly done."""
 
     attempts: int
     timeout_s: float
     memory: int | None = None
+    grace_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,15 @@ class ProvingJob:
         return None
 
     async def _unless(self, draining: asyncio.Event, work: Coroutine[Any, Any, _Made]) -> _Made | None:
-        """The work's result; None, and the prover process ended, when draining comes first."""
+        """The work's result; None, and the prover process ended, when draining comes first and the proof is not
+        expected within the grace."""
         task = asyncio.create_task(work)
         drained = asyncio.create_task(draining.wait())
         try:
             await asyncio.wait({task, drained}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done() and self._progress.is_done_within(self._limits.grace_s):
+                _log.info("finishing-proof", at_most_s=self._limits.grace_s)
+                await asyncio.wait({task}, timeout=self._limits.grace_s)
             return await task if task.done() else None
         finally:
             drained.cancel()

@@ -72,6 +72,13 @@ class ProofProgress:
             memory_mib=None if cost is None else cost.memory_bytes >> 20,
         )
 
+    def is_done_within(self, seconds: float) -> bool:
+        """Whether the proof under way is expected in so many seconds; one that is overdue is not."""
+        attempt = self._attempt
+        if attempt is None or attempt.expected is None:
+            return False
+        return 0 <= attempt.begun + attempt.expected - self._clock() < seconds
+
     def made(self, prover_seconds: float) -> None:
         """The proof was made, in so many seconds of its process."""
         if self._attempt is not None and self._attempt.expected:

@@ -58,7 +58,8 @@ class Prover:
         )
 
     async def work(self) -> None:
-        """Prove until draining; a proof under way is then given up and made again by whoever comes next."""
+        """Prove until draining; a proof under way is then finished when it is nearly done, else given up and made again
+        by whoever comes next."""
         async with self._pipeline, self._proofs:
             await self._proofs.catch_up()
             self._context.watch("commitments", self._pipeline)
