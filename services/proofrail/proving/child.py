@@ -18,7 +18,7 @@ from proofrail.proving.cgroup import memory_kills
 _LINE_LIMIT: Final = 1 << 20
 _STDOUT_LIMIT: Final = 16 << 20
 _TAIL_LINES: Final = 50
-_LAST_WORDS_S: Final = 2.0
+_LAST_WORDS_S: Final = 1.0
 _FIRST_TO_GO: Final = 800
 _OWN_SCORE: Final = Path("/proc/self/oom_score_adj")
 
