@@ -198,12 +198,18 @@ class Checker:
     def summary(self) -> CheckedDict:
         """What was read, after `finish`; of use for a clean stream only."""
 
+def read_stwo(proof: bytes) -> str:
+    """JSON of everything that a stwo proof, as the prover program encodes it, states: variant, preprocessed_root,
+    config, program, program_hash_blake, output, segments, initial_state, final_state. Nothing is verified.
+
+    Raises NativeError `proof-malformed`, `proof-trailing`, `proof-encoding`, `proof-structure`.
+    """
+
 def verify_stwo(proof: bytes) -> str:
-    """Verify a stwo proof as the prover program encodes it; JSON of everything it states: variant,
-    preprocessed_root, config, program, program_hash_blake, output, segments, initial_state, final_state.
+    """Verify a stwo proof; returns what `read_stwo` does.
 
     What was to be proven, and how secure is enough, is for the caller to check
-    (`proofrail.proving.verifier`). Raises NativeError `proof-malformed`, `proof-structure`, `proof-refused`.
+    (`proofrail.proving.verifier`). Raises NativeError as `read_stwo`, and `proof-refused`.
     """
 
 def pedersen_array_hash(elements: list[str]) -> str:

@@ -66,9 +66,10 @@ _PROVEN: dict[str, tuple[Alter, Expected]] = {
 }
 _WEAK = "more bits than it has"
 _ALTERED = "a proof altered in the store"
+_LONGER = "bytes behind the proof's end"
 _BROKEN = "no message at all"
 _GIVEN_UP = "no proof at all"
-_CASES = [*_CLAIMED, *_PROVEN, _ALTERED, _BROKEN]
+_CASES = [*_CLAIMED, *_PROVEN, _ALTERED, _LONGER, _BROKEN]
 
 
 @dataclass
@@ -84,6 +85,8 @@ class Tried:
     def expected(self, case: str) -> Expected:
         if case == _ALTERED:
             return _differs("artifact-altered", "digest")
+        if case == _LONGER:
+            return _differs("proof")
         if case == _BROKEN:
             return _differs("malformed")
         return (_CLAIMED | _PROVEN)[case][1]
@@ -94,9 +97,9 @@ def _path(folder: Path, digest: str) -> Path:
 
 
 def _cheaply_said(
-    runs: dict[str, Run], template: Object, store: ArtifactStore, folder: Path
+    runs: dict[str, Run], template: Object, proof: bytes, store: ArtifactStore, folder: Path
 ) -> list[Message]:
-    """The records about the runs that have no proof of their own."""
+    """The records about the runs that have no proof of their own; `proof` is that of the template."""
     records = []
     for case, (alter, _) in _CLAIMED.items():
         said = {**template, "run_id": runs[case].run_id}
@@ -106,6 +109,9 @@ def _cheaply_said(
     _path(folder, ref.digest).write_bytes(b"this is no proof more")
     said = {**template, "run_id": runs[_ALTERED].run_id, "digest": ref.digest, "size": ref.size}
     records.append(terminal(runs[_ALTERED].run_id, said))
+    longer = store.put(proof + b"\0")
+    said = {**template, "run_id": runs[_LONGER].run_id, "digest": longer.digest, "size": longer.size}
+    records.append(terminal(runs[_LONGER].run_id, said))
     records.append(terminal(runs[_BROKEN].run_id, b'{"type":"Proof"'))
     records.append(failure(runs[_GIVEN_UP].run_id))
     return records
@@ -137,7 +143,7 @@ def tried(own_kafka: KafkaSettings, tmp_path_factory: pytest.TempPathFactory) ->
             await publish(own_kafka, [record for one in everything for record in one.messages()])
             result: ProofResult = await proven(honest, StwoBackend())
             said = proof_message(honest, result, store)
-            await publish(own_kafka, _cheaply_said(runs, said, store, folder))
+            await publish(own_kafka, _cheaply_said(runs, said, result.proof, store, folder))
             for case in _PROVEN:
                 await publish(own_kafka, [await _really_said(case, runs[case], store)])
             reported = [runs[case].run_id for case in _CASES]

@@ -114,7 +114,7 @@ def test_flipped_bits_are_refused(proven: ProofResult) -> None:
 @pytest.mark.parametrize("added", [b"\0", b"\0" * 32, b"proof"])
 def test_trailing_bytes_are_refused(proven: ProofResult, added: bytes) -> None:
     """A proof ends where it ends."""
-    assert "proof-malformed" == native_code(proven.proof + added)
+    assert "proof-trailing" == native_code(proven.proof + added)
 
 
 def test_missing_bytes_are_refused(proven: ProofResult) -> None:
@@ -154,7 +154,7 @@ def test_numbers_beyond_the_field_are_refused(proven: ProofResult) -> None:
     at = 8
     identifier = int.from_bytes(proven.proof[at : at + 4], "little")
     other = (identifier + 2**31 - 1).to_bytes(4, "little")
-    assert "proof-malformed" == native_code(proven.proof[:at] + other + proven.proof[at + 4 :])
+    assert "proof-encoding" == native_code(proven.proof[:at] + other + proven.proof[at + 4 :])
 
 
 def refused(proof: bytes, expected: Expected, policy: Policy | None = None) -> str:

@@ -96,7 +96,8 @@ def signed(message: Any, signer: Signer = AUDITOR, **changed: Any) -> Any:
 
 def published(monkeypatch: Any, stated: dict[str, Any]) -> Published:
     """What an honest auditor publishes when the proof states that."""
-    monkeypatch.setattr(verifier, "verify_stwo", native(stated))
+    for name in ("read_stwo", "verify_stwo"):
+        monkeypatch.setattr(verifier, name, native(stated))
     verified = verifier.verify(BLOB, verifier.what_it_states(BLOB), TRUST.policy)
     proof = Proof(
         run_id=RUN,

@@ -223,7 +223,8 @@ async def test_a_row_about_other_inputs_is_refused(run: Published, monkeypatch: 
     proposal is given."""
     output = [int(felt, 16) for felt in facts()["output"]]
     stated = facts(output=[hex(felt) for felt in [*output[:3], output[3] + 1, *output[4:]]])
-    monkeypatch.setattr(verifier, "verify_stwo", native(stated))
+    for name in ("read_stwo", "verify_stwo"):
+        monkeypatch.setattr(verifier, name, native(stated))
     about = verifier.verify(BLOB, verifier.what_it_states(BLOB), TRUST.policy)
     proof = run.proof.model_copy(update=claims(about))
     proofs = ProofChecker(STORE, TRUST)
@@ -286,7 +287,8 @@ async def test_a_program_is_accepted_by_hash_and_by_its_builtins(
         {**one, "builtin": {"pedersen": "bitwise"}.get(one["builtin"], one["builtin"])}
         for one in facts()["segments"]
     ]
-    monkeypatch.setattr(verifier, "verify_stwo", native(facts(segments=segments)))
+    for name in ("read_stwo", "verify_stwo"):
+        monkeypatch.setattr(verifier, name, native(facts(segments=segments)))
     assert "proof-builtins" == await proof_code(ProofChecker(STORE, TRUST).check(run.proof))
 
 

@@ -147,10 +147,9 @@ def _verify(given: _Given, statement: Path | None, policy: Policy) -> tuple[Veri
             if stated
             else "nothing: what the proof states is for you to judge"
         )
-    if given.by_stone:
-        examined = verifier.examine(given.blob, expected, policy)
-        _compare(stated, examined, whole=False)
-        _check_message(given, examined, expected, whole=False)
+    examined = verifier.examine(given.blob, expected, policy)
+    _compare(stated, examined, whole=False)
+    _check_message(given, examined, expected, whole=False)
     verified = verifier.verify(given.blob, expected, policy)
     _compare(stated, verified, whole=True)
     _check_message(given, verified, expected, whole=True)

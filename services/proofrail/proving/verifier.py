@@ -1,11 +1,12 @@
-"""Checks a stwo proof: by the native verifier, and then all that a verifier cannot know."""
+"""Checks a stwo proof: first all that a verifier cannot know, then by the native verifier."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-from proofrail._native import NativeError, verify_stwo
+from proofrail._native import NativeError, read_stwo, verify_stwo
 from proofrail.proving.backend import Verified
 from proofrail.proving.blake import blake_program_hash
 from proofrail.proving.errors import RefusedProof
@@ -42,11 +43,20 @@ _UNPROVEN = ("ecdsa", "keccak")
 def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     """Checks that `proof` proves `expected`, well enough for `policy`.
 
-    Raises RefusedProof: `proof-malformed`, `proof-structure`, `proof-refused` (by the native verifier),
-    `proof-trailing`, `proof-encoding` (another encoding of the same content), `proof-too-large`, `proof-tables`
-    (another variant or size of the fixed tables), `proof-preprocessed-root` (other tables than those), `proof-salt`,
-    `proof-program`, `proof-program-hash`, `proof-builtins`, `proof-segments`, `proof-states`, `proof-output`.
-    Raises PolicyError: `policy-…`.
+    Raises as `examine`, and RefusedProof `proof-refused` (by the native verifier).
+    """
+    examined = examine(proof, expected, policy)
+    _native(verify_stwo, proof)
+    return examined
+
+
+def examine(proof: bytes, expected: Expected, policy: Policy) -> Verified:
+    """All checks but the proof itself, and what it says: it holds only when `verify` says so.
+
+    Raises RefusedProof: `proof-malformed`, `proof-trailing`, `proof-encoding` (another encoding of the same
+    content), `proof-structure`, `proof-too-large`, `proof-tables` (another variant or size of the fixed tables),
+    `proof-preprocessed-root` (other tables than those), `proof-salt`, `proof-program`, `proof-program-hash`,
+    `proof-builtins`, `proof-segments`, `proof-states`, `proof-output`. Raises PolicyError: `policy-…`.
     """
     facts = _facts(proof)
     config = facts["config"]
@@ -73,7 +83,8 @@ def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
 
 
 def what_it_states(proof: bytes) -> Expected:
-    """The statement that a proof makes of itself, as something to verify it against. Raises RefusedProof."""
+    """The statement that a proof makes of itself, as something to verify it against. Raises RefusedProof for what
+    cannot be read; nothing is verified."""
     statement = _statement(_facts(proof))
     return Expected(statement.words, statement.builtins, statement.output)
 
@@ -92,12 +103,16 @@ def published_parameters(parameters: StwoParameters, lifting_log_size: int) -> d
 def _facts(proof: bytes) -> dict[str, Any]:
     if len(proof) > MAX_PROOF_BYTES:
         raise RefusedProof("proof-too-large", f"{len(proof)} bytes are more than any proof of ours has")
+    facts: dict[str, Any] = json.loads(_native(read_stwo, proof))
+    return facts
+
+
+def _native(work: Callable[[bytes], str], proof: bytes) -> str:
     try:
-        facts: dict[str, Any] = json.loads(verify_stwo(proof))
+        return work(proof)
     except NativeError as error:
         code, message = error.args
         raise RefusedProof(code, message) from error
-    return facts
 
 
 def _check_tables(facts: dict[str, Any], parameters: StwoParameters) -> None:

@@ -55,5 +55,5 @@ mod native {
     #[pymodule_export]
     use crate::stream::EventStream;
     #[pymodule_export]
-    use crate::verify::verify_stwo;
+    use crate::verify::{read_stwo, verify_stwo};
 }

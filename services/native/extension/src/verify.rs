@@ -22,20 +22,35 @@ type Proof = CairoProofForRustVerifier<Blake2sMerkleHasher>;
 /// Far above any proof of the settings in use (under 2 MiB), far below what would hurt to parse.
 const MAX_PROOF_BYTES: usize = 64 << 20;
 
-/// Verifies a proof in the prover's own encoding. Returns JSON of everything that it states.
+/// Reads a proof in the prover's own encoding. Returns JSON of everything that it states, which holds
+/// only when `verify_stwo` says so.
 ///
-/// Raises NativeError: `proof-malformed` (not the encoding, or not the only one of its content),
-/// `proof-structure` (parts that do not belong together), `proof-refused` (it proves nothing).
+/// Raises NativeError: `proof-malformed` (not the encoding), `proof-trailing` (bytes behind its end),
+/// `proof-encoding` (not the only encoding of its content), `proof-structure` (parts that do not
+/// belong together).
+#[pyfunction]
+pub fn read_stwo(py: Python<'_>, proof: &[u8]) -> PyResult<String> {
+    guarded(py, || Ok(read(proof)?.1))
+}
+
+/// Verifies a proof, and returns what `read_stwo` does.
+///
+/// Raises NativeError as `read_stwo`, and `proof-refused` (it proves nothing).
 #[pyfunction]
 pub fn verify_stwo(py: Python<'_>, proof: &[u8]) -> PyResult<String> {
     guarded(py, || verify(proof))
 }
 
-fn verify(bytes: &[u8]) -> Result<String, Fault> {
+fn read(bytes: &[u8]) -> Result<(Proof, String), Fault> {
     let proof = decode(bytes)?;
     structure::check(&proof)?;
     canonical::check(&proof)?;
     let facts = facts::of(&proof)?.to_string();
+    Ok((proof, facts))
+}
+
+fn verify(bytes: &[u8]) -> Result<String, Fault> {
+    let (proof, facts) = read(bytes)?;
     match quiet::catch(|| verify_cairo::<Blake2sMerkleChannel>(proof)) {
         Ok(Ok(())) => Ok(facts),
         Ok(Err(error)) => Err(Fault::new("proof-refused", error.to_string())),
@@ -56,14 +71,18 @@ fn decode(bytes: &[u8]) -> Result<Proof, Fault> {
         .with_fixint_encoding()
         .with_little_endian()
         .with_limit(bytes.len() as u64)
-        .reject_trailing_bytes();
+        .allow_trailing_bytes();
     let proof: Proof = quiet::catch(|| encoding.deserialize(bytes))
         .map_err(|panic| Fault::new("proof-malformed", panic))?
         .map_err(|error| Fault::new("proof-malformed", error.to_string()))?;
     let again =
         encoding.serialize(&proof).map_err(|error| Fault::new("proof-malformed", error.to_string()))?;
+    if again.len() < bytes.len() && bytes.starts_with(&again) {
+        let message = format!("{} bytes follow the end of the proof", bytes.len() - again.len());
+        return Err(Fault::new("proof-trailing", message));
+    }
     if again != bytes {
-        return Err(Fault::new("proof-malformed", "the encoding is not the canonical one"));
+        return Err(Fault::new("proof-encoding", "the encoding is not the canonical one"));
     }
     Ok(proof)
 }

@@ -30,7 +30,7 @@ pub fn check(proof: &Proof) -> Result<(), Fault> {
 }
 
 fn refuse(what: &str) -> Fault {
-    Fault::new("proof-malformed", format!("{what} is not written in its canonical form"))
+    Fault::new("proof-encoding", format!("{what} is not written in its canonical form"))
 }
 
 fn is_base(value: &BaseField) -> bool {
