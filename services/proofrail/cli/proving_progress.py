@@ -15,7 +15,7 @@ from proofrail.cli.output import note, stderr
 from proofrail.proving.backend import Progress
 from proofrail.proving.cost import in_words
 
-_SILENCE_S: Final = 30
+_SILENCE_S: Final = 60
 """A reader of a log who saw no line for so long would wonder."""
 _WORTH_A_LINE_S: Final = 1
 
