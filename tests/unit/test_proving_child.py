@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from proofrail.proving import cgroup, child
+from proofrail.proving.scratch import ENVIRONMENT, environment
 
 Eventually = Callable[..., Awaitable[None]]
 
@@ -167,16 +169,24 @@ async def test_where_memory_runs_out_the_prover_goes_first(tmp_path: Path, ours:
     assert int(ours) < theirs == childs
 
 
-async def test_what_is_added_to_the_environment_reaches_the_process(tmp_path: Path) -> None:
-    """And all of ours does."""
+async def test_a_prover_gets_our_environment_without_the_way_to_the_broker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password for Kafka stays with the service; the mark of the folder it works in is there."""
+    monkeypatch.setenv("PROOFRAIL_KAFKA_SASL_PASSWORD", "secret")
     finished = await child.run(
-        [sys.executable, "-c", "import os; print(os.environ['NOVEL'], 'PATH' in os.environ)"],
+        [sys.executable, "-c", "import json, os; print(json.dumps(dict(os.environ)))"],
         cwd=str(tmp_path),
         timeout=30,
         on_line=print,
-        env={"NOVEL": "yes"},
+        env=environment(tmp_path),
     )
-    assert b"yes True\n" == finished.stdout
+    theirs = json.loads(finished.stdout)
+    assert (str(tmp_path), os.environ["PATH"], []) == (
+        theirs[ENVIRONMENT],
+        theirs["PATH"],
+        [name for name in theirs if name.startswith("PROOFRAIL_KAFKA")],
+    )
 
 
 @pytest.mark.parametrize("version", [1, 2])

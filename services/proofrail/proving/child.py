@@ -44,7 +44,7 @@ async def run(
     on_line: Callable[[str], None],
     env: Mapping[str, str] | None = None,
 ) -> Finished:
-    """Runs `command` in a session of its own; `on_line` gets each line of its stderr. `env` is added to ours.
+    """Runs `command` in a session of its own; `on_line` gets each line of its stderr. `env` replaces ours.
 
     When the process has ended, the timeout (seconds of wall-clock time) is over, or the caller is cancelled, the
     whole process group is killed and its leader waited for. Raises OSError when the program cannot be started.
@@ -55,7 +55,7 @@ async def run(
         lambda: _Output(on_line),
         *command,
         cwd=cwd,
-        env={**os.environ, **env} if env else None,
+        env=env,
         stdin=asyncio.subprocess.DEVNULL,
         start_new_session=True,
     )

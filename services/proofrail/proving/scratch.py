@@ -24,6 +24,7 @@ PREFIX: Final = "proofrail-proving-"
 ENVIRONMENT: Final = "PROOFRAIL_PROVING_IN"
 """Tells a prover process, and all that it starts, the folder it belongs to."""
 
+_BROKER: Final = "PROOFRAIL_KAFKA_"
 _ATTEMPTS: Final = 100
 _PAUSE_S: Final = 0.01
 _ELSEWHERE: Final = "name another folder in TMPDIR (for the prover service, in PROOFRAIL_SCRATCH_DIR)"
@@ -31,8 +32,10 @@ _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT)
 
 
 def environment(folder: Path) -> Mapping[str, str]:
-    """What a process that works in `folder` must have in its environment for `sweep` to find it."""
-    return {ENVIRONMENT: str(folder)}
+    """The environment of a process that works in `folder`: ours, with a mark for `sweep` to find it by, and without
+    the way to the broker, for an external program has no business there and may show its environment."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(_BROKER)}
+    return {**ours, ENVIRONMENT: str(folder)}
 
 
 @contextlib.contextmanager

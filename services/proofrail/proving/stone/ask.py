@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -30,7 +29,7 @@ def ask(program: Path, proof: bytes) -> str | None:
         try:
             ended = subprocess.run(  # noqa: S603 -- the program is the operator's choice
                 [str(program), "--in_file", str(path)],
-                env={**os.environ, **environment(folder)},
+                env=environment(folder),
                 capture_output=True,
                 timeout=_SECONDS,
                 check=False,

@@ -8,7 +8,6 @@ lie here, one by each, which tell verifiers apart. Provers are deterministic: pr
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 from functools import lru_cache
@@ -129,7 +128,7 @@ def _run(prover: Path, scratch: Path) -> None:
         ended = subprocess.run(  # noqa: S603 -- the program is the operator's choice
             prover_command(prover),
             cwd=scratch,
-            env={**os.environ, **environment(scratch)},
+            env=environment(scratch),
             capture_output=True,
             timeout=_SECONDS,
             check=False,
