@@ -55,14 +55,17 @@ lint: setup ## style, types, import rule
 	$(VENV)/bin/ruff check services tests examples
 	$(VENV)/bin/ruff format --check services tests examples
 	$(VENV)/bin/mypy
+	MYPYPATH=services $(VENV)/bin/mypy --strict $(addprefix examples/,allocator.py dashboard.py registrar.py)
 	$(VENV)/bin/lint-imports
 
 check: lint ## lint, generated schemas and compiled programs up to date
 	$(PY) -m proofrail.wire.schemas --check
 	$(PY) -m proofrail.cairo.compiler --check
+	$(PY) -m proofrail.cairo.contract_compiler --check
 
-cairo: setup ## recompile the Cairo programs
+cairo: setup ## recompile the Cairo programs and contracts
 	$(PY) -m proofrail.cairo.compiler
+	$(PY) -m proofrail.cairo.contract_compiler
 
 schemas: setup ## regenerate JSON Schemas and AsyncAPI
 	$(PY) -m proofrail.wire.schemas
