@@ -6,6 +6,8 @@ import bz2
 import gzip
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
@@ -194,6 +196,30 @@ def _longer() -> Iterator[tuple[int, bytes]]:
             end = first + size * length
             if end <= len(_proof()):
                 yield at, _proof()[:at] + more + _proof()[first:end] + bytes(size) + _proof()[end:]
+
+
+ONE_SAMPLE_AT = 64035
+"""Where the golden proof says that a column of its has one value at the point out of domain."""
+_IN_A_PROCESS = """
+import sys
+from proofrail._native import NativeError, verify_stwo
+try:
+    verify_stwo(sys.stdin.buffer.read())
+except NativeError as error:
+    print(error.args[0])
+"""
+
+
+def test_a_sample_too_many_does_not_end_the_process():
+    """The library asserts it in the middle of what asserts again when it is dropped: no verdict, and no auditor."""
+    one, two = ((count).to_bytes(LENGTH, "little") for count in (1, 2))
+    first = ONE_SAMPLE_AT + LENGTH
+    assert one == _proof()[ONE_SAMPLE_AT:first]
+    altered = _with(ONE_SAMPLE_AT, two)[:first] + bytes(16) + _proof()[first:]
+    ended = subprocess.run(
+        [sys.executable, "-c", _IN_A_PROCESS], input=altered, capture_output=True, check=False
+    )
+    assert (0, b"proof-structure\n") == (ended.returncode, ended.stdout), ended.stderr
 
 
 @pytest.mark.slow

@@ -6,6 +6,7 @@
 
 mod canonical;
 mod facts;
+mod samples;
 mod structure;
 
 use bincode::Options;
@@ -45,6 +46,7 @@ fn read(bytes: &[u8]) -> Result<(Proof, String), Fault> {
     let proof = decode(bytes)?;
     structure::check(&proof)?;
     canonical::check(&proof)?;
+    samples::check(&proof)?;
     let facts = facts::of(&proof)?.to_string();
     Ok((proof, facts))
 }
