@@ -222,7 +222,8 @@ def test_a_sample_too_many_does_not_end_the_process():
     assert (0, b"proof-structure\n") == (ended.returncode, ended.stdout), ended.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
+@pytest.mark.timeout(1800)
 def test_no_list_in_a_proof_can_be_longer_or_shorter():
     """Nothing is read that is not checked: no witness or value too many is overlooked."""
     read = 0
