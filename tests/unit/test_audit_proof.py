@@ -34,7 +34,9 @@ class KnownProof:
 
 
 def _statement() -> Statement:
-    return Statement(WORDS, OUTPUT, (Segment("output", 20, 22),), State(1, 6, 6), State(5, 20, 6), "all_cairo_stwo")
+    return Statement(
+        WORDS, OUTPUT, (Segment("output", 20, 22),), State(1, 6, 6), State(5, 20, 6), "all_cairo_stwo"
+    )
 
 
 def _message() -> dict[str, Any]:
