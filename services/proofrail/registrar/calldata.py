@@ -1,0 +1,97 @@
+"""Proofs as the verifier on chain takes them: a port, because no serializer is part of the project.
+
+One is at hand where an external program is named: `swiftness_proof_parser` (Rust registry) with a main of a few lines,
+or any other. The form of the felts is that program's business; Integrity checks it on chain, at the registrar's cost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+from typing import Final, Protocol
+
+from proofrail.cairo.pedersen import PRIME
+from proofrail.proving.stone.presets import Preset
+from proofrail.wire.errors import PoisonError, TransientError
+
+_TIMEOUT_S: Final = 120.0
+_MOST_FELTS: Final = 5000
+"""A transaction takes no more calldata."""
+_SAID: Final = 500
+
+
+class Calldata(Protocol):
+    """Serializes Stone proofs."""
+
+    async def felts(self, proof: bytes, preset: Preset) -> list[int]:
+        """The felts of `proof` behind those of the configuration. Raises TransientError `calldata-unavailable`,
+        PoisonError `calldata-refused`."""
+
+
+class NoCalldata:
+    """Where no program is named: facts that somebody else registers can still be used."""
+
+    async def felts(self, proof: bytes, preset: Preset) -> list[int]:
+        """See Calldata."""
+        raise TransientError(
+            "calldata-unavailable",
+            f"no program is named that serializes a proof for {preset.name}",
+            "Name one in PROOFRAIL_CALLDATA_COMMAND, or have somebody else register the fact",
+        )
+
+
+class CalldataCommand:
+    """A program that is given the proof, as JSON, on its standard input and the preset's four names as its last
+    arguments, and that prints felts, decimal or "0x…", between white space, commas and brackets."""
+
+    def __init__(self, command: str) -> None:
+        self._words = shlex.split(command)
+
+    async def felts(self, proof: bytes, preset: Preset) -> list[int]:
+        """See Calldata."""
+        printed = await self._run(proof, list(vars(preset).values()))
+        try:
+            felts = [int(word, 0) for word in printed.replace(",", " ").replace('"', " ").strip("[] \n").split()]
+        except ValueError as error:
+            raise _refused(f"it prints something else than felts: {error}") from error
+        if not 0 < len(felts) <= _MOST_FELTS or not all(0 <= felt < PRIME for felt in felts):
+            raise _refused(f"it prints {len(felts)} numbers, not 1 … {_MOST_FELTS} felts")
+        return felts
+
+    async def _run(self, proof: bytes, names: list[str]) -> str:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._words,
+                *names,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+        except OSError as error:
+            raise TransientError(
+                "calldata-unavailable",
+                f"{self._words[0]} cannot be run: {error.strerror}",
+                "Correct PROOFRAIL_CALLDATA_COMMAND",
+            ) from error
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                out, err = await process.communicate(proof)
+        except TimeoutError:
+            raise TransientError(
+                "calldata-unavailable", f"{self._words[0]} took more than {_TIMEOUT_S:.0f} s", "It is tried again"
+            ) from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        if process.returncode:
+            raise _refused(f"exit status {process.returncode}: {err.decode(errors='replace').strip()[-_SAID:]}")
+        return out.decode("ascii", errors="replace")
+
+
+def _refused(why: str) -> PoisonError:
+    return PoisonError(
+        "calldata-refused",
+        f"the program that serializes proofs refuses this one: {why}",
+        "Run it by hand on the proof, which the artifact store has",
+    )
