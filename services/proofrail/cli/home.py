@@ -51,14 +51,17 @@ class Home:
 
     def service_defaults(self) -> dict[str, str]:
         """The settings of services whose files lie here: what `up` gives them, and what one that is started
-        alone falls back on. The tracer's key is accepted once there is one."""
+        alone falls back on. The tracer's and the auditor's keys are accepted once there are any."""
         defaults = {
             "PROOFRAIL_STORE_URL": self.store_url,
             "PROOFRAIL_TRACER_KEY_FILE": str(self.tracer_key),
             "PROOFRAIL_AUDITOR_KEY_FILE": str(self.auditor_key),
+            "PROOFRAIL_REGISTRAR_DIR": str(self.root / "registrar"),
         }
         with contextlib.suppress(FileNotFoundError):
             defaults["PROOFRAIL_CHECKPOINT_KEYS"] = self.tracer_key.with_suffix(".vkey").read_text().strip()
+        with contextlib.suppress(FileNotFoundError):
+            defaults["PROOFRAIL_AUDITOR_KEYS"] = self.auditor_key.with_suffix(".vkey").read_text().strip()
         return defaults
 
     @property

@@ -37,6 +37,7 @@ def register(app: typer.Typer) -> None:
     app.command()(tracer)
     app.command()(prover)
     app.command()(auditor)
+    app.command()(registrar)
 
 
 def demo(
@@ -206,6 +207,20 @@ def auditor() -> None:
         from proofrail.auditor.settings import AuditorSettings
 
         raise typer.Exit(run(_settings(AuditorSettings)))
+
+
+def registrar() -> None:
+    """Run the registrar alone: attestations in, decisions recorded in a ledger, registrations out. Settings:
+    PROOFRAIL_… in the environment.
+
+    The ledger is a file, or with PROOFRAIL_REGISTRAR_LEDGER=starknet the contract DecisionRegistry.
+    """
+    heed_leash()
+    with command():
+        from proofrail.registrar.app import run
+        from proofrail.registrar.settings import RegistrarSettings
+
+        raise typer.Exit(run(_settings(RegistrarSettings)))
 
 
 def _settings(kind: type[_Settings]) -> _Settings:

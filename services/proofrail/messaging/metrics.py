@@ -62,6 +62,9 @@ class Metrics:
     audit_seconds: Histogram = field(init=False)
     attestations: Counter = field(init=False)
     attestation_seconds: Histogram = field(init=False)
+    registrations: Counter = field(init=False)
+    registration_seconds: Histogram = field(init=False)
+    unregistered: Gauge = field(init=False)
 
     def __post_init__(self) -> None:
         ProcessCollector(registry=self.registry)
@@ -80,12 +83,14 @@ class Metrics:
             "proofs": ("Terminal records written: proof or the code of the failure", ("backend", "outcome")),
             "reports": ("Audit reports written", ("subject", "verdict")),
             "attestations": ("Attestations written", ("approved",)),
+            "registrations": ("Registrations written: recorded, or the code of the refusal", ("outcome",)),
         }
         gauge = {
             "consumer_lag": ("Records between the position and the end", ("topic", "partition")),
             "last_poll_age": ("Seconds since the service last asked Kafka for records", ()),
             "ready": ("1 when the check passes", ("check",)),
             "window_runs": ("Sealed runs without a terminal record", ()),
+            "unregistered": ("Attestations read, and neither recorded nor refused yet", ()),
             "proving": ("Proofs under way", ("backend",)),
             "proof_elapsed": ("Time that the proof under way has taken; 0 without one", ("backend",)),
             "proof_expected": ("Time that the proof under way is expected to take in all", ("backend",)),
@@ -102,6 +107,7 @@ class Metrics:
             "proof_time_ratio": ("Time that a proof took over the time expected", ("backend",), _RATIOS),
             "audit_seconds": ("One audit", ("subject",), _FAST),
             "attestation_seconds": ("From a proposal's timestamp to its attestation", (), _SLOW),
+            "registration_seconds": ("From an attestation's timestamp to its registration", (), _SLOW),
         }
         units = {
             "last_poll_age": "_seconds",

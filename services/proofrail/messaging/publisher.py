@@ -35,6 +35,11 @@ class TransactionalPublisher:
     async def __aexit__(self, *_: object) -> None:
         await self._producer.stop()
 
+    async def settle(self) -> None:
+        """Fence off whoever published under this id before; when this returns, what they left open is settled.
+        Raises BrokerUnavailableError."""
+        await self._producer.renew()
+
     async def publish(self, messages: Sequence[Message]) -> None:
         """Write `messages` in one transaction; connects on first use.
 

@@ -52,7 +52,9 @@ class CalldataCommand:
         """See Calldata."""
         printed = await self._run(proof, list(vars(preset).values()))
         try:
-            felts = [int(word, 0) for word in printed.replace(",", " ").replace('"', " ").strip("[] \n").split()]
+            felts = [
+                int(word, 0) for word in printed.replace(",", " ").replace('"', " ").strip("[] \n").split()
+            ]
         except ValueError as error:
             raise _refused(f"it prints something else than felts: {error}") from error
         if not 0 < len(felts) <= _MOST_FELTS or not all(0 <= felt < PRIME for felt in felts):
@@ -79,13 +81,17 @@ class CalldataCommand:
                 out, err = await process.communicate(proof)
         except TimeoutError:
             raise TransientError(
-                "calldata-unavailable", f"{self._words[0]} took more than {_TIMEOUT_S:.0f} s", "It is tried again"
+                "calldata-unavailable",
+                f"{self._words[0]} took more than {_TIMEOUT_S:.0f} s",
+                "It is tried again",
             ) from None
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         if process.returncode:
-            raise _refused(f"exit status {process.returncode}: {err.decode(errors='replace').strip()[-_SAID:]}")
+            raise _refused(
+                f"exit status {process.returncode}: {err.decode(errors='replace').strip()[-_SAID:]}"
+            )
         return out.decode("ascii", errors="replace")
 
 

@@ -387,6 +387,62 @@ class Attestation(Message):
         return self
 
 
+class LedgerName(Part):
+    """The ledger in which a decision was recorded, or not."""
+
+    kind: Name
+    """`file`, `starknet`"""
+    network: Annotated[Name | None, Absent] = None
+    """Of a chain, such as SN_SEPOLIA."""
+    contract: Annotated[Felt | None, Absent] = None
+    """The address of the contract that records decisions there."""
+
+
+class RegisteredFact(Part):
+    """The fact on which a recorded decision rests: that the program can output this."""
+
+    fact_hash: Felt
+    preset: Annotated[Name | None, Absent] = None
+    """The registry's settings that the proof fits, where it fits any."""
+    verification_hash: Annotated[Felt | None, Absent] = None
+    transaction: Annotated[Felt | None, Absent] = None
+    """The registrar's transaction that registered it; absent when somebody else's did, or where there are none."""
+
+
+class Registration(Message):
+    """What a registrar made of an attestation: recorded in its ledger, or refused."""
+
+    type: Literal["Registration"] = "Registration"
+    allocation_id: AllocationId
+    proposal_sha256: Hash
+    attestation: Hash
+    """SHA-256 of the attestation's canonical form, signature included."""
+    run_id: RunId
+    row: Count
+    approved: bool
+    proof: Hash
+    """The digest of the proof in the artifact store."""
+    ledger: LedgerName
+    outcome: Literal["recorded", "refused"]
+    fact: Annotated[RegisteredFact | None, Absent] = None
+    """There when it was recorded."""
+    transaction: Annotated[Felt | None, Absent] = None
+    """The registrar's transaction that recorded it; absent when somebody else's did, or where there are none."""
+    code: Annotated[Name | None, Absent] = None
+    """Why it was refused."""
+    message: Annotated[str | None, Absent] = None
+    timestamp: Nanoseconds
+
+    @model_validator(mode="after")
+    def _outcome_is_founded(self) -> Self:
+        for member, outcome in (("fact", "recorded"), ("code", "refused"), ("message", "refused")):
+            if (getattr(self, member) is not None) != (self.outcome == outcome):
+                raise PydanticCustomError(
+                    "inconsistent", "must be there exactly with its outcome", {"member": member}
+                )
+        return self
+
+
 MESSAGE_TYPES: Final[dict[str, type[Message]]] = {
     model.model_fields["type"].default: model
     for model in (
@@ -399,6 +455,7 @@ MESSAGE_TYPES: Final[dict[str, type[Message]]] = {
         DeadLetter,
         IndexEntry,
         Attestation,
+        Registration,
     )
 }
 """The messages of this module by type."""

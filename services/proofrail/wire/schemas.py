@@ -39,6 +39,7 @@ ON_TOPIC: Final[dict[str, tuple[str, list[str]]]] = {
     topics.PROOFS: ("One terminal record for each run. Written by the prover.", ["Proof", "ProofFailure"]),
     topics.REPORTS: ("Verdicts on runs and proofs. Written by the auditor.", ["AuditReport"]),
     topics.ATTESTATIONS: ("The final word on allocations. Written by the auditor.", ["Attestation"]),
+    topics.REGISTRATIONS: ("What stands in which ledger. Written by the registrar.", ["Registration"]),
 }
 """What stands on each topic, in words, and the types of its messages."""
 

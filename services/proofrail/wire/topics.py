@@ -14,6 +14,7 @@ COMMITMENTS: Final = "trace.commitments.v1"
 PROOFS: Final = "proofs.v1"
 REPORTS: Final = "audit.reports.v1"
 ATTESTATIONS: Final = "attestations.v1"
+REGISTRATIONS: Final = "registrations.v1"
 
 MAX_RECORD: Final = 512 * 1024
 """Most bytes of a record's value."""
@@ -82,6 +83,7 @@ def topic_specs(partitions: int = 1) -> dict[str, TopicSpec]:
         kept(PROOFS, "run_id", _FOREVER),
         kept(REPORTS, "run_id", _FOREVER),
         kept(ATTESTATIONS, "allocation_id", _FOREVER),
+        kept(REGISTRATIONS, "allocation_id", _FOREVER),
     ]
     return {spec.name: spec for spec in specs}
 

@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 
 from proofrail.wire.errors import TransientError
 
+_SHOWN: Final = 400
+
 
 class ChainAway(TransientError):  # noqa: N818 -- a finding, not a defect
     """The node gave no answer that can be read; code `chain-away`. What was sent may have arrived."""
@@ -27,6 +29,10 @@ class NodeRefusal(Exception):  # noqa: N818 -- the node's answer
         self.message = message
         self.data = data
 
+    def __str__(self) -> str:
+        said = f"{self.code} {self.message}"
+        return f"{said}: {str(self.data)[:_SHOWN]}" if self.data else said
+
 
 @dataclass(frozen=True)
 class Call:
@@ -35,9 +41,6 @@ class Call:
     to: int
     function: str
     calldata: tuple[int, ...]
-
-
-RESOURCES: Final = ("l1_gas", "l1_data_gas", "l2_gas")
 
 
 @dataclass(frozen=True)

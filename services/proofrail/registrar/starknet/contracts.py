@@ -69,9 +69,7 @@ def verify(facts: int, fact: Fact, calldata: Sequence[int]) -> Call:
     """IFactRegistry.verify_proof_full_and_register_fact."""
     if fact.preset is None:
         raise ValueError("a fact without a preset cannot be verified on chain")
-    return Call(
-        facts, "verify_proof_full_and_register_fact", (*configuration(fact.preset), *calldata)
-    )
+    return Call(facts, "verify_proof_full_and_register_fact", (*configuration(fact.preset), *calldata))
 
 
 def configuration(preset: Preset) -> tuple[int, ...]:

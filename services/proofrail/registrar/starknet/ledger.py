@@ -108,7 +108,7 @@ class StarknetLedger:
         try:
             await self._chain.nonce(self._chain.accounts[0])
         except NodeRefusal as refusal:
-            return f"the node refuses: {refusal.code} {refusal.message}"
+            return f"the node refuses: {refusal}"
         except TransientError as error:
             return error.message
         return None
@@ -251,7 +251,7 @@ class StarknetLedger:
         try:
             return await self._chain.view(call)
         except NodeRefusal as refusal:
-            raise refused(refusal, answer_of(refusal)) from refusal
+            raise refused(answer_of(refusal), str(refusal)) from refusal
 
     async def _ours(self, effect: str) -> str | None:
         journal = self._journal
@@ -270,7 +270,9 @@ class StarknetLedger:
                 f"the contracts refuse {what}: {reverted.words}",
                 "Nothing was given up: correct the settings, or deploy a contract that accepts them",
             )
-        if reverted.reason in (Reason.FACT, Reason.RESOURCES, Reason.DONE):
+        # Out of resources by the estimate's word, it needs more than the chain allows anybody.
+        too_large = reverted.reason is Reason.RESOURCES and reverted.transaction is None
+        if reverted.reason in (Reason.FACT, Reason.RESOURCES, Reason.DONE) and not too_large:
             return TransientError(
                 "ledger-fact-missing" if reverted.reason is Reason.FACT else "chain-unsettled",
                 f"{what} could not be registered: {reverted.words}",

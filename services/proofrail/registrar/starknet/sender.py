@@ -81,6 +81,7 @@ class Sender:
         self._chain = chain
         self._journal = journal
         self._limits = limits
+        self._unsettled: set[int] = set()
         self._free: asyncio.Queue[int] = asyncio.Queue()
         for account in chain.accounts:
             self._free.put_nowait(account)
@@ -91,8 +92,12 @@ class Sender:
         for entry in await asyncio.to_thread(self._journal.open_entries):
             closed = await self._follow(entry, sent=True)
             _log.info(
-                "transaction-settled", transaction=entry.signed.hash, outcome=closed.outcome, reason=closed.reason
+                "transaction-settled",
+                transaction=entry.signed.hash,
+                outcome=closed.outcome,
+                reason=closed.reason,
             )
+        self._unsettled.clear()
 
     async def execute(self, calls: Sequence[Call], effects: Sequence[str]) -> str:
         """The hash of the transaction with which all calls were executed. `effects`: see Journal.
@@ -102,6 +107,8 @@ class Sender:
         """
         account = await self._free.get()
         try:
+            if account in self._unsettled:
+                raise _pending(f"account {hex(account)} has a transaction without an outcome")
             return await self._execute(account, calls, effects)
         finally:
             self._free.put_nowait(account)
@@ -120,7 +127,9 @@ class Sender:
                     raise Reverted(reason, words, entry.signed.hash)
                 margin *= _MORE
             # Else the price rose, or the nonce was another's: both are asked for anew.
-            _log.warning("transaction-again", transaction=entry.signed.hash, outcome=last.outcome, why=last.reason)
+            _log.warning(
+                "transaction-again", transaction=entry.signed.hash, outcome=last.outcome, why=last.reason
+            )
         raise TransientError(
             "chain-unsettled",
             f"{_ATTEMPTS} transactions of {hex(account)} came to nothing, the last one so: {last.reason}",
@@ -137,7 +146,7 @@ class Sender:
             answer = answer_of(refusal)
             if answer is Answer.REVERTS:
                 raise Reverted(*reason_of(revert_text(refusal))) from refusal
-            raise refused(refusal, answer) from refusal
+            raise refused(answer, str(refusal)) from refusal
         bounds = self._bounds(estimated, margin)
         signed = await self._chain.sign(account, nonce, calls, bounds)
         entry = Entry(signed, account, nonce)
@@ -159,6 +168,7 @@ class Sender:
 
     async def _follow(self, entry: Entry, *, sent: bool) -> _Closed:
         """Take a transaction to its end, and close it in the journal. `sent`: it may have been sent before."""
+        self._unsettled.add(entry.account)
         deadline = asyncio.get_running_loop().time() + self._limits.confirm_s
         away: ChainAway | None = None
         while True:
@@ -169,15 +179,14 @@ class Sender:
                 closed, away = None, error
             if closed is not None:
                 await asyncio.to_thread(self._journal.close_entry, entry, closed.outcome, closed.reason)
-                if closed.because in (Answer.BALANCE, Answer.SETTINGS, Answer.MALFUNCTION):
-                    raise refused(NodeRefusal(0, closed.reason), closed.because)
+                self._unsettled.discard(entry.account)
+                if closed.because in (Answer.BALANCE, Answer.SETTINGS):
+                    raise refused(closed.because, closed.reason)
                 return closed
             sent = True
             if asyncio.get_running_loop().time() >= deadline:
-                raise away or TransientError(
-                    "transaction-pending",
-                    f"transaction {entry.signed.hash} has no outcome after {self._limits.confirm_s:.0f} s",
-                    "It stays in the journal, and its outcome is asked for until there is one",
+                raise away or _pending(
+                    f"transaction {entry.signed.hash} has no outcome after {self._limits.confirm_s:.0f} s"
                 )
             await asyncio.sleep(self._limits.poll_s)
 
@@ -203,14 +212,16 @@ class Sender:
             return self._outcome(status)
         if answer is Answer.NONCE:
             if refusal.code == _REPLACING or await self._nonce(entry) == entry.nonce:
-                return None  # somebody else's transaction waits under this nonce, or the node contradicts itself
+                return (
+                    None  # somebody else's transaction waits under this nonce, or the node contradicts itself
+                )
             return _Closed("never", f"its nonce {entry.nonce} is not the account's", answer)
         if answer is Answer.MALFUNCTION:
             # What a node says that breaks is no proof that the transaction will not be executed.
-            raise ChainAway("chain-away", f"the node fails: {refusal.code} {refusal.message}", _LATER) from refusal
+            raise ChainAway("chain-away", f"the node fails: {refusal}", _LATER) from refusal
         if answer is Answer.REVERTS:
             return _Closed("reverted", revert_text(refusal), answer)
-        return _Closed("never", f"{refusal.code} {refusal.message} {revert_text(refusal)[:400]}", answer)
+        return _Closed("never", str(refusal), answer)
 
     def _outcome(self, status: Status) -> _Closed | None:
         if not status.finality.reaches(self._limits.finality):
@@ -223,22 +234,21 @@ class Sender:
         except NodeRefusal as refusal:
             if refusal.code == HASH_UNKNOWN:
                 return Status(Finality.UNKNOWN)
-            raise ChainAway("chain-away", f"the node fails: {refusal.code} {refusal.message}", _LATER) from refusal
+            raise ChainAway("chain-away", f"the node fails: {refusal}", _LATER) from refusal
 
     async def _nonce(self, entry: Entry) -> int:
         try:
             return await self._chain.nonce(entry.account)
         except NodeRefusal as refusal:
-            raise ChainAway("chain-away", f"the node fails: {refusal.code} {refusal.message}", _LATER) from refusal
+            raise ChainAway("chain-away", f"the node fails: {refusal}", _LATER) from refusal
 
 
 _REPLACING: Final = 64
 _LATER: Final = "It is asked again"
 
 
-def refused(refusal: NodeRefusal, answer: Answer) -> LedgerMisconfigured | TransientError:
+def refused(answer: Answer, said: str) -> LedgerMisconfigured | TransientError:
     """The error of a refusal that says nothing of a single entry."""
-    said = f"{refusal.code} {refusal.message}".removeprefix("0 ")
     if answer is Answer.SETTINGS:
         return LedgerMisconfigured(
             "chain-settings",
@@ -247,8 +257,14 @@ def refused(refusal: NodeRefusal, answer: Answer) -> LedgerMisconfigured | Trans
         )
     if answer is Answer.BALANCE:
         return TransientError(
-            "account-balance",
-            f"the account cannot pay: {said}",
-            "Give it STRK; what waits goes on by itself",
+            "account-balance", f"the account cannot pay: {said}", "Give it STRK; what waits goes on by itself"
         )
     return TransientError("chain-malfunction", f"the node refuses: {said}", _LATER)
+
+
+def _pending(what: str) -> TransientError:
+    return TransientError(
+        "transaction-pending",
+        what,
+        "It stays in the journal, and its outcome is asked for until there is one",
+    )

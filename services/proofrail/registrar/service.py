@@ -1,0 +1,224 @@
+"""The registrar's loop: attestations in, decisions recorded in a ledger, registrations out.
+
+The last step of the journey (design section 2). What is read again after a crash is looked up in the ledger and among
+the registrations that were published; only what has its end moves the position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import Final
+
+import structlog
+
+from proofrail.artifacts.store import ArtifactStore
+from proofrail.cairo.risk_program import load_chain
+from proofrail.client import (
+    ATTESTATIONS,
+    Archive,
+    Attestation,
+    Item,
+    PositionFile,
+    ProofChecker,
+    ProofrailError,
+    Subscription,
+    TransientError,
+    Trust,
+    Unreadable,
+    subscribe,
+)
+from proofrail.messaging.backoff import retry_transient
+from proofrail.messaging.following import run_beside
+from proofrail.messaging.host import ServiceContext
+from proofrail.messaging.publisher import OutcomeUnknownError, TransactionalPublisher
+from proofrail.messaging.records import Message
+from proofrail.messaging.views import View
+from proofrail.registrar.batch import Batch
+from proofrail.registrar.cases import Case, OpenCases
+from proofrail.registrar.examiner import Examiner
+from proofrail.registrar.inputs import RunInputs
+from proofrail.registrar.ledger import Decision, Fact, Ledger
+from proofrail.registrar.said import SaidBefore
+from proofrail.registrar.settings import RegistrarSettings
+from proofrail.wire import topics
+from proofrail.wire.headers import child_traceparent, record_headers
+from proofrail.wire.messages import Registration, to_line
+
+_SOURCE: Final = "/proofrail/registrar"
+_MOST_OPEN: Final = 2000
+_AT_ONCE: Final = 256
+_EXAMINED_AT_ONCE: Final = 8
+
+
+class Registrar:
+    """One registrar instance."""
+
+    def __init__(
+        self, settings: RegistrarSettings, ledger: Ledger, trust: Trust, context: ServiceContext
+    ) -> None:
+        self._settings = settings
+        self._ledger = ledger
+        self._context = context
+        self._metrics = context.metrics
+        self._draining = context.stopping
+        self._log = structlog.get_logger(__name__).bind(ledger=ledger.identity.kind)
+        self._store = ArtifactStore(settings.store_url)
+        self._said = SaidBefore(ledger.identity)
+        self._inputs = RunInputs([load_chain().method_id])
+        self._archive = Archive(settings.kafka)
+        proofs = ProofChecker(settings.store_url, trust)
+        self._examiner = Examiner(self._archive, trust, proofs, self._inputs, settings.grounds_within_s)
+        self._examining = asyncio.Semaphore(_EXAMINED_AT_ONCE)
+        self._open = OpenCases()
+        self._room = asyncio.Semaphore(_MOST_OPEN)
+        self._arrived = asyncio.Event()
+        self._metrics.unregistered.set_function(lambda: len(self._open))
+
+    async def work(self) -> None:
+        """Register until draining."""
+        kafka = self._settings.kafka
+        own = View(kafka, [topics.REGISTRATIONS], self._said.take)
+        inputs = View(kafka, [topics.COMMITMENTS], self._inputs.take)
+        positions = PositionFile(self._settings.registrar_dir / "position")
+        stream = subscribe(kafka, ATTESTATIONS, positions=positions, unreadable="deliver")
+        async with AsyncExitStack() as stack:
+            await retry_transient(self._ledger.open, stop=self._draining, metrics=self._metrics)
+            stack.push_async_callback(self._ledger.close)
+            publisher = await stack.enter_async_context(
+                TransactionalPublisher(kafka, self._context.transactional_id)
+            )
+            # What a predecessor left open is settled before it is read what was said.
+            await publisher.settle()
+            for view in (own, inputs):
+                await stack.enter_async_context(view)
+                await view.catch_up()
+            await stack.enter_async_context(self._archive)
+            await stack.enter_async_context(stream)
+            self._context.watch("runs", inputs)
+            self._context.check("ledger", self._ledger.missing)
+            self._context.ready()
+            await run_beside(self._register_all(stream, publisher, own), inputs)
+
+    # --- reading ------------------------------------------------------------------------------------------
+
+    async def _read(self, stream: Subscription[Item | Unreadable]) -> None:
+        async for item in stream:
+            await self._room.acquire()
+            self._open.add(Case(item, due_at=0.0))
+            self._arrived.set()
+
+    async def _register_all(
+        self, stream: Subscription[Item | Unreadable], publisher: TransactionalPublisher, own: View
+    ) -> None:
+        reading = asyncio.create_task(self._read(stream))
+        stopped = asyncio.create_task(self._draining.wait())
+        try:
+            while not self._draining.is_set():
+                if reading.done():
+                    reading.result()
+                due = self._open.due(time.monotonic(), _AT_ONCE)
+                if due:
+                    await self._handle(due, stream, publisher, own)
+                else:
+                    await self._wait(reading, stopped)
+        finally:
+            for task in (reading, stopped):
+                task.cancel()
+            await asyncio.gather(reading, stopped, return_exceptions=True)
+
+    async def _wait(self, *ends: asyncio.Task[object]) -> None:
+        """Until something has come, something is due again, or the reading or the service ends."""
+        due_at = self._open.next_due()
+        pause = None if due_at is None else max(0.0, due_at - time.monotonic())
+        arrived = asyncio.create_task(self._arrived.wait())
+        try:
+            await asyncio.wait({arrived, *ends}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            self._arrived.clear()
+        finally:
+            arrived.cancel()
+
+    # --- one batch ----------------------------------------------------------------------------------------
+
+    async def _handle(
+        self,
+        cases: Sequence[Case],
+        stream: Subscription[Item | Unreadable],
+        publisher: TransactionalPublisher,
+        own: View,
+    ) -> None:
+        batch = Batch(self._ledger)
+        found = await asyncio.gather(*(self._examined(case) for case in cases))
+        for case, one in zip(cases, found, strict=True):
+            batch.take(case, one)
+        await batch.register(self._proof)
+        await batch.record()
+        for case, error in batch.deferred.items():
+            case.defer(time.monotonic())
+            self._metrics.retries.labels(reason=error.code).inc()
+            self._log.warning("later", allocation_id=case.item.key, code=error.code, error=error.message)
+        registrations = batch.registrations(time.time_ns())
+        await self._publish([*registrations.items()], publisher, own)
+        last = [self._open.settle(case) for case in cases if case not in batch.deferred]
+        for _ in last:
+            self._room.release()
+        for item in last:
+            if item is not None:
+                await stream.done(item)
+
+    async def _examined(self, case: Case) -> Decision | ProofrailError | None:
+        """What to record, why not (yet), or None for what has its end already."""
+        item = case.item
+        if isinstance(item, Unreadable):
+            self._log.error("unreadable", offset=item.offset, code=item.error.code, error=item.error.message)
+            self._metrics.registrations.labels(outcome=item.error.code).inc()
+            return None
+        if item.digest in self._said or not isinstance(item.message, Attestation):
+            return None
+        async with self._examining:
+            try:
+                return await self._examiner.examine(item.message)
+            except ProofrailError as error:
+                return error
+
+    async def _proof(self, fact: Fact) -> bytes:
+        return await asyncio.to_thread(self._store.get, fact.digest)
+
+    # --- what is published --------------------------------------------------------------------------------
+
+    async def _publish(
+        self, said: Sequence[tuple[Case, Registration]], publisher: TransactionalPublisher, own: View
+    ) -> None:
+        async def publish() -> None:
+            missing = [(case, one) for case, one in said if one.attestation not in self._said]
+            try:
+                await publisher.publish([_message(case, one) for case, one in missing])
+            except OutcomeUnknownError as error:
+                # Settled before it is read; then whatever is not there is published again.
+                await publisher.settle()
+                await own.catch_up()
+                raise TransientError(error.code, error.message, error.next_step) from error
+
+        if not said:
+            return
+        await retry_transient(publish, stop=self._draining, metrics=self._metrics)
+        for _, one in said:
+            self._said.note(one)
+            self._metrics.registrations.labels(outcome=one.code or "recorded").inc()
+            if one.outcome == "recorded":
+                self._log.info("recorded", allocation_id=one.allocation_id, transaction=one.transaction)
+            else:
+                self._log.warning("refused", allocation_id=one.allocation_id, code=one.code, why=one.message)
+        for case, one in said:
+            if isinstance(case.item, Item) and isinstance(case.item.message, Attestation):
+                took = max(0, one.timestamp - case.item.message.timestamp)
+                self._metrics.registration_seconds.observe(took / 1e9)
+
+
+def _message(case: Case, registration: Registration) -> Message:
+    value = to_line(registration) + b"\n"
+    parent = child_traceparent(case.item.record.traceparent, registration.attestation.encode())
+    headers = record_headers(topics.REGISTRATIONS, value, source=_SOURCE, traceparent=parent)
+    return Message(topics.REGISTRATIONS, registration.allocation_id.encode(), value, headers)

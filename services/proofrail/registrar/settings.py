@@ -1,0 +1,81 @@
+"""Settings of the registrar."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from proofrail.messaging.settings import ServiceSettings
+
+
+class RegistrarSettings(ServiceSettings):
+    """What the registrar needs to know beside Kafka; from `PROOFRAIL_…`."""
+
+    store_url: str
+    """Where proofs are kept: an fsspec URL such as file:///var/lib/proofrail/artifacts."""
+
+    auditor_keys: str
+    """Auditors that are believed: their vkeys, separated by white space."""
+
+    prover_backends: str = "stwo"
+    """Backends whose proofs are accepted, separated by commas; a ledger on chain takes those of stone alone."""
+
+    min_security_bits: int = Field(default=96, ge=80)
+    """Least security of a proof, in bits (conjectured)."""
+
+    registrar_ledger: Literal["file", "starknet"] = "file"
+    """Where decisions are recorded."""
+
+    registrar_dir: Path
+    """A folder of the instance's own: position, journal of transactions, and the ledger in a file."""
+
+    registrar_presets: str = ""
+    """Presets of the registry on chain whose proofs are accepted, by name, separated by white space. By default the
+    ledger in a file takes any proof, and that on Starknet those of the recursive layout in strict verification."""
+
+    registrar_batch: int = Field(default=32, ge=1, le=256)
+    """Most decisions in one transaction."""
+
+    grounds_within_s: float = Field(default=5.0, ge=0)
+    """How long what an attestation rests on is waited for before others go first."""
+
+    chain_url: str = ""
+    """The node's JSON-RPC endpoint."""
+    chain_network: str = "SN_SEPOLIA"
+    """What the node must say its chain is."""
+    chain_contract: str = ""
+    """Address of the DecisionRegistry, 0x…."""
+    chain_wallet_file: Path | None = None
+    """Accounts and their private keys, a line each, readable by their owner only."""
+    chain_signer: str = ""
+    """Instead of a wallet file: a program that signs (and its arguments)."""
+    chain_accounts: str = ""
+    """Addresses that the program signs for, separated by white space."""
+    chain_max_fee_fri: int = Field(default=5 * 10**18, ge=1)
+    """Most that one transaction may cost, in fri (10⁻¹⁸ STRK)."""
+    chain_timeout_s: float = Field(default=10.0, gt=0)
+    """How long one answer of the node's is waited for."""
+    chain_confirm_s: float = Field(default=60.0, gt=0)
+    """How long a transaction is waited for at a time. It is never given up: it is asked for again."""
+    chain_poll_s: float = Field(default=0.5, gt=0)
+    """Between two questions about a transaction."""
+    chain_finality: Literal["PRE_CONFIRMED", "ACCEPTED_ON_L2", "ACCEPTED_ON_L1"] = "ACCEPTED_ON_L2"
+    """When a transaction counts."""
+
+    calldata_command: str = ""
+    """A program that serializes Stone proofs for the verifier on chain (and its arguments)."""
+
+    @model_validator(mode="after")
+    def _chain_is_complete(self) -> RegistrarSettings:
+        if self.registrar_ledger != "starknet":
+            return self
+        for name in ("chain_url", "chain_contract"):
+            if not getattr(self, name):
+                raise ValueError(f"the ledger on Starknet needs PROOFRAIL_{name.upper()}")
+        if (self.chain_wallet_file is None) == (not self.chain_signer):
+            raise ValueError("name either PROOFRAIL_CHAIN_WALLET_FILE or PROOFRAIL_CHAIN_SIGNER")
+        if self.chain_signer and not self.chain_accounts.split():
+            raise ValueError("PROOFRAIL_CHAIN_SIGNER needs PROOFRAIL_CHAIN_ACCOUNTS")
+        return self
