@@ -27,7 +27,7 @@ def configuration(preset: Preset) -> tuple[int, ...]:
     return tuple(int.from_bytes(text.encode(), "big") for text in vars(preset).values())
 
 
-class Panic(Exception):
+class Panic(Exception):  # noqa: N818 -- as contracts call it
     """A contract's reason."""
 
 
@@ -71,9 +71,13 @@ class ChainModel:
         account, nonce = payload["account"], payload["nonce"]
         waiting = sum(one.finality is Finality.WAITING for one in self._of(account))
         if nonce != self.nonces[account] + waiting:
-            raise NodeRefusal(52, "Invalid transaction nonce", f"{nonce} is not {self.nonces[account] + waiting}")
+            raise NodeRefusal(
+                52, "Invalid transaction nonce", f"{nonce} is not {self.nonces[account] + waiting}"
+            )
         if payload["price"] < self.price:
-            raise NodeRefusal(53, "The transaction's resources don't cover validation or the minimal transaction fee")
+            raise NodeRefusal(
+                53, "The transaction's resources don't cover validation or the minimal transaction fee"
+            )
         self.transactions[hash_] = Transaction(payload, Finality.WAITING)
         if not self.holding:
             self.execute_waiting()
@@ -94,7 +98,10 @@ class ChainModel:
             raise NodeRefusal(
                 41,
                 "Transaction execution error",
-                {"transaction_index": 0, "execution_error": {"contract_address": "0xdec1", "error": nested(panic)}},
+                {
+                    "transaction_index": 0,
+                    "execution_error": {"contract_address": "0xdec1", "error": nested(panic)},
+                },
             ) from panic
         finally:
             self._restore(before)
@@ -189,7 +196,7 @@ def nested(panic: Panic) -> str:
     """A revert as a node tells it: the outer failures first, the contract's felt and its short string last."""
     word = str(panic)
     return (
-        "Transaction execution has failed:\n0: Error in the called contract (contract address: 0xa1, class hash: 0x5):\n"
+        "Transaction execution has failed:\n0: Error in the called contract (contract address: 0xa1):\n"
         f"Execution failed. Failure reason: 0x{word.encode().hex()} ('{word}')."
     )
 

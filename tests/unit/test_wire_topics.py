@@ -16,6 +16,7 @@ def test_the_topics_have_the_names_of_the_design() -> None:
         "proofs.v1",
         "audit.reports.v1",
         "attestations.v1",
+        "registrations.v1",
     } == set(topics.TOPICS)
 
 

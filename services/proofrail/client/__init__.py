@@ -31,9 +31,18 @@ from proofrail.wire.messages import (
     DeadLetter,
     Proof,
     ProofFailure,
+    Registration,
 )
 from proofrail.wire.proposals import Proposal, parse_proposal
-from proofrail.wire.topics import ATTESTATIONS, COMMITMENTS, PROOFS, PROPOSALS, PROPOSALS_DLQ, REPORTS
+from proofrail.wire.topics import (
+    ATTESTATIONS,
+    COMMITMENTS,
+    PROOFS,
+    PROPOSALS,
+    PROPOSALS_DLQ,
+    REGISTRATIONS,
+    REPORTS,
+)
 
 __all__ = [
     "ATTESTATIONS",
@@ -41,6 +50,7 @@ __all__ = [
     "PROOFS",
     "PROPOSALS",
     "PROPOSALS_DLQ",
+    "REGISTRATIONS",
     "REPORTS",
     "Archive",
     "Attestation",
@@ -65,6 +75,7 @@ __all__ = [
     "Proposed",
     "Published",
     "RefusedAttestation",
+    "Registration",
     "RowPath",
     "Settled",
     "Subscription",

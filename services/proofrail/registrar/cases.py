@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,13 +30,13 @@ class OpenCases:
     """In the order in which they were read, by partition."""
 
     def __init__(self) -> None:
-        self._partitions: dict[TopicPartition, OrderedDict[Case, bool]] = {}
+        self._partitions: dict[TopicPartition, dict[Case, bool]] = {}
 
     def __len__(self) -> int:
         return sum(not settled for cases in self._partitions.values() for settled in cases.values())
 
     def add(self, case: Case) -> None:
-        self._partitions.setdefault(case.item.record.tp, OrderedDict())[case] = False
+        self._partitions.setdefault(case.item.record.tp, {})[case] = False
 
     def due(self, now: float, most: int) -> list[Case]:
         """Those to look at now, oldest first."""
@@ -67,6 +66,9 @@ class OpenCases:
         cases = self._partitions[case.item.record.tp]
         cases[case] = True
         last: Item | Unreadable | None = None
-        while cases and next(iter(cases.values())):
-            last = cases.popitem(last=False)[0].item
+        for first, settled in list(cases.items()):
+            if not settled:
+                break
+            del cases[first]
+            last = first.item
         return last

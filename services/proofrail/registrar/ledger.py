@@ -72,9 +72,8 @@ class Decision:
         if self.fact.of_chain_build:
             row = check_row_path(self.place, self.fact.output)
         else:
-            rows = decode_output(self.fact.output)
-            row = rows[self.place.index] if 0 <= self.place.index < len(rows) else None
-            if row is None or felts_of(row) != self.place.row:
+            rows, index = decode_output(self.fact.output), self.place.index
+            if not 0 <= index < len(rows) or felts_of(row := rows[index]) != self.place.row:
                 raise RefusedEntry(
                     "ledger-row", f"row {self.place.index} of the output is not the one to be recorded"
                 )

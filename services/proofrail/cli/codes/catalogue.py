@@ -14,6 +14,7 @@ from proofrail.cli.codes.programs import NATIVE, PROGRAMS, VM
 from proofrail.cli.codes.proofs import PROOFS, PROVER
 from proofrail.cli.codes.raster import RASTER
 from proofrail.cli.codes.refusals import REFUSALS
+from proofrail.cli.codes.registrar import REGISTRAR
 from proofrail.cli.codes.registry import REGISTRY
 from proofrail.cli.codes.systems import FILES, KAFKA, STORE
 from proofrail.cli.codes.tracing import TRACING
@@ -35,6 +36,7 @@ AREAS: Final[tuple[Area, ...]] = (
     PROVER,
     REGISTRY,
     CLIENT,
+    REGISTRAR,
     STORE,
     KAFKA,
     FILES,

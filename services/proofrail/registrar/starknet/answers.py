@@ -1,6 +1,6 @@
 """What the node's refusals and the contracts' reverts mean, in one place.
 
-Sources: JSON-RPC specification 0.10 (codes); cairo/contracts/decision_registry.cairo and Integrity's verifier (reasons).
+Sources: JSON-RPC specification 0.10 (codes); cairo/contracts/decision_registry.cairo, Integrity (reasons).
 What is not known here is refused by its own words: never taken for success, never tried for ever.
 """
 

@@ -1,0 +1,262 @@
+"""The ledger on Starknet against a node on loopback: each documented error, lost answers, and what it leaves behind.
+
+Needs the extra `chain`; the chain behind the node is one in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
+
+from tests.double.chain import PRESET, ChainModel, configuration
+from tests.double.node import CHAIN_ID, Node, serving
+from tests.unit.registrar_cases import decisions, model, proven, starknet_ledger
+
+from proofrail.registrar.ledger import LedgerMisconfigured, Receipt
+from proofrail.registrar.starknet.ledger import StarknetLedger
+from proofrail.registrar.starknet.rpc import RpcChain
+from proofrail.registrar.starknet.signer import KeyFile
+from proofrail.wire.errors import ProofrailError, TransientError
+
+BATCH = decisions("a", "b", "c")
+
+
+@pytest.fixture
+def chain() -> ChainModel:
+    made = model()
+    proven(made, BATCH[0].fact)
+    made.facts[BATCH[0].fact.fact_hash] = [(96, configuration(PRESET))]
+    return made
+
+
+@pytest.fixture
+def node(chain: ChainModel) -> Node:
+    return Node(chain)
+
+
+@pytest.fixture
+def url(node: Node) -> Iterator[str]:
+    with serving(node) as found:
+        yield found
+
+
+def _ledger(url: str, path: Path, **changed: Any) -> StarknetLedger:
+    wallet = KeyFile({0xA1: 0x1234, 0xA2: 0x5678})
+    return starknet_ledger(
+        RpcChain(url, CHAIN_ID, wallet, 0.5), path, **{"confirm_s": 5.0, "poll_s": 0.01, **changed}
+    )
+
+
+@pytest.fixture
+async def ledger(url: str, tmp_path: Path) -> AsyncIterator[StarknetLedger]:
+    found = _ledger(url, tmp_path)
+    await found.open()
+    yield found
+    await found.close()
+
+
+async def test_a_batch_goes_out_in_one_transaction(ledger: StarknetLedger, node: Node) -> None:
+    """Three records, one multicall; its hash, computed before it was sent, is the node's; again: nothing is sent."""
+    results = await ledger.record(BATCH)
+    (sent,) = node.sent()
+    (hash_,) = node.model.transactions
+    assert [Receipt(True, hash_)] * 3 == results
+    assert "0x3" == sent["calldata"][0]
+    assert [Receipt(False, hash_)] * 3 == await ledger.record(BATCH)
+    assert 1 == len(node.sent())
+
+
+async def test_a_fact_is_verified_with_its_configuration(ledger: StarknetLedger, node: Node) -> None:
+    """The four short strings of the preset go before the proof's felts, to the registry that the contract names."""
+    node.model.facts.clear()
+    receipt = await ledger.register(BATCH[0].fact, b"proof")
+    assert receipt.new
+    assert receipt.transaction in node.model.transactions
+    assert b"recursive" == bytes.fromhex(node.sent()[0]["calldata"][4][2:])
+
+
+@pytest.mark.parametrize(
+    "how", ["drop", "take, then drop", "take, then say nothing", "garbage", "busy", "unexpected"]
+)
+async def test_after_a_lost_answer_the_outcome_is_looked_up(
+    ledger: StarknetLedger, node: Node, how: str
+) -> None:
+    """Whether the node had taken it or not: one transaction has the effect, and what is sent again is the same, byte
+    for byte."""
+    node.next_of("addInvokeTransaction", how)
+    results = await ledger.record(BATCH)
+    assert [True] * 3 == [one.new for one in results]  # type: ignore[union-attr]
+    sent = node.sent()
+    assert 1 == len({str(one) for one in sent})
+    assert (1 if how.startswith("take") else 2) == len(sent)
+    assert {1} == set(node.model.executed.values())
+
+
+@pytest.mark.parametrize("errors", [["duplicate"], ["bounds"], ["fee", "bounds"], ["nonce"], ["replacing"]])
+async def test_documented_refusals_are_answered_by_what_they_ask_for(
+    ledger: StarknetLedger, node: Node, errors: list[str]
+) -> None:
+    """59: it is in, or is sent again; 53 and 65: estimated anew; 52 and 64: asked about, and never doubled while the
+    account's nonce is the transaction's."""
+    node.next_of("addInvokeTransaction", *errors)
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert 1 + len(errors) == len(node.sent())
+    assert 1 == len({str(one) for one in node.sent()})
+
+
+async def test_a_price_that_rises_is_asked_for_anew(ledger: StarknetLedger, node: Node) -> None:
+    """It has doubled between the estimate and the sending: new bounds under the same nonce."""
+    estimate = node._estimateFee
+
+    def first(params: Any) -> Any:
+        estimated = estimate(params)
+        node.model.price = 2_000
+        return estimated
+
+    node._estimateFee = first  # type: ignore[method-assign]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    prices = [int(one["resource_bounds"]["l2_gas"]["max_price_per_unit"], 16) for one in node.sent()]
+    assert ([1_500, 3_000], {"0x0"}) == (prices, {one["nonce"] for one in node.sent()})
+
+
+async def test_a_nonce_that_is_gone_is_asked_for_anew(ledger: StarknetLedger, node: Node) -> None:
+    """Somebody else used the account between estimate and sending: the transaction has no effect, its successor has."""
+    real = node._getNonce
+    asked = iter([lambda params: real(params)])
+
+    def first(params: Any) -> str:
+        answer = next(asked, real)(params)
+        node.model.nonces[0xA1] = 7
+        return answer
+
+    node._getNonce = first  # type: ignore[method-assign]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert ["0x0", "0x7"] == [one["nonce"] for one in node.sent()]
+
+
+@pytest.mark.parametrize(
+    ("method", "error", "code", "kind"),
+    [
+        ("addInvokeTransaction", "balance", "account-balance", TransientError),
+        ("addInvokeTransaction", "signature", "chain-settings", LedgerMisconfigured),
+        ("estimateFee", "invalid params", "chain-settings", LedgerMisconfigured),
+        ("getNonce", "contract not found", "chain-settings", LedgerMisconfigured),
+        ("estimateFee", "unexpected", "chain-malfunction", TransientError),
+        ("call", "contract not found", "chain-settings", LedgerMisconfigured),
+    ],
+)
+async def test_what_is_no_decisions_fault_gives_none_up(
+    ledger: StarknetLedger, node: Node, method: str, error: str, code: str, kind: type[ProofrailError]
+) -> None:
+    """Settings end the service, the rest is tried again; afterwards everything is recorded as if nothing had been."""
+    node.next_of(method, error)
+    with pytest.raises(kind) as raised:
+        await ledger.record(BATCH)
+    assert code == raised.value.code
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+
+
+async def test_an_estimate_that_reverts_is_halved_until_the_culprit_stands_alone(
+    ledger: StarknetLedger, node: Node
+) -> None:
+    """ALREADY_RECORDED for the whole, then for the first: that is looked up and, not being there, tried again later."""
+    node.next_of("estimateFee", "already recorded", "already recorded")
+    with pytest.raises(TransientError) as raised:
+        await ledger.record(BATCH)
+    assert "chain-unsettled" == raised.value.code
+    assert [True, True, True] == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert {1} == set(node.model.executed.values())
+
+
+async def test_a_batch_too_large_for_a_transaction_is_halved(ledger: StarknetLedger, node: Node) -> None:
+    """The estimate runs out of gas: two transactions instead of one."""
+    node.next_of("estimateFee", "out of gas")
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert 2 == len(node.sent())
+
+
+async def test_what_runs_out_of_gas_gets_more(ledger: StarknetLedger, node: Node) -> None:
+    """Included, reverted and paid for: the next one may take more."""
+    node.model.hidden_gas = 2_000
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    amounts = [int(one["resource_bounds"]["l2_gas"]["max_amount"], 16) for one in node.sent()]
+    assert [4_500, 6_750] == amounts
+
+
+async def test_nothing_is_sent_above_the_cap(url: str, node: Node, tmp_path: Path) -> None:
+    """And it goes out as soon as prices have fallen."""
+    ledger = _ledger(url, tmp_path, fee=5_000_000)
+    await ledger.open()
+    node.model.price = 10_000
+    with pytest.raises(TransientError) as raised:
+        await ledger.record(BATCH)
+    assert ("fee-over-cap", []) == (raised.value.code, node.sent())
+    node.model.price = 1_000
+    await ledger.record(BATCH)
+    assert 1 == len(node.sent())
+    await ledger.close()
+
+
+async def test_accounts_share_the_work_without_clashes(ledger: StarknetLedger, node: Node) -> None:
+    """Seven decisions in two transactions: one of each account, neither waiting for the other."""
+    batch = decisions(*"abcdefg")
+    node.model.facts[batch[0].fact.fact_hash] = [(96, configuration(PRESET))]
+    assert [True] * 7 == [one.new for one in await ledger.record(batch)]  # type: ignore[union-attr]
+    assert ["0xa1", "0xa2"] == sorted(one["sender_address"] for one in node.sent())
+
+
+async def test_a_transaction_without_outcome_is_not_doubled(url: str, node: Node, tmp_path: Path) -> None:
+    """It waits in the node beyond our patience, over an end of the process, and is then found by its hash."""
+    ledger = _ledger(url, tmp_path, confirm_s=0.05)
+    await ledger.open()
+    node.model.holding = True
+    for _ in range(2):
+        with pytest.raises(TransientError) as raised:
+            await ledger.record(BATCH)
+        assert "transaction-pending" == raised.value.code
+    await ledger.close()
+    node.model.execute_waiting()
+    (hash_,) = node.model.transactions
+    ledger = _ledger(url, tmp_path)
+    await ledger.open()
+    assert [Receipt(False, hash_)] * 3 == await ledger.record(BATCH)
+    assert 1 == len({str(one) for one in node.sent()})
+    await ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"min_bits": 60}, None),
+        ({"program": 1}, "accepts_program"),
+        ({"presets": ()}, "accepts_configuration"),
+        ({"accounts": (0xA1, 0xA3)}, "may_record"),
+    ],
+)
+async def test_a_contract_that_would_refuse_is_found_out_before_anything_is_sent(
+    url: str, node: Node, tmp_path: Path, change: dict[str, Any], what: str | None
+) -> None:
+    """Program, configuration, recorder: asked of the contract at the start."""
+    for name, value in change.items():
+        setattr(node.model, name, value)
+    ledger = _ledger(url, tmp_path)
+    if what is None:
+        await ledger.open()
+        await ledger.close()
+        return
+    with pytest.raises(LedgerMisconfigured, match=what) as raised:
+        await ledger.open()
+    assert ("chain-contract", []) == (raised.value.code, node.sent())
+
+
+async def test_another_chain_is_refused(url: str, node: Node, tmp_path: Path) -> None:
+    """By what the node says its chain is."""
+    node.chain_id = "SN_MAIN"
+    with pytest.raises(LedgerMisconfigured) as raised:
+        await _ledger(url, tmp_path).open()
+    assert "chain-other-network" == raised.value.code
