@@ -28,6 +28,7 @@ from proofrail.artifacts.store import ArtifactStore
 from proofrail.cairo.risk_program import load_chain
 from proofrail.client import REGISTRATIONS, Registration, subscribe
 from proofrail.messaging.client import publish
+from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.records import Message
@@ -43,6 +44,12 @@ from proofrail.wire.messages import Input, to_line
 pytestmark = pytest.mark.kafka
 
 Settings = Callable[..., RegistrarSettings]
+
+
+@pytest.fixture
+async def kafka(own_broker: EmbeddedKafka) -> KafkaSettings:
+    """A broker of the test's own: a registrar takes all that stands on its topics."""
+    return KafkaSettings(bootstrap=await own_broker.astart())
 
 
 @pytest.fixture
@@ -179,5 +186,5 @@ async def test_a_proof_under_the_policy_is_refused_before_the_ledger_hears_of_it
 
 async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
-        while not holds():
+        while not holds():  # noqa: ASYNC110 -- a gauge tells nobody
             await asyncio.sleep(0.02)
