@@ -19,6 +19,7 @@ _TIMEOUT_S: Final = 120.0
 _MOST_FELTS: Final = 5000
 """A transaction takes no more calldata."""
 _SAID: Final = 500
+_BETWEEN: Final = str.maketrans(dict.fromkeys(",[]\"'", " "))
 
 
 class Calldata(Protocol):
@@ -52,9 +53,7 @@ class CalldataCommand:
         """See Calldata."""
         printed = await self._run(proof, list(vars(preset).values()))
         try:
-            felts = [
-                int(word, 0) for word in printed.replace(",", " ").replace('"', " ").strip("[] \n").split()
-            ]
+            felts = [int(word, 0) for word in printed.translate(_BETWEEN).split()]
         except ValueError as error:
             raise _refused(f"it prints something else than felts: {error}") from error
         if not 0 < len(felts) <= _MOST_FELTS or not all(0 <= felt < PRIME for felt in felts):
