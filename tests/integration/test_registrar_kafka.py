@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.unit.client_cases import (
     RUN,
     SEED,
     STRANGER,
+    TRUST,
     Published,
     facts,
     published,
@@ -26,6 +28,8 @@ from tests.unit.client_cases import (
 
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.cairo.risk_program import load_chain
+from proofrail.cli.output import Exit
+from proofrail.cli.status import run_status
 from proofrail.client import REGISTRATIONS, Registration, subscribe
 from proofrail.messaging.client import publish
 from proofrail.messaging.embedded import EmbeddedKafka
@@ -117,7 +121,11 @@ async def _registered(kafka: KafkaSettings, count: int | None = None) -> list[Re
 
 
 async def test_attestations_become_registrations_once(
-    kafka: KafkaSettings, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    kafka: KafkaSettings,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsysbinary: pytest.CaptureFixture[bytes],
 ) -> None:
     """Two honest ones are recorded; a forged one is refused by its code, garbage and a mock are passed over; what is
     missing is waited for and holds nobody up. A second registrar, with and without the first one's position, says
@@ -147,6 +155,10 @@ async def test_attestations_become_registrations_once(
             # Settled when only the orphan is open again, and all the rest has been looked at.
             await _until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_unregistered") == 1)
     assert 3 == len(await _registered(kafka))
+    assert Exit.NEGATIVE == await run_status(kafka.bootstrap, ["seed", "full", "none"], True, TRUST)
+    states = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
+    assert ["recorded"] * 2 == [one["state"] for one in states]
+    assert {"kind": "file"} == states[0]["ledgers"][0]["ledger"]
 
 
 async def test_rows_of_the_chain_build_are_recorded_by_their_path(

@@ -25,7 +25,8 @@ from proofrail.registrar.starknet.chain import ChainAway
 from proofrail.registrar.starknet.ledger import StarknetLedger
 from proofrail.wire.errors import TransientError
 
-IDS = [f"allocation-{number}" for number in range(12)]
+IDS = [f"allocation-{number}" for number in range(6)]
+HOW = ["kill before", "kill after", "lose before", "lose after"]
 
 
 class Killed(BaseException):
@@ -39,6 +40,7 @@ class Fate:
         self.steps = -1
         self.how = ""
         self.dead = False
+        self.struck = False
 
     def strike_at(self, steps: int, how: str) -> None:
         self.steps, self.how = steps, how
@@ -50,6 +52,7 @@ class Fate:
         self.steps -= 1
         if self.steps != -1:
             return ""
+        self.struck = True
         if self.how == "kill before":
             self.dead = True
             raise Killed
@@ -114,10 +117,7 @@ class Registrars(RuleBasedStateMachine):
         self.proof = proven(self.model, self.due[0].fact)
         self.asked: set[str] = set()
 
-    @rule(
-        steps=st.integers(0, 25),
-        how=st.sampled_from(["kill before", "kill after", "lose before", "lose after"]),
-    )
+    @rule(steps=st.integers(0, 25), how=st.sampled_from(HOW))
     def strike(self, steps: int, how: str) -> None:
         self.fate.strike_at(steps, how)
 
@@ -204,10 +204,37 @@ class Registrars(RuleBasedStateMachine):
         self.fate.strike_at(-1, "")
 
 
-Registrars.TestCase.settings = settings(
-    max_examples=30,
-    stateful_step_count=15,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-TestRegistrars = pytest.mark.timeout(300)(Registrars.TestCase)
+class RegistrarsInFull(Registrars):
+    """More of the same."""
+
+
+def _settings(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        stateful_step_count=15,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+    )
+
+
+Registrars.TestCase.settings = _settings(8)
+TestRegistrars = Registrars.TestCase
+RegistrarsInFull.TestCase.settings = _settings(300)
+TestRegistrarsInFull = pytest.mark.exhaustive(RegistrarsInFull.TestCase)
+
+
+@pytest.mark.parametrize("how", HOW)
+def test_struck_at_each_step_in_turn(how: str) -> None:
+    """A fact and three decisions, from an empty chain to all of them there: at each step once."""
+    for step in range(200):
+        registrars = Registrars()
+        registrars.begin()
+        registrars.strike(steps=step, how=how)
+        registrars.register()
+        registrars.record(chosen=IDS[:3])
+        struck = registrars.fate.struck
+        registrars.teardown()
+        if not struck:
+            break
+    assert step > 20
+    assert not struck

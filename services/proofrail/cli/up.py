@@ -27,10 +27,19 @@ from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.errors import ProofrailError
 
 SERVICES = ("tracer", "prover", "auditor")
+_REGISTRAR = "PROOFRAIL_REGISTRAR_LEDGER"
+"""Names a ledger: then the registrar runs, too."""
 
 _READY_S = 120.0
 _BROKER_CHECK_S = 1.0
-_STYLES = {"tracer": "cyan", "prover": "magenta", "auditor": "green", "kafka": "yellow", "up": "bold"}
+_STYLES = {
+    "tracer": "cyan",
+    "prover": "magenta",
+    "auditor": "green",
+    "registrar": "blue",
+    "kafka": "yellow",
+    "up": "bold",
+}
 _QUIET = frozenset(
     {"event", "level", "timestamp", "service", "traceparent", "exception", "logger", "instance"}
 )
@@ -57,8 +66,9 @@ class System:
         for drift in await ensure_topics(kafka):
             self._log("up", {"event": "topic differs", "level": "warning", "what": str(drift)})
         env = self._service_env(bootstrap)
+        services = (*SERVICES, "registrar") if os.environ.get(_REGISTRAR) else SERVICES
         self._supervisor = Supervisor(
-            [ServiceProcess(name, env) for name in SERVICES], self._log, self._tell_services
+            [ServiceProcess(name, env) for name in services], self._log, self._tell_services
         )
         self._tell(phase="starting the services")
         await self._supervisor.start()

@@ -8,7 +8,9 @@ from proofrail.cli.codes.entry import Area, Entry
 
 _SETTINGS: Final = "services/proofrail/registrar/settings.py"
 _SENDER: Final = "services/proofrail/registrar/starknet/sender.py"
-_FOR_CHAIN: Final = "Trace the chain build, prove it with --for chain, and with as many queries as the bits take."
+_FOR_CHAIN: Final = (
+    "Trace the chain build, prove it with --for chain, and with as many queries as the bits take."
+)
 
 REGISTRAR: Final = Area.of(
     "registrar",

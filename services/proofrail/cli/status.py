@@ -1,0 +1,140 @@
+"""`proofrail status`: how far each allocation has come, from what stands on the topics now."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from rich.text import Text
+
+from proofrail.cli.output import Exit, emit_json, note
+from proofrail.cli.terminal import SafeConsole
+from proofrail.client import (
+    ATTESTATIONS,
+    PROPOSALS,
+    PROPOSALS_DLQ,
+    REGISTRATIONS,
+    Attestation,
+    DeadLetter,
+    KafkaSettings,
+    ProofrailError,
+    Proposal,
+    Registration,
+    Trust,
+    check,
+    subscribe,
+)
+
+_STYLES: Final = {"recorded": "green", "attested": "cyan", "refused": "red", "dead-lettered": "red"}
+
+
+@dataclass
+class _Progress:
+    """What is known of one allocation."""
+
+    attestation: Attestation | None = None
+    dead_letter: str | None = None
+    registrations: dict[tuple[str, str, str], Registration] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """`waiting`, `dead-lettered`, `attested`, `recorded` (in any ledger), `refused` (by all that said a word)."""
+        outcomes = {one.outcome for one in self.registrations.values()}
+        if outcomes:
+            return "recorded" if "recorded" in outcomes else "refused"
+        if self.attestation is not None:
+            return "attested"
+        return "dead-lettered" if self.dead_letter else "waiting"
+
+    def take(self, registration: Registration) -> None:
+        """The last word of each ledger counts, but that something was recorded is not taken back by a later refusal."""
+        name = registration.ledger
+        key = (name.kind, name.network or "", name.contract or "")
+        known = self.registrations.get(key)
+        if known is None or known.outcome == "refused":
+            self.registrations[key] = registration
+
+    def to_object(self, allocation_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "v": 1,
+            "type": "AllocationStatus",
+            "allocation_id": allocation_id,
+            "state": self.state,
+            "ledgers": [
+                {
+                    name: value
+                    for name, value in one.to_object().items()
+                    if name in ("ledger", "outcome", "transaction", "code", "timestamp")
+                }
+                for one in self.registrations.values()
+            ],
+        }
+        if self.attestation is not None:
+            found |= {"approved": self.attestation.approved, "run_id": self.attestation.run_id}
+        if self.dead_letter is not None:
+            found["code"] = self.dead_letter
+        return found
+
+
+async def run_status(bootstrap: str, wanted: Collection[str], json: bool, trust: Trust | None) -> Exit:
+    """Print how far the wanted allocations, or all, have come; returns the exit status. Without `trust` attestations
+    are taken unchecked, and a note says so."""
+    if trust is None:
+        note("attestations are not checked: no auditor's key is known here; name one with --auditor-key")
+    found = await _read(KafkaSettings(bootstrap=bootstrap), trust)
+    unknown = [name for name in wanted if name not in found]
+    console = SafeConsole()
+    for name in wanted or found:
+        if name in unknown:
+            continue
+        if json:
+            emit_json(found[name].to_object(name))
+        else:
+            console.print(_row(name, found[name]), soft_wrap=True, highlight=False)
+    for name in unknown:
+        note(f"nothing on the topics is about allocation {name}")
+    return Exit.NEGATIVE if unknown else Exit.OK
+
+
+async def _read(kafka: KafkaSettings, trust: Trust | None) -> dict[str, _Progress]:
+    found: dict[str, _Progress] = {}
+    topics = (PROPOSALS_DLQ, ATTESTATIONS, REGISTRATIONS)
+    async with subscribe(kafka, PROPOSALS, *topics, unreadable="deliver", follow=False) as stream:
+        async for item in stream:
+            message = getattr(item, "message", None)
+            match message:
+                case Proposal():
+                    found.setdefault(message.allocation_id, _Progress())
+                case DeadLetter():
+                    found.setdefault(item.key, _Progress()).dead_letter = message.code
+                case Attestation():
+                    if _believed(message, trust):
+                        found.setdefault(message.allocation_id, _Progress()).attestation = message
+                case Registration():
+                    found.setdefault(message.allocation_id, _Progress()).take(message)
+    return found
+
+
+def _believed(attestation: Attestation, trust: Trust | None) -> bool:
+    if trust is None:
+        return True
+    try:
+        check(attestation, trust)
+    except ProofrailError:
+        return False
+    return True
+
+
+def _row(allocation_id: str, progress: _Progress) -> Text:
+    row = Text(f"{allocation_id:<32} ")
+    row.append(f"{progress.state:<14} ", style=_STYLES.get(progress.state, ""))
+    attestation = progress.attestation
+    row.append(f"{'-' if attestation is None else 'approved' if attestation.approved else 'rejected':<9} ")
+    said = [
+        f"{one.ledger.kind}{' ' + one.ledger.network if one.ledger.network else ''}: "
+        f"{one.transaction or one.code or one.outcome}"
+        for one in progress.registrations.values()
+    ]
+    row.append("; ".join(said) or progress.dead_letter or "")
+    return row
