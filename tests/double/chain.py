@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from proofrail.cairo import merkle, risk_rows
@@ -25,6 +26,11 @@ PRICE = 1_000
 
 def configuration(preset: Preset) -> tuple[int, ...]:
     return tuple(int.from_bytes(text.encode(), "big") for text in vars(preset).values())
+
+
+# Pedersen in Python takes a millisecond.
+_leaf = cache(risk_rows.leaf)
+_root = cache(merkle.root_above)
 
 
 class Panic(Exception):  # noqa: N818 -- as contracts call it
@@ -136,10 +142,10 @@ class ChainModel:
         row, (index, depth, *path) = tuple(rest[:length]), rest[length:]
         if program != self.program:
             raise Panic("PROGRAM_NOT_ACCEPTED")
-        leaf = risk_rows.leaf(row)
+        leaf = _leaf(row)
         if len(path) != depth or depth != merkle.depth(count):
             raise Panic("PATH_LENGTH")
-        if merkle.root_above(leaf, index, path) != root:
+        if _root(leaf, index, tuple(path)) != root:
             raise Panic("PATH_WRONG")
         verified = self.facts.get(fact_hash(program, output_hash(risk_rows.output(count, root))), [])
         if not verified:

@@ -26,6 +26,7 @@ from proofrail.registrar.starknet.ledger import StarknetLedger
 from proofrail.wire.errors import TransientError
 
 IDS = [f"allocation-{number}" for number in range(6)]
+DUE = decisions(*IDS)
 HOW = ["kill before", "kill after", "lose before", "lose after"]
 
 
@@ -113,7 +114,7 @@ class Registrars(RuleBasedStateMachine):
         self.model = model()
         self.fate = Fate()
         self.ledger: StarknetLedger | None = None
-        self.due: list[Decision] = decisions(*IDS)
+        self.due: list[Decision] = DUE
         self.proof = proven(self.model, self.due[0].fact)
         self.asked: set[str] = set()
 
@@ -217,7 +218,7 @@ def _settings(examples: int) -> settings:
     )
 
 
-Registrars.TestCase.settings = _settings(8)
+Registrars.TestCase.settings = _settings(40)
 TestRegistrars = Registrars.TestCase
 RegistrarsInFull.TestCase.settings = _settings(300)
 TestRegistrarsInFull = pytest.mark.exhaustive(RegistrarsInFull.TestCase)

@@ -77,7 +77,7 @@ class FileLedger:
 
     async def record(self, decisions: Sequence[Decision]) -> list[Recorded]:
         """See Ledger. Refused are, by RefusedEntry, `ledger-fact-missing`, `ledger-row`, `ledger-other-decision`, and
-        by PoisonError what `Decision.check` raises."""
+        by PoisonError what `Decision.checked` raises."""
         return await asyncio.to_thread(self._record, decisions)
 
     def _holds(self, fact: Fact) -> Receipt | None:
@@ -108,7 +108,7 @@ class FileLedger:
 
     def _record_one(self, connection: Connection, decision: Decision) -> Recorded:
         try:
-            row = decision.check()
+            row = decision.checked
         except PoisonError as error:
             return error
         if not self._verified(connection, decision.fact):

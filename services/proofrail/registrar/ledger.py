@@ -66,7 +66,8 @@ class Decision:
         """The row in one felt, whichever build it is of."""
         return risk_rows.leaf(self.place.row)
 
-    def check(self) -> Row:
+    @cached_property
+    def checked(self) -> Row:
         """The row, if it stands where it is said to stand and is of this allocation. Raises PoisonError
         `risk-output-malformed`, `row-path-malformed`, `row-path-wrong`; RefusedEntry `ledger-row`."""
         if self.fact.of_chain_build:

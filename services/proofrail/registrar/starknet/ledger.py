@@ -151,7 +151,7 @@ class StarknetLedger:
 
     async def record(self, decisions: Sequence[Decision]) -> list[Recorded]:
         """See Ledger. Refused are, by RefusedEntry, `ledger-program`, `ledger-row`, `ledger-other-decision`,
-        `ledger-entry-refused`, and by PoisonError what `Decision.check` raises."""
+        `ledger-entry-refused`, and by PoisonError what `Decision.checked` raises."""
         await self._sender.settle()
         found: dict[int, Recorded] = {}
         known = await asyncio.gather(*(self._look_up(decision) for decision in decisions))
@@ -200,7 +200,7 @@ class StarknetLedger:
         """What is known of a decision without sending anything; None when it may be recorded."""
         try:
             self._check_fact(decision.fact)
-            decision.check()
+            _ = decision.checked
         except PoisonError as error:
             return error
         async with self._looking_up:
