@@ -27,7 +27,7 @@ CHAIN_ID = "SN_TEST"
 EXCHANGES = json.loads((Path(__file__).parents[1] / "data" / "chain" / "exchanges.json").read_text())
 """Errors as nodes answer them, by name."""
 
-Failing = Literal["drop", "take, then drop", "take, then say nothing", "garbage", "busy"]
+Failing = Literal["drop", "take, then drop", "take, then say nothing", "take, then fail", "garbage", "busy"]
 _FUNCTIONS = {
     get_selector_from_name(name): name
     for name in (
@@ -80,6 +80,8 @@ class Node:
             except NodeRefusal as refusal:
                 said = {"code": refusal.code, "message": refusal.message}
                 return {"error": said | ({"data": refusal.data} if refusal.data is not None else {})}
+            if exchange == "take, then fail":
+                return {"error": EXCHANGES["unexpected"]}
             return exchange or {"result": result}
 
     def _specVersion(self, _: Any) -> str:  # noqa: N802 -- the specification's name

@@ -5,7 +5,7 @@ Needs the extra `chain`; the chain behind the node is one in memory.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +46,7 @@ def url(node: Node) -> Iterator[str]:
 
 
 def _ledger(url: str, path: Path, **changed: Any) -> StarknetLedger:
-    wallet = KeyFile({0xA1: 0x1234, 0xA2: 0x5678})
+    wallet = changed.pop("wallet", KeyFile({0xA1: 0x1234, 0xA2: 0x5678}))
     return starknet_ledger(
         RpcChain(url, CHAIN_ID, wallet, 0.5), path, **{"confirm_s": 5.0, "poll_s": 0.01, **changed}
     )
@@ -58,6 +58,19 @@ async def ledger(url: str, tmp_path: Path) -> AsyncIterator[StarknetLedger]:
     await found.open()
     yield found
     await found.close()
+
+
+def _after_estimating(node: Node, change: Callable[[], None]) -> None:
+    """Something changes behind the next estimate."""
+    estimate = node._estimateFee
+
+    def once(params: Any) -> Any:
+        node._estimateFee = estimate  # type: ignore[method-assign]
+        estimated = estimate(params)
+        change()
+        return estimated
+
+    node._estimateFee = once  # type: ignore[method-assign]
 
 
 async def test_a_batch_goes_out_in_one_transaction(ledger: StarknetLedger, node: Node) -> None:
@@ -81,13 +94,15 @@ async def test_a_fact_is_verified_with_its_configuration(ledger: StarknetLedger,
 
 
 @pytest.mark.parametrize(
-    "how", ["drop", "take, then drop", "take, then say nothing", "garbage", "busy", "unexpected"]
+    "how",
+    ["drop", "take, then drop", "take, then say nothing", "take, then fail", "garbage", "busy", "unexpected"],
 )
 async def test_after_a_lost_answer_the_outcome_is_looked_up(
     ledger: StarknetLedger, node: Node, how: str
 ) -> None:
     """Whether the node had taken it or not: one transaction has the effect, and what is sent again is the same, byte
-    for byte."""
+    for byte, though the price has risen meanwhile."""
+    _after_estimating(node, lambda: setattr(node.model, "price", 1_400))
     node.next_of("addInvokeTransaction", how)
     results = await ledger.record(BATCH)
     assert [True] * 3 == [one.new for one in results]  # type: ignore[union-attr]
@@ -111,17 +126,46 @@ async def test_documented_refusals_are_answered_by_what_they_ask_for(
 
 async def test_a_price_that_rises_is_asked_for_anew(ledger: StarknetLedger, node: Node) -> None:
     """It has doubled between the estimate and the sending: new bounds under the same nonce."""
-    estimate = node._estimateFee
-
-    def first(params: Any) -> Any:
-        estimated = estimate(params)
-        node.model.price = 2_000
-        return estimated
-
-    node._estimateFee = first  # type: ignore[method-assign]
+    _after_estimating(node, lambda: setattr(node.model, "price", 2_000))
     assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
     prices = [int(one["resource_bounds"]["l2_gas"]["max_price_per_unit"], 16) for one in node.sent()]
     assert ([1_500, 3_000], {"0x0"}) == (prices, {one["nonce"] for one in node.sent()})
+
+
+@pytest.mark.parametrize("second", ["nonce", "unexpected"])
+async def test_a_node_that_forgets_what_it_took_is_not_believed(
+    ledger: StarknetLedger, node: Node, second: str
+) -> None:
+    """It takes the transaction, says nothing, does not know its hash, and refuses it when it comes again: only what it
+    says of the hash afterwards is an outcome."""
+    node.next_of("addInvokeTransaction", "take, then drop", second)
+    node.next_of("getTransactionStatus", "hash unknown")
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert ({1}, 1) == (set(node.model.executed.values()), len(node.model.transactions))
+
+
+async def test_a_node_that_fails_may_have_taken_it(ledger: StarknetLedger, node: Node) -> None:
+    """An error without a meaning closes nothing, even where the hash is not known yet."""
+    node.next_of("addInvokeTransaction", "take, then fail")
+    node.next_of("getTransactionStatus", "hash unknown")
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert ({1}, 1) == (set(node.model.executed.values()), len(node.model.transactions))
+
+
+async def test_an_account_sends_nothing_beside_a_transaction_without_outcome(
+    url: str, node: Node, tmp_path: Path
+) -> None:
+    """The second of two batches waits, though its account is free again."""
+    node.model.holding = True
+    ledger = _ledger(url, tmp_path, wallet=KeyFile({0xA1: 0x1234}), batch=1, confirm_s=0.05)
+    await ledger.open()
+    with pytest.raises(TransientError) as raised:
+        await ledger.record(BATCH[:2])
+    assert ("transaction-pending", 1) == (raised.value.code, len(node.sent()))
+    node.model.holding = False
+    node.model.execute_waiting()
+    assert [False, True] == [one.new for one in await ledger.record(BATCH[:2])]  # type: ignore[union-attr]
+    await ledger.close()
 
 
 async def test_a_nonce_that_is_gone_is_asked_for_anew(ledger: StarknetLedger, node: Node) -> None:
