@@ -240,7 +240,7 @@ class MemoryChain:
         payload = {
             "account": account,
             "nonce": nonce,
-            "calls": [[call.to, call.function, [str(felt) for felt in call.calldata]] for call in calls],
+            "calls": [[str(call.to), call.function, [str(felt) for felt in call.calldata]] for call in calls],
             "amount": bounds.l2_gas.amount,
             "price": bounds.l2_gas.price,
         }
@@ -248,7 +248,7 @@ class MemoryChain:
         return Signed(f"0x{digest[:60]}", payload)
 
     async def send(self, signed: Signed) -> None:
-        calls = [[to, name, tuple(map(int, data))] for to, name, data in signed.payload["calls"]]
+        calls = [[int(to), name, tuple(map(int, data))] for to, name, data in signed.payload["calls"]]
         self.model.send(signed.hash, {**signed.payload, "calls": calls})
 
     async def status(self, transaction: str) -> Status:
