@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from proofrail.client import Item, Place
 from proofrail.messaging.records import Record
 from proofrail.proving.stone.presets import preset_named
-from proofrail.registrar.calldata import CalldataCommand, NoCalldata
+from proofrail.registrar.calldata import CalldataCommand
 from proofrail.registrar.cases import Case, OpenCases
 from proofrail.registrar.settings import RegistrarSettings
 from proofrail.registrar.starknet.answers import Answer, Reason, answer_of, reason_of, revert_text
@@ -103,7 +103,6 @@ async def test_a_program_serializes_proofs() -> None:
 @pytest.mark.parametrize(
     ("serializer", "code"),
     [
-        (NoCalldata(), "calldata-unavailable"),
         (CalldataCommand("/nowhere/serializer"), "calldata-unavailable"),
         (CalldataCommand(f'{PYTHON} "exit(3)"'), "calldata-refused"),
         (CalldataCommand(f'{PYTHON} "print()"'), "calldata-refused"),
@@ -112,7 +111,7 @@ async def test_a_program_serializes_proofs() -> None:
     ],
 )
 async def test_what_does_not_serialize_says_so(serializer: Any, code: str) -> None:
-    """None named, one that is not there, one that fails, and output that is no felts."""
+    """One that is not there, one that fails, and output that is no felts."""
     with pytest.raises(ProofrailError) as refused:
         await serializer.felts(b"proof", PRESET)
     assert code == refused.value.code

@@ -6,7 +6,7 @@ from proofrail.cairo.risk_program import load_chain
 from proofrail.client import Trust
 from proofrail.messaging.host import ServiceContext, run_service
 from proofrail.proving.stone.presets import preset_named
-from proofrail.registrar.calldata import CalldataCommand, NoCalldata
+from proofrail.registrar.calldata import CalldataCommand, StoneCalldata
 from proofrail.registrar.file_ledger import FileLedger
 from proofrail.registrar.ledger import Ledger, LedgerMisconfigured
 from proofrail.registrar.service import Registrar
@@ -70,7 +70,7 @@ def _starknet(settings: RegistrarSettings, presets: list[str]) -> Ledger:
     return StarknetLedger(
         RpcChain(settings.chain_url, settings.chain_network, signer, settings.chain_timeout_s),
         settings.registrar_dir / "transactions.sqlite",
-        CalldataCommand(command) if command else NoCalldata(),
+        CalldataCommand(command) if command else StoneCalldata(),
         Limits(
             settings.chain_max_fee_fri,
             settings.chain_confirm_s,

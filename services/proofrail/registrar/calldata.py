@@ -1,7 +1,7 @@
-"""Proofs as the verifier on chain takes them: a port, because no serializer is part of the project.
+"""Proofs as the verifier on chain takes them.
 
-One is at hand where an external program is named: `swiftness_proof_parser` (Rust registry) with a main of a few lines,
-or any other. The form of the felts is that program's business; Integrity checks it on chain, at the registrar's cost.
+Ours needs Stone's verifier, which says what each part of a proof is. Another serializer can be named instead: an
+external program, whose form of the felts is its own business; Integrity checks it on chain, at the registrar's cost.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import shlex
 from typing import Final, Protocol
 
 from proofrail.cairo.pedersen import PRIME
+from proofrail.proving.stone import calldata as serialize
+from proofrail.proving.stone import programs
+from proofrail.proving.stone.ask import annotated
 from proofrail.proving.stone.presets import Preset
+from proofrail.proving.stone.proof import StoneProof
 from proofrail.wire.errors import PoisonError, TransientError
 
 _TIMEOUT_S: Final = 120.0
@@ -26,20 +30,20 @@ class Calldata(Protocol):
     """Serializes Stone proofs."""
 
     async def felts(self, proof: bytes, preset: Preset) -> list[int]:
-        """The felts of `proof` behind those of the configuration. Raises TransientError `calldata-unavailable`,
-        PoisonError `calldata-refused`."""
+        """The felts of `proof`, which follow those of the configuration. Raises ProofrailError."""
 
 
-class NoCalldata:
-    """Where no program is named: facts that somebody else registers can still be used."""
+class StoneCalldata:
+    """Serializes with what Stone's verifier says of the proof, which it verifies once more."""
 
     async def felts(self, proof: bytes, preset: Preset) -> list[int]:
-        """See Calldata."""
-        raise TransientError(
-            "calldata-unavailable",
-            f"no program is named that serializes a proof for {preset.name}",
-            "Name one in PROOFRAIL_CALLDATA_COMMAND, or have somebody else register the fact",
-        )
+        """See Calldata. Raises TransientError `verifier-missing`, `verifier-broken`, and RefusedProof
+        `proof-annotations`, `proof-refused`."""
+        return await asyncio.to_thread(self._felts, proof)
+
+    def _felts(self, proof: bytes) -> list[int]:
+        verifier = programs.required(programs.VERIFIER)
+        return serialize.calldata(StoneProof.read(proof), annotated(verifier, proof))
 
 
 class CalldataCommand:
@@ -50,7 +54,7 @@ class CalldataCommand:
         self._words = shlex.split(command)
 
     async def felts(self, proof: bytes, preset: Preset) -> list[int]:
-        """See Calldata."""
+        """See Calldata. Raises TransientError `calldata-unavailable`, PoisonError `calldata-refused`."""
         printed = await self._run(proof, list(vars(preset).values()))
         try:
             felts = [int(word, 0) for word in printed.translate(_BETWEEN).split()]

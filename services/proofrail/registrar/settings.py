@@ -65,7 +65,7 @@ class RegistrarSettings(ServiceSettings):
     """When a transaction counts."""
 
     calldata_command: str = ""
-    """A program that serializes Stone proofs for the verifier on chain (and its arguments)."""
+    """Instead of ours: a program that serializes Stone proofs for the verifier on chain (and its arguments)."""
 
     @model_validator(mode="after")
     def _chain_is_complete(self) -> RegistrarSettings:

@@ -32,9 +32,9 @@ REGISTRAR: Final = Area.of(
         ),
         Entry(
             "calldata-unavailable",
-            "No program that serializes proofs for the verifier on chain can be run.",
-            "None is named, and none is part of Proofrail.",
-            "Name one in PROOFRAIL_CALLDATA_COMMAND, or have somebody else register the fact: it is looked up.",
+            "The program that serializes proofs for the verifier on chain cannot be run.",
+            "It is not there, or takes too long.",
+            "Correct PROOFRAIL_CALLDATA_COMMAND, or leave it empty: Proofrail's own needs Stone's verifier only.",
         ),
         Entry(
             "chain-address",
@@ -140,6 +140,13 @@ REGISTRAR: Final = Area.of(
             "The path of a row of the chain build cannot be computed.",
             "The run's inputs are not (yet, or no longer) on trace.commitments.v1.",
             "It is tried again; what has expired must be put back.",
+        ),
+        Entry(
+            "proof-annotations",
+            "What Stone's verifier says of the parts of a proof is not of this proof.",
+            "The verifier is of an unknown version, or a proof parameter means something new.",
+            "Use cpu_air_verifier of Stone v2 or v3, or name another serializer in PROOFRAIL_CALLDATA_COMMAND.",
+            "services/proofrail/proving/stone/calldata.py",
         ),
         Entry(
             "registrar-disk",

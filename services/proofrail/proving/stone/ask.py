@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+from proofrail.proving.errors import RefusedProof
 from proofrail.proving.scratch import environment, scratch_folder
 from proofrail.wire.errors import TransientError
 
@@ -23,12 +24,32 @@ def ask(program: Path, proof: bytes) -> str | None:
     Raises TransientError: `verifier-wrong-host` (it uses an instruction that this CPU lacks), `verifier-broken` (it
     gave no answer), `scratch-…`.
     """
+    return _asked(program, proof)[0]
+
+
+def annotated(program: Path, proof: bytes) -> list[str]:
+    """What the verifier `program` says of each part of a proof that it accepts, line by line.
+
+    Raises as `ask`, and RefusedProof `proof-refused`.
+    """
+    refusal, lines = _asked(program, proof, annotate=True)
+    if refusal is not None:
+        raise RefusedProof("proof-refused", f"Stone's verifier refuses the proof: {refusal}")
+    return lines
+
+
+def _asked(program: Path, proof: bytes, *, annotate: bool = False) -> tuple[str | None, list[str]]:
+    """The reason of a refusal, or None; and the annotations, where they are asked for."""
     with scratch_folder(None, len(proof)) as folder:
-        path = folder / "proof.json"
+        path, annotations = folder / "proof.json", folder / "annotations"
         path.write_bytes(proof)
         try:
             ended = subprocess.run(  # noqa: S603 -- the program is the operator's choice
-                [str(program), "--in_file", str(path)],
+                [
+                    str(program),
+                    *("--in_file", str(path)),
+                    *(("--annotation_file", str(annotations)) if annotate else ()),
+                ],
                 env=environment(folder),
                 capture_output=True,
                 timeout=_SECONDS,
@@ -36,12 +57,12 @@ def ask(program: Path, proof: bytes) -> str | None:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise TransientError("verifier-broken", f"Stone's verifier gave no answer: {error}") from error
-    if ended.returncode == 0:
-        return None
+        if ended.returncode == 0:
+            return None, annotations.read_text(errors="replace").splitlines() if annotate else []
     said = _reason(ended.stderr.decode("utf-8", errors="replace"))
     # Proofs with nonsense for parameters, such as no queries, make it read where nothing is.
     if ended.returncode in (_REFUSED, -signal.SIGSEGV):
-        return said or f"status {ended.returncode}"
+        return said or f"status {ended.returncode}", []
     if ended.returncode == -signal.SIGILL:
         raise TransientError(
             "verifier-wrong-host",
