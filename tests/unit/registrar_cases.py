@@ -60,7 +60,13 @@ def proven(model: ChainModel, fact: Fact, proof: bytes = b"proof") -> bytes:
 
 
 def starknet_ledger(chain: Chain, path: Path, **changed: Any) -> StarknetLedger:
-    limits = {"fee": 10**12, "confirm_s": 0.05, "poll_s": 0.0, "finality": Finality.ACCEPTED_ON_L2}
+    limits = {
+        "fee": 10**12,
+        "felts": 100,
+        "confirm_s": 0.05,
+        "poll_s": 0.0,
+        "finality": Finality.ACCEPTED_ON_L2,
+    }
     limits |= {name: changed.pop(name) for name in list(changed) if name in limits}
     given: dict[str, Any] = {
         "network": "SN_TEST",

@@ -17,7 +17,7 @@ from tests.double.chain import PRESET, ChainModel, configuration
 from tests.double.node import CHAIN_ID, Node, serving
 from tests.unit.registrar_cases import decisions, model, proven, starknet_ledger
 
-from proofrail.registrar.ledger import LedgerMisconfigured, Receipt
+from proofrail.registrar.ledger import LedgerMisconfigured, Receipt, RefusedEntry
 from proofrail.registrar.starknet.ledger import StarknetLedger
 from proofrail.registrar.starknet.rpc import RpcChain
 from proofrail.registrar.starknet.signer import KeyFile
@@ -244,6 +244,14 @@ async def test_nothing_is_sent_above_the_cap(url: str, node: Node, tmp_path: Pat
     await ledger.record(BATCH)
     assert 1 == len(node.sent())
     await ledger.close()
+
+
+async def test_a_proof_too_long_for_a_transaction_is_refused(ledger: StarknetLedger, node: Node) -> None:
+    """Before anything is estimated, by code."""
+    node.model.facts.clear()
+    with pytest.raises(RefusedEntry) as refused:
+        await ledger.register(BATCH[0].fact, bytes(100))
+    assert ("calldata-too-long", []) == (refused.value.code, node.sent())
 
 
 async def test_accounts_share_the_work_without_clashes(ledger: StarknetLedger, node: Node) -> None:

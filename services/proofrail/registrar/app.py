@@ -73,6 +73,7 @@ def _starknet(settings: RegistrarSettings, presets: list[str]) -> Ledger:
         CalldataCommand(command) if command else StoneCalldata(),
         Limits(
             settings.chain_max_fee_fri,
+            settings.chain_max_calldata,
             settings.chain_confirm_s,
             settings.chain_poll_s,
             Finality(settings.chain_finality),

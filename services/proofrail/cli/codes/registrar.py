@@ -31,6 +31,12 @@ REGISTRAR: Final = Area.of(
             "Run PROOFRAIL_CALLDATA_COMMAND by hand on the proof, which the artifact store has.",
         ),
         Entry(
+            "calldata-too-long",
+            "The proof takes more calldata than a transaction may have.",
+            "The program stands in the public input, two felts a word; each query adds paths.",
+            "Prove with fewer queries and a larger blow-up, or, where the chain allows, raise PROOFRAIL_CHAIN_MAX_CALLDATA.",
+        ),
+        Entry(
             "calldata-unavailable",
             "The program that serializes proofs for the verifier on chain cannot be run.",
             "It is not there, or takes too long.",

@@ -123,8 +123,8 @@ class StarknetLedger:
         return None
 
     async def register(self, fact: Fact, proof: bytes) -> Receipt:
-        """See Ledger. Refused are `ledger-fact-weak`, `ledger-fact-refused`, and what is no proof of the chain build
-        `ledger-program`. Raises TransientError `calldata-unavailable`."""
+        """See Ledger. Refused are `ledger-fact-weak`, `ledger-fact-refused`, `calldata-too-long`, what the serializer
+        refuses, and what is no proof of the chain build: `ledger-program`."""
         self._check_fact(fact)
         await self._sender.settle()
         if known := await self.holds(fact):
@@ -132,6 +132,13 @@ class StarknetLedger:
         if fact.preset is None:
             raise _weak(fact, self._min_bits)
         felts = await self._calldata.felts(proof, fact.preset)
+        if len(felts) > self._limits.felts:
+            raise RefusedEntry(
+                "calldata-too-long",
+                f"the proof takes {len(felts)} felts of calldata, and {self._limits.felts} are allowed",
+                "Prove with fewer queries and a larger blow-up, or raise PROOFRAIL_CHAIN_MAX_CALLDATA if this chain "
+                "takes more",
+            )
         call = contracts.verify(self._facts, fact, felts)
         try:
             transaction = await self._sender.execute([call], [_fact_effect(fact)])
