@@ -13,6 +13,7 @@ from proofrail.wire.messages import (
     AuditReport,
     DeadLetter,
     FirstMismatch,
+    Registration,
     parse_message,
     reason_names,
     to_line,
@@ -248,3 +249,29 @@ def test_a_dead_letter_says_why_and_where() -> None:
         "value": "007b",
         "attempts": 3,
     } == letter.to_object()
+
+
+def test_a_registration_says_what_its_outcome_rests_on() -> None:
+    """A fact exactly with `recorded`, a code and its words exactly with `refused`."""
+    said = {
+        **{
+            name: ATTESTATION[name]
+            for name in ("allocation_id", "proposal_sha256", "run_id", "row", "approved")
+        },
+        "attestation": "0" * 64,
+        "proof": "0" * 64,
+        "ledger": {"kind": "file"},
+        "timestamp": 1,
+    }
+    recorded = {**said, "outcome": "recorded", "fact": {"fact_hash": "0x1"}}
+    refused = {**said, "outcome": "refused", "code": "policy-mock", "message": "it is a mock"}
+    for whole in (recorded, refused):
+        assert {**whole, "v": 1, "type": "Registration"} == Registration.model_validate(whole).to_object()
+    for broken in (
+        {**recorded, "outcome": "refused"},
+        {**refused, "outcome": "recorded"},
+        {**recorded, "code": "policy-mock", "message": "it is a mock"},
+        {name: value for name, value in refused.items() if name != "message"},
+    ):
+        with pytest.raises(ValueError, match="Registration"):
+            Registration.model_validate(broken)

@@ -34,7 +34,7 @@ REGISTRAR: Final = Area.of(
             "calldata-too-long",
             "The proof takes more calldata than a transaction may have.",
             "The program stands in the public input, two felts a word; each query adds paths.",
-            "Prove with fewer queries and a larger blow-up, or, where the chain allows, raise PROOFRAIL_CHAIN_MAX_CALLDATA.",
+            "Prove with fewer queries and a larger blow-up; raise PROOFRAIL_CHAIN_MAX_CALLDATA where a chain allows.",
         ),
         Entry(
             "calldata-unavailable",

@@ -58,9 +58,9 @@ class Reverted(Exception):  # noqa: N818 -- what became of it
 
 @dataclass(frozen=True)
 class Limits:
-    """`fee`: most fri that a transaction may take. `felts`: most that a proof may be in one call. `confirm_s`: how long a
-    transaction is waited for before the caller is to come back. `poll_s`: between two questions. `finality`: when it
-    counts."""
+    """`fee`: most fri that a transaction may take. `felts`: most that a proof may be in one call. `confirm_s`: how long
+    a transaction is waited for before the caller is to come back. `poll_s`: between two questions. `finality`: when
+    it counts."""
 
     fee: int
     felts: int
