@@ -5,6 +5,8 @@ What is refused here has cost nothing: no ledger has heard of it.
 
 from __future__ import annotations
 
+import asyncio
+
 from proofrail.cairo.risk_program import load_chain
 from proofrail.client import (
     Archive,
@@ -35,6 +37,7 @@ class Examiner:
         self._proofs = proofs
         self._inputs = inputs
         self._within_s = within_s
+        self._placing = asyncio.Lock()
         self._chain_program = load_chain().method_id
 
     async def examine(self, attestation: Attestation) -> Decision:
@@ -56,12 +59,13 @@ class Examiner:
         )
         place = None
         if grounds.proof.identities.get("program_hash") == self._chain_program:
-            place = self._place(attestation)
+            place = await self._place(attestation)
         checked = await self._proofs.check(grounds.proof, attestation, grounds.proposal, place)
         return Decision(attestation.allocation_id, _fact(checked), place or _row(checked, attestation.row))
 
-    def _place(self, attestation: Attestation) -> RowPath:
-        place = self._inputs.place(attestation.run_id, attestation.row)
+    async def _place(self, attestation: Attestation) -> RowPath:
+        async with self._placing:
+            place = await asyncio.to_thread(self._inputs.place, attestation.run_id, attestation.row)
         if place is None:
             raise TransientError(
                 "path-missing",

@@ -7,6 +7,7 @@ is the last defence, not the first.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Final
@@ -160,6 +161,7 @@ class StarknetLedger:
         """See Ledger. Refused are, by RefusedEntry, `ledger-program`, `ledger-row`, `ledger-other-decision`,
         `ledger-entry-refused`, and by PoisonError what `Decision.checked` raises."""
         await self._sender.settle()
+        await asyncio.to_thread(_hash_all, decisions)
         found: dict[int, Recorded] = {}
         known = await asyncio.gather(*(self._look_up(decision) for decision in decisions))
         found.update({at: one for at, one in enumerate(known) if one is not None})
@@ -292,6 +294,13 @@ class StarknetLedger:
         if self._sender_ is None:
             raise RuntimeError("the ledger is not open")
         return self._sender_
+
+
+def _hash_all(decisions: Sequence[Decision]) -> None:
+    """Have everything hashed that is kept: about 15 ms for each decision, too much for the event loop."""
+    for decision in decisions:
+        with contextlib.suppress(PoisonError):
+            _ = decision.checked, decision.leaf
 
 
 def _fact_effect(fact: Fact) -> str:

@@ -112,7 +112,8 @@ class RpcChain:
     async def sign(self, account: int, nonce: int, calls: Sequence[Call], bounds: Fees) -> Signed:
         """See Chain."""
         unsigned = self._invoke(account, nonce, calls, bounds)
-        transaction = unsigned.calculate_hash(self._chain_id)
+        # Some thousand felts of a proof take it half a second.
+        transaction = await asyncio.to_thread(unsigned.calculate_hash, self._chain_id)
         signature = await self._signer.sign(account, transaction, _payload(unsigned))
         return Signed(felt_hex(transaction), _payload(replace(unsigned, signature=signature)))
 
