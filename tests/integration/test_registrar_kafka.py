@@ -69,6 +69,26 @@ async def test_attestations_become_registrations_once(
     assert {"kind": "file"} == states[0]["ledgers"][0]["ledger"]
 
 
+async def test_what_was_refused_by_wrong_settings_is_not_lost(
+    kafka: KafkaSettings, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Refused once for its code, however often it is read; with the right key and from the beginning it is recorded,
+    and then nothing more is said of it."""
+    run = published(monkeypatch, facts())
+    await say_all(kafka, run)
+    await say(kafka, (topics.ATTESTATIONS, run.attestations[0]))
+    wrong, right = settings(auditor_keys=STRANGER.vkey), settings()
+    expected = [("refused", "attestation-signature"), ("recorded", None)]
+    for number, (given, count) in enumerate(((wrong, 1), (wrong, 1), (right, 2), (wrong, 2))):
+        (tmp_path / "registrar" / "position").unlink(missing_ok=True)
+        async with running(given) as context:
+            await until(lambda c=context: c._ready)
+            found = await registered(kafka, count)
+            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_unregistered") == 0)
+        assert expected[:count] == [(one.outcome, one.code) for one in found], number
+    assert 2 == len(await registered(kafka))
+
+
 async def test_rows_of_the_chain_build_are_recorded_by_their_path(
     kafka: KafkaSettings, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

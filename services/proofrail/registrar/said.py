@@ -12,11 +12,15 @@ from proofrail.wire.ndjson import split
 
 
 class SaidBefore:
-    """Attestations, by digest, whose end in this ledger was published."""
+    """Of attestations, by digest: whether they were recorded in this ledger, and for which reasons refused.
+
+    What was refused is examined again when it is read again: the registrar may have been set up wrongly.
+    """
 
     def __init__(self, ledger: LedgerIdentity) -> None:
         self._ledger = ledger
-        self._said: set[str] = set()
+        self._recorded: set[str] = set()
+        self._refused: set[tuple[str, str | None]] = set()
 
     def take(self, records: list[Record]) -> None:
         for record in records:
@@ -28,8 +32,18 @@ class SaidBefore:
 
     def note(self, registration: Registration) -> None:
         name = registration.ledger
-        if LedgerIdentity(name.kind, name.network, name.contract) == self._ledger:
-            self._said.add(registration.attestation)
+        if LedgerIdentity(name.kind, name.network, name.contract) != self._ledger:
+            return
+        if registration.outcome == "recorded":
+            self._recorded.add(registration.attestation)
+        else:
+            self._refused.add((registration.attestation, registration.code))
 
-    def __contains__(self, attestation: object) -> bool:
-        return attestation in self._said
+    def is_recorded(self, attestation: str) -> bool:
+        """Whether nothing is left to say of it."""
+        return attestation in self._recorded
+
+    def has_said(self, registration: Registration) -> bool:
+        """Whether this was said before, but for its timestamp."""
+        known = (registration.attestation, registration.code)
+        return self.is_recorded(registration.attestation) or known in self._refused

@@ -175,7 +175,7 @@ class Registrar:
             self._log.error("unreadable", offset=item.offset, code=item.error.code, error=item.error.message)
             self._metrics.registrations.labels(outcome=item.error.code).inc()
             return None
-        if item.digest in self._said or not isinstance(item.message, Attestation):
+        if not isinstance(item.message, Attestation) or self._said.is_recorded(item.digest):
             return None
         async with self._examining:
             try:
@@ -192,29 +192,33 @@ class Registrar:
         self, said: Sequence[tuple[Case, Registration]], publisher: TransactionalPublisher, own: View
     ) -> None:
         async def publish() -> None:
-            missing = [(case, one) for case, one in said if one.attestation not in self._said]
+            missing = [(case, one) for case, one in said if not self._said.has_said(one)]
             try:
-                await publisher.publish([_message(case, one) for case, one in missing])
+                if missing:
+                    await publisher.publish([_message(case, one) for case, one in missing])
             except OutcomeUnknownError as error:
                 # Settled before it is read; then whatever is not there is published again.
                 await publisher.settle()
                 await own.catch_up()
                 raise TransientError(error.code, error.message, error.next_step) from error
 
-        if not said:
+        new = [(case, one) for case, one in said if not self._said.has_said(one)]
+        if not new:
             return
         await retry_transient(publish, stop=self._draining, metrics=self._metrics)
-        for _, one in said:
+        for case, one in new:
             self._said.note(one)
-            self._metrics.registrations.labels(outcome=one.code or "recorded").inc()
-            if one.outcome == "recorded":
-                self._log.info("recorded", allocation_id=one.allocation_id, transaction=one.transaction)
-            else:
-                self._log.warning("refused", allocation_id=one.allocation_id, code=one.code, why=one.message)
-        for case, one in said:
-            if isinstance(case.item, Item) and isinstance(case.item.message, Attestation):
-                took = max(0, one.timestamp - case.item.message.timestamp)
-                self._metrics.registration_seconds.observe(took / 1e9)
+            self._observe(case, one)
+
+    def _observe(self, case: Case, one: Registration) -> None:
+        self._metrics.registrations.labels(outcome=one.code or "recorded").inc()
+        if one.outcome == "recorded":
+            self._log.info("recorded", allocation_id=one.allocation_id, transaction=one.transaction)
+        else:
+            self._log.warning("refused", allocation_id=one.allocation_id, code=one.code, why=one.message)
+        if isinstance(case.item, Item) and isinstance(case.item.message, Attestation):
+            took = max(0, one.timestamp - case.item.message.timestamp)
+            self._metrics.registration_seconds.observe(took / 1e9)
 
 
 def _message(case: Case, registration: Registration) -> Message:

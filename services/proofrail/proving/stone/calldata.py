@@ -64,13 +64,13 @@ def _read(annotations: Iterable[str], size: int, layers: int) -> _Sent:
             continue
         begin, end, where, said = int(found[1]), int(found[2]), found[3], found[4]
         if begin != at:
-            _refuse(f"byte {at} of the proof is annotated by nothing")
+            _another(f"byte {at} of the proof is annotated by nothing")
         at = end
         _sort(sent, where, said)
     if at != size:
-        _refuse(f"{at} of the proof's {size} bytes are annotated")
+        _another(f"{at} of the proof's {size} bytes are annotated")
     if sent.nonce is None or len(sent.layers) != layers or set(sent.commitments) != set(_COMMITTED.values()):
-        _refuse("a commitment or the proof of work is missing")
+        _another("a commitment or the proof of work is missing")
     return sent
 
 
@@ -102,7 +102,7 @@ def _table(sent: _Sent, where: str) -> _Table:
         return sent.traces[int(where[len(_ORACLE) :])]
     layer = _LAYER.fullmatch(where)
     if layer is None or int(layer[1]) > len(sent.fri):
-        _refuse(f"nothing is known of {where}")
+        _another(f"nothing is known of {where}")
     return sent.fri[int(layer[1]) - 1]
 
 
@@ -112,7 +112,7 @@ def _opened(table: _Table, said: str, felts: Sequence[int], where: str) -> None:
     elif said.startswith("For node "):
         table.hashes.append(_one(felts, where))
     else:
-        _refuse(f"nothing is known of {where}: {said:.60}")
+        _another(f"nothing is known of {where}: {said:.60}")
 
 
 def _config(proof: StoneProof) -> list[int]:
@@ -197,7 +197,7 @@ def _counted(felts: Sequence[int]) -> list[int]:
 
 def _one(felts: Sequence[int], where: str) -> int:
     if len(felts) != 1:
-        _refuse(f"{where} says {len(felts)} felts")
+        _another(f"{where} says {len(felts)} felts")
     return felts[0]
 
 
@@ -209,5 +209,5 @@ def _object(proof: StoneProof, member: str) -> Any:
     return json.loads(proof.data)[member]
 
 
-def _refuse(why: str) -> NoReturn:
+def _another(why: str) -> NoReturn:
     raise RefusedProof("proof-annotations", f"the verifier's annotations are not of this proof: {why}")
