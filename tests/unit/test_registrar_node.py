@@ -6,6 +6,7 @@ Needs the extra `chain`; the chain behind the node is one in memory.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.double.node import CHAIN_ID, Node, serving
 from tests.unit.registrar_cases import decisions, model, proven, starknet_ledger
 
 from proofrail.registrar.ledger import LedgerMisconfigured, Receipt, RefusedEntry
+from proofrail.registrar.starknet.chain import ChainAway
 from proofrail.registrar.starknet.ledger import StarknetLedger
 from proofrail.registrar.starknet.rpc import RpcChain
 from proofrail.registrar.starknet.signer import KeyFile
@@ -304,6 +306,41 @@ async def test_a_contract_that_would_refuse_is_found_out_before_anything_is_sent
     with pytest.raises(LedgerMisconfigured, match=what) as raised:
         await ledger.open()
     assert ("chain-contract", []) == (raised.value.code, node.sent())
+
+
+async def test_a_node_that_is_not_up_yet_is_waited_for(url: str, node: Node, tmp_path: Path) -> None:
+    """An error and a dropped connection at the start are transient; the ledger opens as soon as there is an answer."""
+    ledger = _ledger(url, tmp_path)
+    for how, code in (("unexpected", "chain-malfunction"), ("drop", "chain-away"), ("garbage", "chain-away")):
+        node.next_of("chainId", how)
+        with pytest.raises(TransientError) as raised:
+            await ledger.open()
+        assert code == raised.value.code
+    await ledger.open()
+    assert await ledger.missing() is None
+    await ledger.close()
+
+
+@pytest.mark.parametrize("method", ["_getNonce", "_estimateFee", "_call", "_getTransactionStatus"])
+@pytest.mark.parametrize("answer", [None, "strange", {}])
+async def test_answers_of_another_form_are_no_answers(
+    ledger: StarknetLedger, node: Node, method: str, answer: Any
+) -> None:
+    """Whatever the node says instead, nothing breaks, and nothing is lost."""
+    real = getattr(node, method)
+    said = iter([answer])
+    setattr(node, method, lambda params: _first(said, real, params))
+    with suppress(ChainAway):
+        await ledger.record(BATCH)
+    assert all(isinstance(one, Receipt) for one in await ledger.record(BATCH))
+    assert {1} == set(node.model.executed.values())
+
+
+def _first(said: Iterator[Any], real: Callable[[Any], Any], params: Any) -> Any:
+    """The answer that was prepared, once; then the real one."""
+    nothing = object()
+    found = next(said, nothing)
+    return real(params) if found is nothing else found
 
 
 async def test_another_chain_is_refused(url: str, node: Node, tmp_path: Path) -> None:

@@ -88,7 +88,7 @@ class StarknetLedger:
         try:
             if self._journal is None:
                 self._journal = await asyncio.to_thread(Journal, self._journal_path)
-            await self._chain.open()
+            await self._connect()
             self._sender_ = Sender(self._chain, self._journal, self._limits)
             # First what a predecessor left: what stands on chain is not settled before.
             await self._sender_.settle()
@@ -96,6 +96,12 @@ class StarknetLedger:
         except BaseException:
             await self.close()
             raise
+
+    async def _connect(self) -> None:
+        try:
+            await self._chain.open()
+        except NodeRefusal as refusal:
+            raise refused(answer_of(refusal), str(refusal)) from refusal
 
     async def close(self) -> None:
         """See Ledger."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -85,12 +86,16 @@ class RpcChain:
             "calldata": [felt_hex(felt) for felt in call.calldata],
         }
         answer = await self._ask("call", {"request": request, "block_id": _BLOCK})
-        return [int(felt, 16) for felt in answer]
+        if not isinstance(answer, list):
+            answer = [answer]  # which is no felt
+        with _read(answer):
+            return [int(felt, 16) for felt in answer]
 
     async def nonce(self, account: int) -> int:
         """See Chain."""
-        params = {"block_id": _BLOCK, "contract_address": felt_hex(account)}
-        return int(await self._ask("getNonce", params), 16)
+        answer = await self._ask("getNonce", {"block_id": _BLOCK, "contract_address": felt_hex(account)})
+        with _read(answer):
+            return int(answer, 16)
 
     async def estimate(self, account: int, nonce: int, calls: Sequence[Call]) -> Fees:
         """See Chain. Unsigned, so that nothing that could be executed exists before the journal has it."""
@@ -101,13 +106,15 @@ class RpcChain:
             "simulation_flags": ["SKIP_VALIDATE"],
             "block_id": _BLOCK,
         }
-        found = (await self._ask("estimateFee", params))[0]
-        return Fees(
-            *(
-                Resource(int(found[f"{name}_consumed"], 16), int(found[f"{name}_price"], 16))
-                for name in ("l1_gas", "l1_data_gas", "l2_gas")
+        answer = await self._ask("estimateFee", params)
+        with _read(answer):
+            (found,) = answer
+            return Fees(
+                *(
+                    Resource(int(found[f"{name}_consumed"], 16), int(found[f"{name}_price"], 16))
+                    for name in ("l1_gas", "l1_data_gas", "l2_gas")
+                )
             )
-        )
 
     async def sign(self, account: int, nonce: int, calls: Sequence[Call], bounds: Fees) -> Signed:
         """See Chain."""
@@ -120,17 +127,20 @@ class RpcChain:
     async def send(self, signed: Signed) -> None:
         """See Chain."""
         answer = await self._ask("addInvokeTransaction", {"invoke_transaction": signed.payload})
-        if answer.get("transaction_hash") != signed.hash:
+        with _read(answer):
+            called = answer["transaction_hash"]
+        if called != signed.hash:
             raise LedgerMisconfigured(
                 "chain-other-network",
-                f"the node calls transaction {signed.hash} {answer.get('transaction_hash')!r:.80}",
+                f"the node calls transaction {signed.hash} {called!r:.80}",
                 "It is of another chain or version: look the transaction up there before anything else",
             )
 
     async def status(self, transaction: str) -> Status:
         """See Chain."""
         found = await self._ask("getTransactionStatus", {"transaction_hash": transaction})
-        finality = found.get("finality_status")
+        with _read(found):
+            finality = found["finality_status"]
         if finality not in _EXECUTED:
             return Status(Finality.WAITING)
         if found.get("execution_status") != "REVERTED":
@@ -172,6 +182,19 @@ class RpcChain:
                 f"{self._url} answers what is no JSON-RPC: {error!r:.200}",
                 "Is the address a node's?",
             ) from error
+
+
+@contextmanager
+def _read(answer: Any) -> Iterator[None]:
+    """What is done here with an answer takes it for what the specification says."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise ChainAway(
+            "chain-away",
+            f"the node answers something else than was asked: {answer!r:.200}",
+            "It is asked again",
+        ) from error
 
 
 def _execute(calls: Sequence[Call]) -> list[int]:
