@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.double.chain import BITS, PRESET, REGISTRY, ChainModel, MemoryChain
+from tests.double.chain import BITS, PRESET, REGISTRY, ChainModel
 
 from proofrail.cairo import risk_rows
 from proofrail.cairo.risk_program import load_chain
@@ -19,7 +19,6 @@ from proofrail.wire.canonical import canonical
 from proofrail.wire.proposals import parse_proposal
 
 PROGRAM = int(load_chain().method_id, 16)
-FELTS = [1, 2, 3]
 
 
 def form(allocation_id: str, risk: int = 35) -> dict[str, Any]:
@@ -81,6 +80,3 @@ def starknet_ledger(chain: Chain, path: Path, **changed: Any) -> StarknetLedger:
 
 def model() -> ChainModel:
     return ChainModel(PROGRAM)
-
-
-__all__ = ["FELTS", "MemoryChain", "decisions", "form", "model", "proven", "starknet_ledger"]
