@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from proofrail.registrar.starknet.chain import (
 from proofrail.registrar.starknet.signer import Signer
 from proofrail.wire.canonical import felt_hex
 
+_DEPTH: Final = sys.getrecursionlimit()
 try:
     import aiohttp
     from starknet_py.hash.selector import get_selector_from_name
@@ -35,6 +37,9 @@ except ImportError as error:
         f"the Starknet ledger needs the extra `chain`: {error.name} is not installed",
         "Run `pip install 'proofrail[chain]'`, or use PROOFRAIL_REGISTRAR_LEDGER=file",
     ) from error
+finally:
+    # A library below it raises the limit for the whole process, and nested JSON then overflows the stack.
+    sys.setrecursionlimit(_DEPTH)
 
 _BLOCK: Final = "pre_confirmed"
 _QUERY: Final = hex(2**128 + 3)
