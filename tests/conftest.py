@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,14 @@ from proofrail.wire.topics import MAX_MESSAGE_BYTES, TopicSpec
 from tests.exhaustive.tally import pytest_terminal_summary as pytest_terminal_summary
 
 _numbers = itertools.count()
+
+
+_RECURSION_LIMIT = sys.getrecursionlimit()
+
+
+def pytest_runtest_setup() -> None:
+    """The limit of recursion that the services have: a library under starknet-py raises it where it is imported."""
+    sys.setrecursionlimit(_RECURSION_LIMIT)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

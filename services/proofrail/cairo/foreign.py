@@ -6,7 +6,8 @@ import json
 import re
 from typing import Any, Final
 
-from proofrail.wire.errors import UnusableInputError
+from proofrail.wire.canonical import check_depth
+from proofrail.wire.errors import MalformedError, UnusableInputError
 
 _COMPILE: Final = "Compile it: cairo-compile --proof_mode prog.cairo --output prog.json."
 _CAIRO_0: Final = (
@@ -27,8 +28,9 @@ def refusal(compiled: bytes, error: UnusableInputError) -> UnusableInputError:
             "Give the compiled program, and the inputs that it was run with.",
         )
     try:
+        check_depth(compiled.decode())
         obj = json.loads(compiled)
-    except (ValueError, RecursionError):
+    except (ValueError, MalformedError):
         if _SOURCE.search(compiled[:4096]):
             return UnusableInputError(
                 "program-unusable", "this is source text, not a compiled program", _COMPILE

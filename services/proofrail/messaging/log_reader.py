@@ -72,12 +72,9 @@ class LogReader:
         self.cluster = await wait_for_broker(self._kafka, timeout)
         # "none": where a place is gone, the broker's word is an error and no new place.
         self._consumer = AIOKafkaConsumer(
-            **self._kafka.client_options(),
-            isolation_level="read_committed",
-            enable_auto_commit=False,
+            **self._kafka.reader_options(),
             auto_offset_reset="none",
             fetch_max_wait_ms=500,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
             metadata_max_age_ms=_METADATA_MS,
         )
         with self._translated():

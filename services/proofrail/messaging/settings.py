@@ -6,12 +6,14 @@ import os
 import socket
 import ssl
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofrail.wire.errors import UnusableInputError
+
+_PARTITION_FETCH: Final = 4 * 1024 * 1024
 
 
 class KafkaSettings(BaseSettings):
@@ -69,6 +71,16 @@ class KafkaSettings(BaseSettings):
         if self.security_protocol.endswith("SSL"):
             options["ssl_context"] = self._tls()
         return options
+
+    def reader_options(self) -> dict[str, Any]:
+        """`client_options`, with those of every consumer that reads what is on the topics: only what was committed,
+        its positions nobody's but its own, and a whole large record at once. Raises as `client_options`."""
+        return {
+            **self.client_options(),
+            "isolation_level": "read_committed",
+            "enable_auto_commit": False,
+            "max_partition_fetch_bytes": _PARTITION_FETCH,
+        }
 
     def _tls(self) -> ssl.SSLContext:
         try:

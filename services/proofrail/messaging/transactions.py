@@ -116,17 +116,14 @@ class Pipeline:
         """Join the group and wait for its first assignment. Raises BrokerUnavailableError."""
         await self._producer.start(self._outputs)
         consumer = AIOKafkaConsumer(
-            **self._kafka.client_options(),
+            **self._kafka.reader_options(),
             group_id=self._group,
             # Static membership: a killed process's successor takes its place at once, where a new member
             # would wait for the session of the dead one to end.
             group_instance_id=self._id,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
             auto_offset_reset="earliest",
             partition_assignment_strategy=(assignor_for(self._topics),),
             fetch_max_wait_ms=FETCH_MAX_WAIT_MS,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
             retry_backoff_ms=10 * RETRY_BACKOFF_MS,
             max_poll_interval_ms=self._max_poll_interval_ms,
             session_timeout_ms=self._session_timeout_ms,

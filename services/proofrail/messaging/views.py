@@ -72,19 +72,17 @@ class View:
     async def start(self) -> None:
         """Connect and take up the positions. Raises BrokerUnavailableError, also for a topic that does not
         exist."""
-        options = self._kafka.client_options()
         self._consumer = AIOKafkaConsumer(
             *self._topics,
-            **options,
-            isolation_level="read_committed",
-            enable_auto_commit=False,
+            **self._kafka.reader_options(),
             auto_offset_reset="earliest",
             fetch_max_wait_ms=500,
-            max_partition_fetch_bytes=4 * 1024 * 1024,
         )
         # The end of a log as writers see it, past the transactions still open: only a reader that is not
         # read_committed is told.
-        self._probe = AIOKafkaConsumer(**options, enable_auto_commit=False, retry_backoff_ms=20)
+        self._probe = AIOKafkaConsumer(
+            **self._kafka.client_options(), enable_auto_commit=False, retry_backoff_ms=20
+        )
         try:
             async with asyncio.timeout(_CATCH_UP_SECONDS):
                 await self._probe.start()

@@ -108,6 +108,24 @@ def parse_felt(text: str) -> int:
     return value
 
 
+def check_depth(text: str, max_depth: int = MAX_DEPTH) -> None:
+    """Raise MalformedError (`malformed-depth`) for JSON text with more levels of arrays and objects than `max_depth`.
+
+    Before it is parsed: Python's own bound is the recursion limit of the process, which a library may have raised
+    beyond what the stack holds.
+    """
+    if text.count("{") + text.count("[") <= max_depth:
+        return
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        mark = match.group()
+        depth += (mark in "[{") - (mark in "]}")
+        if depth > max_depth:
+            raise MalformedError(
+                "malformed-depth", f"arrays and objects are nested more than {max_depth} deep"
+            )
+
+
 def _parse(line: bytes, decoder: json.JSONDecoder, max_depth: int) -> JsonObject:
     try:
         text = line.decode("utf-8")
@@ -117,8 +135,7 @@ def _parse(line: bytes, decoder: json.JSONDecoder, max_depth: int) -> JsonObject
         ) from None
     if text.startswith("\ufeff"):
         raise MalformedError("malformed-json", "the line starts with a byte order mark; remove it")
-    if text.count("{") + text.count("[") > max_depth:
-        _refuse_depth(text, max_depth)
+    check_depth(text, max_depth)
     try:
         value = decoder.decode(text)
     except json.JSONDecodeError as error:
@@ -196,17 +213,6 @@ def _refuse_integer(where: str) -> NoReturn:
         f"{where} is a bare integer beyond ±(2^53-1)",
         'Write it as a string "0x…" in lower-case hex',
     )
-
-
-def _refuse_depth(text: str, max_depth: int) -> None:
-    depth = 0
-    for match in _STRING_OR_BRACKET.finditer(text):
-        mark = match.group()
-        depth += (mark in "[{") - (mark in "]}")
-        if depth > max_depth:
-            raise MalformedError(
-                "malformed-depth", f"arrays and objects are nested more than {max_depth} deep"
-            )
 
 
 def _refuse_surrogates(value: Any) -> None:

@@ -32,7 +32,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final, NoReturn
 
 from proofrail.commitment.raster.item import Item, parse_item
-from proofrail.wire.errors import UnusableInputError
+from proofrail.wire.canonical import check_depth
+from proofrail.wire.errors import MalformedError, UnusableInputError
 
 MAX_ITEM: Final = 64 * 1024 * 1024
 """Most bytes of an item's JSON, and so the bound of the memory that reading takes."""
@@ -194,10 +195,12 @@ class StreamReader:
         end = self._object_end()
         if end is None:
             raise ValueError("it does not close on its line")
+        text = self._data[self._position : end].decode()
         try:
-            return end, _DECODER.decode(self._data[self._position : end].decode())
-        except RecursionError:
+            check_depth(text)
+        except MalformedError:
             raise ValueError("arrays are nested too deep in it") from None
+        return end, _DECODER.decode(text)
 
     def _object_end(self) -> int | None:
         if self._base + self._position in self._unclosed:
