@@ -109,6 +109,21 @@ def test_an_attestation_names_its_reports_by_digest() -> None:
         assert set(attestation["audit"].values()) <= reports
 
 
+def test_an_attestation_places_its_row_under_the_root_of_the_run() -> None:
+    """`chain` and the decision beside it are row, path and output of the batch in chain-build.ndjson."""
+    (attestation,) = [one for one in _rows("messages/Attestation.ndjson") if "chain" in one]
+    place = attestation["chain"]
+    batch = _rows("chain-build.ndjson")
+    expected = batch[place["index"]]
+    shares = zip(*(attestation[name] for name in ("risks", "recommended_bps", "proposed_bps")), strict=True)
+    digest = hashlib.sha256(attestation["allocation_id"].encode()).hexdigest()
+    row = [int(digest, 16) % 2**248, int(place["inputs_hash"], 16), 0, attestation["verdict"]]
+    row += [len(attestation["protocols"]), *(number for share in shares for number in share)]
+    assert expected["row"] == [hex(felt) for felt in row]
+    assert expected["output"] == ["0x2", hex(place["count"]), place["root"]]
+    assert (expected["path"], len(batch)) == (place["path"], place["count"])
+
+
 def _committed(events: list[dict[str, Any]], seal: dict[str, Any]) -> list[dict[str, Any]]:
     committer = Committer(seal["run_id"], seal["bits"], seal["block_items"])
     blocks = [committer.append(item_bytes(event)) for event in events]
