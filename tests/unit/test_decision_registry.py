@@ -18,6 +18,7 @@ import pytest
 from risk_cases import pair
 
 from proofrail.cairo import contract_compiler, risk_rows
+from proofrail.cairo.compiled import Compile, run
 from proofrail.cairo.merkle import paths, root
 from proofrail.cairo.risk_program import load, load_chain
 from proofrail.proving.identities import fact_hash, output_hash
@@ -185,6 +186,27 @@ def test_a_changed_contract_is_noticed(tmp_path: Path) -> None:
         "cairo/contracts/artifacts/decision_registry.json is not what was compiled",
         "cairo/contracts/decision_registry.cairo has changed since decision_registry was compiled",
     ] == contract_compiler.stale_digests(tmp_path)
+
+
+def test_the_manifest_names_the_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever declares it needs no compiler; a hash that is not the artifact's is noticed without one."""
+    pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
+    artifacts = contract_compiler.artifacts_of("cairo/contracts/artifacts", contract_compiler.CONTRACTS)
+    assert [] == artifacts.other_hashes(CHECKOUT)
+    shutil.copytree(CHECKOUT / "cairo" / "contracts", tmp_path / "cairo" / "contracts")
+    manifest = tmp_path / artifacts.folder / "MANIFEST.json"
+    written = json.loads(manifest.read_text())
+    manifest.write_text(
+        json.dumps(written).replace(written["programs"]["decision_registry"]["class_hash"], "0x1")
+    )
+
+    def unavailable() -> Compile:
+        raise UnusableInputError("compiler-unavailable", "none")
+
+    assert 1 == run(artifacts, tmp_path, unavailable, "compiler", None, ["--check"])
+    said = capsys.readouterr().err
+    assert "nothing was recompiled" in said
+    assert "the manifest says that class_hash of decision_registry is 0x1, and" in said
 
 
 def test_another_package_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
