@@ -39,14 +39,14 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for function in _COMMANDS:
-        app.command(help=_help(function))(function)
+        app.command(help=help_of(function))(function)
     foreign = typer.Typer(no_args_is_help=True)
     for name, function in raster.COMMANDS.items():
-        foreign.command(name, help=_help(function))(function)
+        foreign.command(name, help=help_of(function))(function)
     app.add_typer(foreign, name="raster", help=raster.HELP)
 
 
-def _help(function: Callable[..., None]) -> str:
+def help_of(function: Callable[..., None]) -> str:
     """The docstring with each paragraph on one line: the terminal wraps it, save paragraphs that begin with
     \\b.
     """
