@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from proofrail.registrar.ledger import LedgerMisconfigured
 from proofrail.registrar.starknet.chain import Call, Fees, Finality, Resource, Signed, Status
@@ -17,7 +17,7 @@ from proofrail.wire.canonical import felt_hex
 with starknet_py():
     from starknet_py.hash.selector import get_selector_from_name
     from starknet_py.net.client_models import ResourceBounds, ResourceBoundsMapping
-    from starknet_py.net.models.transaction import InvokeV3
+    from starknet_py.net.models.transaction import DeclareV3, InvokeV3
 
 _QUERY: Final = hex(2**128 + 3)
 """Version of a transaction that can be estimated and never executed."""
@@ -29,23 +29,23 @@ class RpcChain:
 
     def __init__(self, url: str, chain_id: str, signer: Signer, timeout_s: float) -> None:
         self._node = Node(url, timeout_s)
-        self._chain_id = int.from_bytes(chain_id.encode("ascii"), "big")
+        self.chain_id = int.from_bytes(chain_id.encode("ascii"), "big")
+        self.signer = signer
         self._chain_name = chain_id
-        self._signer = signer
 
     @property
     def accounts(self) -> Sequence[int]:
         """See Chain."""
-        return self._signer.accounts
+        return self.signer.accounts
 
     async def open(self) -> None:
         """See Chain."""
         self._node.open()
         found = await self._node.chain_id()
-        if found != self._chain_id:
+        if found != self.chain_id:
             raise LedgerMisconfigured(
                 "chain-other-network",
-                f"the node's chain is {hex(found)}, and {hex(self._chain_id)} ({self._chain_name}) was due",
+                f"the node's chain is {hex(found)}, and {hex(self.chain_id)} ({self._chain_name}) was due",
                 "Correct PROOFRAIL_CHAIN_URL or PROOFRAIL_CHAIN_NETWORK",
             )
 
@@ -66,9 +66,14 @@ class RpcChain:
     async def estimate(self, account: int, nonce: int, calls: Sequence[Call]) -> Fees:
         """See Chain. Unsigned, so that nothing that could be executed exists before the journal has it."""
         nothing = Resource(0, 0)
-        unsigned = self._invoke(account, nonce, calls, Fees(nothing, nothing, nothing))
+        return await self.estimate_payload(
+            _payload(self._invoke(account, nonce, calls, Fees(nothing, nothing, nothing)))
+        )
+
+    async def estimate_payload(self, unsigned: Mapping[str, Any]) -> Fees:
+        """What a transaction would take, as the specification writes it, without its signature."""
         params = {
-            "request": [{**_payload(unsigned), "version": _QUERY}],
+            "request": [{**unsigned, "version": _QUERY}],
             "simulation_flags": ["SKIP_VALIDATE"],
             "block_id": BLOCK,
         }
@@ -86,13 +91,19 @@ class RpcChain:
         """See Chain."""
         unsigned = self._invoke(account, nonce, calls, bounds)
         # Some thousand felts of a proof take it half a second.
-        transaction = await asyncio.to_thread(unsigned.calculate_hash, self._chain_id)
-        signature = await self._signer.sign(account, transaction, _payload(unsigned))
+        transaction = await asyncio.to_thread(unsigned.calculate_hash, self.chain_id)
+        signature = await self.signer.sign(account, transaction, _payload(unsigned))
         return Signed(felt_hex(transaction), _payload(replace(unsigned, signature=signature)))
 
     async def send(self, signed: Signed) -> None:
         """See Chain."""
-        answer = await self._node.ask("addInvokeTransaction", {"invoke_transaction": signed.payload})
+        await self.send_as("Invoke", signed)
+
+    async def send_as(self, kind: Literal["Invoke", "Declare"], signed: Signed) -> None:
+        """Hand a transaction of this kind over."""
+        answer = await self._node.ask(
+            f"add{kind}Transaction", {f"{kind.lower()}_transaction": signed.payload}
+        )
         with reading(answer):
             called = answer["transaction_hash"]
         if called != signed.hash:
@@ -117,9 +128,7 @@ class RpcChain:
         return InvokeV3(
             calldata=_execute(calls),
             sender_address=account,
-            resource_bounds=ResourceBoundsMapping(
-                **{name: ResourceBounds(one.amount, one.price) for name, one in vars(bounds).items()}
-            ),
+            resource_bounds=resource_bounds(bounds),
             version=3,
             signature=[],
             nonce=nonce,
@@ -137,19 +146,33 @@ def _execute(calls: Sequence[Call]) -> list[int]:
 
 def _payload(invoke: InvokeV3) -> dict[str, Any]:
     """The transaction as the specification writes it."""
-    bounds: Mapping[str, ResourceBounds] = vars(invoke.resource_bounds)
     return {
+        **common_members(invoke),
         "type": "INVOKE",
-        "version": hex(invoke.version),
-        "sender_address": felt_hex(invoke.sender_address),
         "calldata": [felt_hex(felt) for felt in invoke.calldata],
-        "signature": [felt_hex(felt) for felt in invoke.signature],
-        "nonce": hex(invoke.nonce),
+    }
+
+
+def resource_bounds(bounds: Fees) -> ResourceBoundsMapping:
+    """Bounds as starknet-py has them."""
+    return ResourceBoundsMapping(
+        **{name: ResourceBounds(one.amount, one.price) for name, one in vars(bounds).items()}
+    )
+
+
+def common_members(transaction: InvokeV3 | DeclareV3) -> dict[str, Any]:
+    """What every transaction of an account's has, as the specification writes it."""
+    bounds: Mapping[str, ResourceBounds] = vars(transaction.resource_bounds)
+    return {
+        "version": hex(transaction.version),
+        "sender_address": felt_hex(transaction.sender_address),
+        "signature": [felt_hex(felt) for felt in transaction.signature],
+        "nonce": hex(transaction.nonce),
         "resource_bounds": {
             name: {"max_amount": hex(one.max_amount), "max_price_per_unit": hex(one.max_price_per_unit)}
             for name, one in bounds.items()
         },
-        "tip": hex(invoke.tip),
+        "tip": hex(transaction.tip),
         "paymaster_data": [],
         "account_deployment_data": [],
         "nonce_data_availability_mode": "L1",
