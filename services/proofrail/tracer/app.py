@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 import time
 
-from proofrail.cairo.risk_program import run_spec
 from proofrail.commitment.checkpoint import TRACER_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service

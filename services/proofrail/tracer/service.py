@@ -119,7 +119,7 @@ class Tracer:
                 await self._settle(intake)
 
     def _intake(self) -> Intake:
-        return Intake(self._index, self._limits)
+        return Intake(self._index, self._settings.build, self._limits)
 
     async def _wait_for_room(self) -> None:
         """Let proposals wait in Kafka until a run is settled."""
@@ -204,16 +204,15 @@ class Tracer:
                 moved = [entry.model_copy(update={"dead_letter": failure.code})]
                 self._add_late_dead_letter(outbox, forms[0], entry, failure)
             else:
-                middle = (len(forms) + 1) // 2
-                for half in filter(None, (forms[:middle], forms[middle:])):
-                    again = await asyncio.to_thread(self._sealer.seal, half, run.traceparent)
+                for part in self._parts(forms):
+                    again = await asyncio.to_thread(self._sealer.seal, part, run.traceparent)
                     sealed.append(again)
                     outbox.messages.extend(again.messages)
                     moved += [
                         entries[form["allocation_id"]].model_copy(
                             update={"run_id": again.run.run_id, "row": row}
                         )
-                        for row, form in enumerate(half)
+                        for row, form in enumerate(part)
                     ]
             self._add_entries(outbox, moved)
             await self.pipeline.commit(outbox, {})
@@ -228,6 +227,16 @@ class Tracer:
         _log.warning(
             "run-split", run_id=run.run_id, code=failure.code, runs=[one.run.run_id for one in sealed]
         )
+
+    def _parts(self, forms: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        """Halves of what did not go together. A run of another program may have held more than one of ours does: what
+        does not fit is divided further."""
+        middle = (len(forms) + 1) // 2
+        parts: list[list[dict[str, Any]]] = []
+        for half in filter(None, (forms[:middle], forms[middle:])):
+            fits = len(half) == 1 or self._settings.build.size(half).fits(self._limits.room)
+            parts += [half] if fits else self._parts(half)
+        return parts
 
     async def _start_over(self) -> None:
         self._drop_records(frozenset())
