@@ -18,6 +18,6 @@ def run(settings: TracerSettings) -> int:
 
     async def main(context: ServiceContext) -> None:
         signer = load_or_make_signer(settings.tracer_key_file, TRACER_KEY_NAME, secrets.token_bytes)
-        await Tracer(settings, Sealer(run_spec(), signer, time.time_ns), context).work()
+        await Tracer(settings, Sealer(settings.build.spec(), signer, time.time_ns), context).work()
 
     return run_service("tracer", main, settings)
