@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,16 @@ class Serializer:
 
     async def felts(self, proof: bytes, preset: Preset) -> list[int]:
         return [len(proof), *proof]
+
+
+@dataclass(frozen=True)
+class Scribe:
+    """A `Signer` whose signatures no chain would take, at no cost: a real one takes 75 ms."""
+
+    accounts: tuple[int, ...] = (0xA1, 0xA2)
+
+    async def sign(self, account: int, transaction: int, payload: Mapping[str, Any]) -> list[int]:
+        return [account, transaction]
 
 
 def proven(model: ChainModel, fact: Fact, proof: bytes = b"proof") -> bytes:
