@@ -7,13 +7,21 @@ from typing import Final
 
 import typer
 
+from proofrail.cli import dlq
 from proofrail.cli.export import export
 from proofrail.cli.offline import help_of
 
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (export,)
+
+_GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., None]]]]] = {"dlq": (dlq.HELP, dlq.COMMANDS)}
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for function in _COMMANDS:
         app.command(help=help_of(function))(function)
+    for name, (text, commands) in _GROUPS.items():
+        group = typer.Typer(no_args_is_help=True)
+        for verb, function in commands.items():
+            group.command(verb, help=help_of(function))(function)
+        app.add_typer(group, name=name, help=text)

@@ -90,7 +90,7 @@ def proposal_message(value: bytes) -> Message:
     """The record of a proposal, valid or not, with a trace of its own."""
     traceparent = child_traceparent(None, secrets.token_bytes(16))
     headers = record_headers(topics.PROPOSALS, value, source=_SOURCE, traceparent=traceparent)
-    return Message(topics.PROPOSALS, _key(value), value[:MAX_RECORD], headers)
+    return Message(topics.PROPOSALS, proposal_key(value), value[:MAX_RECORD], headers)
 
 
 async def publish_proposals(kafka: KafkaSettings, values: Sequence[bytes]) -> list[Published]:
@@ -146,7 +146,8 @@ def _accept(trust: Trust | None) -> Accept | None:
     return None if trust is None else lambda attestation, one: check(attestation, trust, proposal=one.value)
 
 
-def _key(value: bytes) -> bytes:
+def proposal_key(value: bytes) -> bytes:
+    """The key of a proposal's record: its allocation_id, empty where it has none."""
     try:
         allocation_id = parse_object(value).get("allocation_id")
     except MalformedError:
