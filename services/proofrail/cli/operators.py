@@ -7,13 +7,16 @@ from typing import Final
 
 import typer
 
-from proofrail.cli import dlq
+from proofrail.cli import dlq, key_files
 from proofrail.cli.export import export
 from proofrail.cli.offline import help_of
 
 _COMMANDS: Final[tuple[Callable[..., None], ...]] = (export,)
 
-_GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., None]]]]] = {"dlq": (dlq.HELP, dlq.COMMANDS)}
+_GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., None]]]]] = {
+    "dlq": (dlq.HELP, dlq.COMMANDS),
+    "keys": (key_files.HELP, key_files.COMMANDS),
+}
 
 
 def register(app: typer.Typer) -> None:
