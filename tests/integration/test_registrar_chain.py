@@ -136,7 +136,7 @@ async def test_attestations_are_recorded_on_chain_once(
     (tmp_path / "registrar" / "position").unlink()
     async with running(settings(**on_chain)) as context:
         await until(lambda: context._ready)
-        await until(lambda: context.metrics.registry.get_sample_value("proofrail_unregistered") == 0)
+        await until(lambda: context.metrics.registry.get_sample_value("proofrail_in_flight") == 0)
     assert (2, {1}) == (len(node.sent()), set(node.model.executed.values()))
 
 

@@ -47,7 +47,7 @@ async def test_attestations_become_registrations_once(
     await say(kafka, *((topics.ATTESTATIONS, one) for one in (b"{", mock, orphan, forged, seed, full)))
     async with running(settings()) as context:
         found = await registered(kafka, 3)
-        assert 1 == context.metrics.registry.get_sample_value("proofrail_unregistered")
+        assert 1 == context.metrics.registry.get_sample_value("proofrail_in_flight")
     by_outcome = {(one.allocation_id, one.outcome, one.code) for one in found}
     assert {
         ("seed", "refused", "attestation-signature"),
@@ -61,7 +61,7 @@ async def test_attestations_become_registrations_once(
             (tmp_path / "registrar" / "position").unlink()
         async with running(settings()) as context:
             # Settled when only the orphan is open again, and all the rest has been looked at.
-            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_unregistered") == 1)
+            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 1)
     assert 3 == len(await registered(kafka))
     assert Exit.NEGATIVE == await run_status(kafka.bootstrap, ["seed", "full", "none"], True, TRUST)
     states = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
@@ -84,7 +84,7 @@ async def test_what_was_refused_by_wrong_settings_is_not_lost(
         async with running(given) as context:
             await until(lambda c=context: c._ready)
             found = await registered(kafka, count)
-            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_unregistered") == 0)
+            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 0)
         assert expected[:count] == [(one.outcome, one.code) for one in found], number
     assert 2 == len(await registered(kafka))
 
@@ -97,7 +97,7 @@ async def test_rows_of_the_chain_build_are_recorded_by_their_path(
     await say_all(kafka, run)
     await say(kafka, *((topics.ATTESTATIONS, one) for one in run.attestations))
     async with running(settings()) as context:
-        await until(lambda: context.metrics.registry.get_sample_value("proofrail_unregistered") == 2)
+        await until(lambda: context.metrics.registry.get_sample_value("proofrail_in_flight") == 2)
         await say_inputs(kafka, run)
         found = await registered(kafka, 2)
     assert [("seed", "recorded", 0), ("full", "recorded", 1)] == [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 
-from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.proof_audit import ProofAuditor
 from proofrail.audit.risk_runs import RiskRuns
 from proofrail.auditor.examiner import Examiner
@@ -13,18 +13,19 @@ from proofrail.auditor.settings import AuditorSettings
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
+from proofrail.messaging.measured_store import MeasuredStore
 from proofrail.proving.backends import make, parse_names
 from proofrail.proving.policy import Policy
 from proofrail.proving.stone.presets import names_of, presets_of
 
 
-def run(settings: AuditorSettings) -> int:
+def run(settings: AuditorSettings, codes: Collection[str] | None = None) -> int:
     """Run the auditor until SIGTERM; returns the exit status."""
 
     async def main(context: ServiceContext) -> None:
         signer = load_or_make_signer(settings.auditor_key_file, AUDITOR_KEY_NAME, secrets.token_bytes)
         kinds = RiskRuns.all()
-        store = ArtifactStore(settings.store_url)
+        store = MeasuredStore(settings.store_url, context.metrics)
         names = parse_names(settings.prover_backends)
         presets = presets_of(settings.registry_presets, [kind.spec.layout for kind in kinds])
         verifiers = make(names, settings.min_security_bits, presets=presets)
@@ -48,4 +49,4 @@ def run(settings: AuditorSettings) -> int:
         examiner = Examiner(kinds, settings.checkpoint_keys.split(), proofs, store, signer)
         await Auditor(settings, examiner, context).work()
 
-    return run_service("auditor", main, settings)
+    return run_service("auditor", main, settings, codes)

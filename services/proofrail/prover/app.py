@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
 
-from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.risk_runs import RiskRuns
 from proofrail.cairo.risk_builds import BUILDS
 from proofrail.messaging.host import ServiceContext, run_service
+from proofrail.messaging.measured_store import MeasuredStore
 from proofrail.prover.job import JobLimits, ProvingJob, tell_unusable
 from proofrail.prover.service import Prover
 from proofrail.prover.settings import ProverSettings
@@ -31,12 +31,18 @@ MakeBackends = Callable[[ProverSettings], Backends]
 """Makes the backends of these settings."""
 
 
-def run(settings: ProverSettings) -> int:
+def run(settings: ProverSettings, codes: Collection[str] | None = None) -> int:
     """Run the prover until SIGTERM; returns the exit status."""
-    return serve(settings, configured)
+    return serve(settings, configured, codes=codes)
 
 
-def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: bool = False) -> int:
+def serve(
+    settings: ProverSettings,
+    make_backends: MakeBackends,
+    *,
+    allow_mock: bool = False,
+    codes: Collection[str] | None = None,
+) -> int:
     """As `run`, with backends of the caller's; `allow_mock` lets results pass that are stamped as mocks."""
 
     async def main(context: ServiceContext) -> None:
@@ -62,14 +68,14 @@ def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: 
             settings.checkpoint_keys.split(),
             backends,
             policy,
-            ArtifactStore(settings.store_url),
+            MeasuredStore(settings.store_url, context.metrics),
             limits,
             context.metrics,
             registry_of(settings.registry_network, settings.registry_address),
         )
         await Prover(settings, job, context).work()
 
-    return run_service("prover", main, settings)
+    return run_service("prover", main, settings, codes)
 
 
 def configured(settings: ProverSettings) -> Backends:

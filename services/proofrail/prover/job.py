@@ -126,7 +126,7 @@ class ProvingJob:
                     next_step=error.next_step,
                     again_in_s=pause,
                 )
-                self._metrics.retries.labels(reason=error.code).inc()
+                self._metrics.retried(error)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(draining.wait(), pause)
             except ProofrailError as error:
@@ -151,7 +151,8 @@ class ProvingJob:
 
     async def _prove(self, run: CommittedRun, attempt: int) -> _Made:
         kind = await asyncio.to_thread(runs_with, run, self._kinds)
-        audit = await asyncio.to_thread(self._check, run, kind)
+        with self._metrics.proof_stage_seconds.labels(stage="check").time():
+            audit = await asyncio.to_thread(self._check, run, kind)
         program = kind.spec.program
         arguments = json.dumps(kind.subject.program_input(audit.inputs)).encode()
         recomputed = audit.recomputed
@@ -170,8 +171,10 @@ class ProvingJob:
                 traced=traced,
             )
             self._progress.made(result.timings["prove"] / 1000)
+        seconds = time.perf_counter() - started
+        self._metrics.proof_stage_seconds.labels(stage="prove").observe(seconds)
         expected = Expected.of(program.words, program.builtins, output, traced)
-        return _Made(kind, result, expected, time.perf_counter() - started, attempt)
+        return _Made(kind, result, expected, seconds, attempt)
 
     def _check(self, run: CommittedRun, kind: RiskRuns) -> RunAudit:
         """Execute the run again. Raises PoisonError when it is not what its seal says, or too large."""
@@ -210,7 +213,8 @@ class ProvingJob:
                 is_mock=result.is_mock,
                 program_hash=made.expected.program_hash,
             )
-            verified = self._backends.verify(result.backend, result.proof, made.expected, self._policy)
+            with self._metrics.proof_stage_seconds.labels(stage="verify").time():
+                verified = self._backends.verify(result.backend, result.proof, made.expected, self._policy)
         except RefusedProof as error:
             raise PoisonError(
                 error.code,
@@ -220,7 +224,8 @@ class ProvingJob:
         except ProofrailError as error:
             error.context["backend"] = result.backend
             raise
-        ref = self._store.put(result.proof)
+        with self._metrics.proof_stage_seconds.labels(stage="store").time():
+            ref = self._store.put(result.proof)
         origin = Provenance(
             root=run.seal["root"] if run.seal is not None else None,
             attempt=made.attempt,
@@ -239,7 +244,8 @@ class ProvingJob:
     def _failure(self, run: CommittedRun, error: ProofrailError, attempts: int) -> ProofFailure:
         backend = self._backend_of(error)
         _log.error("proof-failed", backend=backend, code=error.code, message=error.message, attempts=attempts)
-        self._metrics.proofs.labels(backend=backend, outcome=error.code).inc()
+        self._metrics.failed(error)
+        self._metrics.proofs.labels(backend=backend, outcome=self._metrics.code(error.code)).inc()
         return ProofFailure(
             run_id=run.run_id,
             backend=backend,

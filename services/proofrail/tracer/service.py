@@ -17,6 +17,7 @@ import structlog
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
+from proofrail.messaging.in_flight import InFlight
 from proofrail.messaging.records import Outbox, Record, TopicPartition
 from proofrail.messaging.transactions import Pipeline
 from proofrail.messaging.views import View
@@ -47,9 +48,10 @@ class Tracer:
         self._context = context
         self._metrics = context.metrics
         self._draining = context.stopping
-        self._limits = BatchLimits(settings.max_steps, settings.max_hashes, settings.max_bytes)
+        self._limits = BatchLimits(settings.room, settings.max_bytes)
         self._index = AllocationIndex()
         self._window = RunWindow(settings.runs_in_flight)
+        self._in_flight = InFlight(self._metrics)
         self._assembler = RunAssembler()
         self._backlog: list[Read | Refused] = []
         self._indexed: frozenset[TopicPartition] = frozenset()
@@ -98,7 +100,7 @@ class Tracer:
     # --- steps ----------------------------------------------------------------------------------------
 
     async def _step(self, index: View) -> None:
-        self._metrics.window_runs.set(self._window.in_flight)
+        self._in_flight.become(self._window.open_runs)
         failed = self._window.take_failed()
         if failed is not None:
             await self._run_again_in_halves(failed)
@@ -304,7 +306,7 @@ class Tracer:
         value = to_line(letter) + b"\n"
         headers = record_headers(topics.PROPOSALS_DLQ, value, source=SOURCE, traceparent=traceparent)
         outbox.add(topics.PROPOSALS_DLQ, key, value, headers)
-        self._metrics.dead_letters.labels(code=letter.code).inc()
+        self._metrics.dead_letters.labels(code=self._metrics.code(letter.code)).inc()
 
     def _positions_before(self, left: Sequence[Read | Refused]) -> dict[TopicPartition, int]:
         positions = self.pipeline.positions
