@@ -1,4 +1,4 @@
-"""Commands on files, without Kafka: to make, check, audit, prove and verify runs, and to read them."""
+"""Commands without Kafka: to make, check, audit, prove, verify and read runs, and to put contracts on a chain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from proofrail.cli import raster
+from proofrail.cli import chain, raster
 from proofrail.cli.audit import audit
 from proofrail.cli.calibrate import calibrate
 from proofrail.cli.check import check
@@ -40,10 +40,11 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for function in _COMMANDS:
         app.command(help=help_of(function))(function)
-    foreign = typer.Typer(no_args_is_help=True)
-    for name, function in raster.COMMANDS.items():
-        foreign.command(name, help=help_of(function))(function)
-    app.add_typer(foreign, name="raster", help=raster.HELP)
+    for title, group in (("raster", raster), ("chain", chain)):
+        commands = typer.Typer(no_args_is_help=True)
+        for name, function in group.COMMANDS.items():
+            commands.command(name, help=help_of(function))(function)
+        app.add_typer(commands, name=title, help=group.HELP)
 
 
 def help_of(function: Callable[..., None]) -> str:

@@ -78,6 +78,10 @@ class Reason(Enum):
 
 _REASONS: Final[Mapping[str, Reason]] = {
     "ALREADY_RECORDED": Reason.DONE,
+    "NO_FACT_REGISTRY": Reason.SETTINGS,
+    "NO_PROGRAM": Reason.SETTINGS,
+    "NO_CONFIGURATION": Reason.SETTINGS,
+    "NO_SECURITY": Reason.SETTINGS,
     "NOT_A_RECORDER": Reason.SETTINGS,
     "PROGRAM_NOT_ACCEPTED": Reason.SETTINGS,
     "FACT_NOT_REGISTERED": Reason.FACT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -71,6 +71,7 @@ class ContractClass:
         )
 
 
+@cache
 def packaged(name: str) -> ContractClass:
     """A class that comes with Proofrail: REGISTRY or STAND_IN. Raises UnusableInputError `class-unusable`."""
     # Links to the artifacts in the checkout; a wheel holds the files themselves.

@@ -34,7 +34,7 @@ with starknet_py():
 DEPLOYER: Final = int(DEFAULT_DEPLOYER_ADDRESS, 16)
 """The contract that deploys others, at the same address on every network."""
 
-MAX_FEE: Final = 50 * 10**18
+MAX_FEE: Final = 20 * 10**18
 """Most that one transaction may cost, in fri, unless told otherwise: to declare a large class is dear."""
 
 _TIMEOUT_S: Final = 60.0
