@@ -21,6 +21,11 @@ from proofrail.wire.proposals import WHOLE_BPS
 
 T = TypeVar("T")
 _TIMEOUT_S: Final = 30.0
+_NEXT: Final = {
+    "chain-away": "Check the node's address, and do it again.",
+    "fee-over-cap": "Wait until fees have fallen, or raise --max-fee.",
+}
+"""Where the registrar would try again by itself."""
 _VERIFIES_NOTHING: Final = "it verifies nothing: a stand-in for demonstrations"
 
 
@@ -164,7 +169,8 @@ async def answered(question: Awaitable[T]) -> T:
     try:
         return await question
     except TransientError as error:
-        fail(error, Exit.UNDECIDED)
+        next_step = _NEXT.get(error.code, error.next_step)
+        fail(TransientError(error.code, error.message, next_step), Exit.UNDECIDED)
 
 
 def _check_id(text: str) -> None:

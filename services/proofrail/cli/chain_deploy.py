@@ -58,13 +58,13 @@ async def run_deploy(
             ("contract", f"{found['contract']} on {found['network']}"),
             ("class", found["class_hash"]),
             ("transaction", found.get("transaction", "none: it was there already")),
-            *((name, found[name]) for name in ("l2_gas", "fee_fri") if name in found),
+            *((("fee", f"{found['fee_fri'] / 10**18:.6f} STRK"),) if "fee_fri" in found else ()),
         ]
     )
     note(
         f"\nThe registrar's settings for it: PROOFRAIL_REGISTRAR_LEDGER=starknet PROOFRAIL_CHAIN_URL={url} "
         f"PROOFRAIL_CHAIN_NETWORK={found['network']} PROOFRAIL_CHAIN_CONTRACT={found['contract']} "
-        f"PROOFRAIL_CHAIN_WALLET_FILE={wallet}"
+        f"PROOFRAIL_CHAIN_WALLET_FILE={wallet.absolute()}"
     )
 
 

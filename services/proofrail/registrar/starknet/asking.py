@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from proofrail.cairo.risk_program import allocation_felt
 from proofrail.proving.stone.presets import PRESETS
+from proofrail.registrar.ledger import LedgerMisconfigured
 from proofrail.registrar.starknet import contracts
 from proofrail.registrar.starknet.chain import Call
 from proofrail.registrar.starknet.classes import REGISTRY, STAND_IN, packaged
@@ -62,8 +63,8 @@ class Answer:
 
 
 class DecisionContract:
-    """A DecisionRegistry on the node's chain. All questions raise LedgerMisconfigured `chain-contract`,
-    `chain-settings`, and TransientError; and UnusableInputError `contract-not-found`."""
+    """A DecisionRegistry on the node's chain. All questions raise UnusableInputError `contract-not-found`, and
+    TransientError."""
 
     def __init__(self, node: Node, address: int) -> None:
         self._node = node
@@ -125,4 +126,11 @@ class DecisionContract:
 
     async def _view(self, call: Call) -> list[int]:
         async with self._asking:
-            return await asked(self._node.view(call))
+            try:
+                return await asked(self._node.view(call))
+            except LedgerMisconfigured as error:
+                raise UnusableInputError(
+                    "contract-not-found",
+                    f"the contract at {felt_hex(self._address)} is no DecisionRegistry: {error.message}",
+                    "Check the address",
+                ) from error

@@ -133,7 +133,9 @@ class Node:
             raise NodeRefusal(int(code), said, error.data) from error
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             raise ChainAway(
-                "chain-away", f"{self.url} gives no answer: {error!r}", "It is asked again"
+                "chain-away",
+                f"{self.url} gives no answer: {type(error).__name__} {error}".rstrip(),
+                "It is asked again",
             ) from error
         except (ServerError, ValueError, KeyError, TypeError) as error:
             raise ChainAway(
