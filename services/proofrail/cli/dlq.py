@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
 
+from proofrail.cli.columns import Columns
 from proofrail.cli.home import Home
 from proofrail.cli.output import (
     Exit,
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
     from proofrail.messaging.settings import KafkaSettings
 
 HELP = "Dead letters: refused records, what is wrong with each, and how to publish them again."
+
+_COLUMNS: Final = (("letter", 8), ("age", 12), ("code", 27), ("key", 24), ("tries", 5), ("state", 13))
+_STYLES: Final = {"open": "yellow", "replayed": "dim", "refused again": "red"}
 
 _LettersArgument = Annotated[
     list[str] | None,
@@ -88,7 +90,7 @@ def list_letters(
             for letter in found:
                 emit_json(letter.to_object())
             return
-        SafeConsole(file=sys.stdout, highlight=False).print(_table(found))
+        _print_letters(found)
 
 
 def show_letter(
@@ -272,27 +274,22 @@ def _say(replays: list[Replay], offsets: list[int] | None, as_json: bool) -> Non
         )
 
 
-def _table(letters: list[Letter]) -> Table | str:
-    if not letters:
-        return "no dead letters"
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("letter", "age", "code", "key", "tries", "state", "message"):
-        table.add_column(
-            name, no_wrap=name != "message", overflow="fold" if name == "message" else "ellipsis"
-        )
+def _print_letters(letters: list[Letter]) -> None:
+    table = Columns(_COLUMNS, "message")
     now = time.time() * 1000
     for letter in letters:
-        style = {"open": "yellow", "refused again": "red"}.get(letter.state, "dim")
-        table.add_row(
+        message = letter.message
+        table.row(
             letter.name,
             span(now - letter.record.timestamp),
-            Text(letter.message.code, style="cyan"),
-            Text(letter.message.key or "-"),
-            str(letter.message.attempts),
-            Text(letter.state, style=style),
-            Text(letter.message.message),
+            (message.code, "cyan"),
+            message.key or "-",
+            str(message.attempts),
+            (letter.state, _STYLES[letter.state]),
+            message.message,
         )
-    return table
+    if not letters:
+        note("no dead letters")
 
 
 def _show(letter: Letter) -> None:

@@ -15,14 +15,15 @@ from proofrail.wire.errors import UnusableInputError
 _PREFIX: Final = re.compile(r"[0-9a-f]{4,32}")
 
 
-def _complete(incomplete: str) -> list[str]:
+def complete_run(incomplete: str) -> list[str]:
+    """The runs shown lately that begin so: a shell asks this at each press of the tab key, so no broker is asked."""
     return [run for run in recent_runs(Home.at(None)) if run.startswith(incomplete)]
 
 
 RunArgument = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="A run_id, or its first four or more characters.", autocompletion=_complete
+        metavar="RUN", help="A run_id, or its first four or more characters.", autocompletion=complete_run
     ),
 ]
 HomeOption = Annotated[

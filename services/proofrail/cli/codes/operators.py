@@ -24,6 +24,42 @@ OPERATORS: Final = Area.of(
             "Give 10m, 2h, 3d or 2026-01-31T12:00:00Z.",
         ),
         Entry(
+            "topic-unknown",
+            "There is no such topic.",
+            "The name is wrong.",
+            "Name one of proposals, dlq, index, events, commitments, proofs, reports, attestations, registrations.",
+        ),
+        Entry(
+            "type-unknown",
+            "There is no such type of message.",
+            "The name is wrong.",
+            "Name one of those that the error lists; schemas/ describes them.",
+        ),
+        Entry(
+            "verdict-unknown",
+            "There is no such verdict.",
+            "The name is wrong.",
+            "Name one of those that the error lists.",
+        ),
+        Entry(
+            "several-beginnings",
+            "Where to begin was said more than once.",
+            "--since, --from-start and --offset exclude each other.",
+            "Give one of them.",
+        ),
+        Entry(
+            "offset-of-which-topic",
+            "An offset was given for several topics.",
+            "An offset counts in one topic.",
+            "Name the topic.",
+        ),
+        Entry(
+            "offset-outside",
+            "The topic does not hold this offset.",
+            "It has expired, or was not written yet.",
+            "Give one that it holds, or -N for the last N.",
+        ),
+        Entry(
             "dead-letter-unknown",
             "There is no such dead letter.",
             "The name is wrong, the letter is about another allocation, or it has expired.",
