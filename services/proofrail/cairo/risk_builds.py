@@ -21,8 +21,8 @@ from proofrail.cairo.trace import RunSpec
 
 BuildName = Literal["risk_engine", "risk_engine_chain"]
 
-# What the chain build does besides deciding, exactly; but that a value that is left alone is shown beside a 0, as if there
-# were another. tests/unit/test_risk_builds.py holds the bound.
+# What the chain build does besides deciding, exactly; but that a value that is left alone is shown beside a 0, as if
+# there were another. tests/unit/test_risk_builds.py holds the bound.
 _CHAIN_RUN: Final = 37
 _STEPS_A_CHECK: Final = 6
 _CHAIN_ALLOCATION: Final = 71
