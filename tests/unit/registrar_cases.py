@@ -87,7 +87,8 @@ def starknet_ledger(chain: Chain, path: Path, **changed: Any) -> StarknetLedger:
         "batch": 4,
         **changed,
     }
-    return StarknetLedger(chain, path / "transactions.sqlite", Serializer(), Limits(**limits), **given)
+    calldata = given.pop("calldata", Serializer())
+    return StarknetLedger(chain, path / "transactions.sqlite", calldata, Limits(**limits), **given)
 
 
 def model() -> ChainModel:

@@ -1,4 +1,4 @@
-"""What the contract is attacked with, on every chain: rows and trees, and the reason that each attempt is refused with."""
+"""What the contract is attacked with, on every chain: rows, trees, and the reason that each attempt is refused with."""
 
 from __future__ import annotations
 

@@ -94,6 +94,10 @@ _REASONS: Final[Mapping[str, Reason]] = {
     "PATH_WRONG": Reason.ENTRY,
     "ANOTHER_DECISION": Reason.ENTRY,
     "VERIFIER_NOT_FOUND": Reason.SETTINGS,
+    # A registry of facts that is none: its address is the deployment's.
+    "ENTRYPOINT_NOT_FOUND": Reason.SETTINGS,
+    "Returned data too short": Reason.SETTINGS,
+    "is not deployed": Reason.SETTINGS,
     "Invalid final_pc": Reason.ENTRY,
     "Invalid program": Reason.ENTRY,
     "Invalid builtin": Reason.ENTRY,
