@@ -14,7 +14,6 @@ from typing import Final
 
 import structlog
 
-from proofrail.cairo.risk_program import load_chain
 from proofrail.client import (
     ATTESTATIONS,
     Archive,
@@ -30,7 +29,6 @@ from proofrail.client import (
     subscribe,
 )
 from proofrail.messaging.backoff import retry_transient
-from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.in_flight import InFlight
 from proofrail.messaging.measured_store import MeasuredStore
@@ -40,7 +38,6 @@ from proofrail.messaging.views import View
 from proofrail.registrar.batch import Batch
 from proofrail.registrar.cases import Case, OpenCases
 from proofrail.registrar.examiner import Examiner
-from proofrail.registrar.inputs import RunInputs
 from proofrail.registrar.ledger import Decision, Fact, Ledger
 from proofrail.registrar.said import SaidBefore
 from proofrail.registrar.settings import RegistrarSettings
@@ -68,10 +65,9 @@ class Registrar:
         self._log = structlog.get_logger(__name__).bind(ledger=ledger.identity.kind)
         self._store = MeasuredStore(settings.store_url, self._metrics)
         self._said = SaidBefore(ledger.identity)
-        self._inputs = RunInputs([load_chain().method_id])
         self._archive = Archive(settings.kafka)
         proofs = ProofChecker(settings.store_url, trust)
-        self._examiner = Examiner(self._archive, trust, proofs, self._inputs, settings.grounds_within_s)
+        self._examiner = Examiner(self._archive, trust, proofs, settings.grounds_within_s)
         self._examining = asyncio.Semaphore(_EXAMINED_AT_ONCE)
         self._open = OpenCases()
         self._room = asyncio.Semaphore(_MOST_OPEN)
@@ -82,7 +78,6 @@ class Registrar:
         """Register until draining."""
         kafka = self._settings.kafka
         own = View(kafka, [topics.REGISTRATIONS], self._said.take)
-        inputs = View(kafka, [topics.COMMITMENTS], self._inputs.take)
         positions = PositionFile(self._settings.registrar_dir / "position")
         stream = subscribe(kafka, ATTESTATIONS, positions=positions, unreadable="deliver")
         async with AsyncExitStack() as stack:
@@ -93,16 +88,15 @@ class Registrar:
             )
             # What a predecessor left open is settled before it is read what was said.
             await publisher.settle()
-            for view in (own, inputs):
-                await stack.enter_async_context(view)
-                await view.catch_up()
+            await stack.enter_async_context(own)
+            await own.catch_up()
             await stack.enter_async_context(self._archive)
             await stack.enter_async_context(stream)
-            self._context.watch("runs", inputs)
+            self._context.watch("grounds", self._archive)
             self._context.measure(stream)
             self._context.check("ledger", self._ledger.missing)
             self._context.ready()
-            await run_beside(self._register_all(stream, publisher, own), inputs)
+            await self._register_all(stream, publisher, own)
 
     # --- reading ------------------------------------------------------------------------------------------
 

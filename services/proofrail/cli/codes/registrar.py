@@ -171,12 +171,6 @@ REGISTRAR: Final = Area.of(
             "Do not act on it; tell the auditor's operator.",
         ),
         Entry(
-            "path-missing",
-            "The path of a row of the chain build cannot be computed.",
-            "The run's inputs are not (yet, or no longer) on trace.commitments.v1.",
-            "It is tried again; what has expired must be put back.",
-        ),
-        Entry(
             "proof-annotations",
             "What Stone's verifier says of the parts of a proof is not of this proof.",
             "The verifier is of an unknown version, or a proof parameter means something new.",
