@@ -80,8 +80,8 @@ def test_codes_are_bounded() -> None:
     """A code of the catalogue is a label's value; what a stranger wrote into a record, and Kafka's many, are not."""
     metrics = Metrics("tracer", {"run-failed"})
     for number in range(1000):
-        metrics.dead_letters.labels(code=metrics.code(f"made-up-{number}")).inc()
-    metrics.dead_letters.labels(code=metrics.code("run-failed")).inc()
+        metrics.dead_lettered(f"made-up-{number}")
+    metrics.dead_lettered("run-failed")
     metrics.retried(KafkaConnectionError())
     metrics.retried(TransientError("no-such-code", "later"))
     series = generate_latest(metrics.registry).decode().splitlines()

@@ -250,7 +250,7 @@ class Auditor:
         self._observe_age(self._metrics.audit_delay.labels(subject=message.subject), since_ms)
         found = message.first_mismatch
         if found is not None:
-            self._metrics.mismatches.labels(subject=message.subject, kind=found.kind).inc()
+            self._metrics.mismatched(message.subject, found.kind)
         log = _log.info if message.verdict == "MATCH" else _log.warning
         log(
             "report",

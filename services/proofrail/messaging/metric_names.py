@@ -212,6 +212,10 @@ DEAD_LETTERS: Final = CounterName(
     "`proofrail explain CODE` says what was wrong with the proposals; their author has to correct them.",
     (CODE,), _TRACER,
 )  # fmt: skip
+LAST_DEAD_LETTER: Final = GaugeName(
+    "proofrail_last_dead_letter_timestamp_seconds", "Unix time", "When a dead letter was last written; 0 for never.",
+    "See proofrail_dead_letters_total for the code.", (), _TRACER,
+)  # fmt: skip
 RUNS: Final = CounterName(
     "proofrail_runs", "runs", "Runs sealed, by how the program ended.",
     "A failed run is the program's: its dead letter says why.", (RUN,), _TRACER,
@@ -293,6 +297,10 @@ REPORTS: Final = CounterName(
 MISMATCHES: Final = CounterName(
     "proofrail_mismatches", "reports", "Reports of a mismatch, by the kind of the first one.",
     "`proofrail explain KIND`.", (SUBJECT, MISMATCH_KIND), _AUDITOR,
+)  # fmt: skip
+LAST_MISMATCH: Final = GaugeName(
+    "proofrail_last_mismatch_timestamp_seconds", "Unix time", "When a mismatch was last reported; 0 for never.",
+    "As for proofrail_mismatches_total.", (SUBJECT,), _AUDITOR,
 )  # fmt: skip
 AUDIT_SECONDS: Final = HistogramName(
     "proofrail_audit_seconds", "seconds", "The work of one audit.", "Grows with the run.", (SUBJECT,), _AUDITOR, _FAST,

@@ -74,6 +74,7 @@ class Metrics:
 
         self.proposals = self._counter(names.PROPOSALS)
         self.dead_letters = self._counter(names.DEAD_LETTERS)
+        self.last_dead_letter = self._gauge(names.LAST_DEAD_LETTER)
         self.runs = self._counter(names.RUNS)
         self.run_seconds = self._histogram(names.RUN_SECONDS)
         self.run_allocations = self._histogram(names.RUN_ALLOCATIONS)
@@ -95,6 +96,7 @@ class Metrics:
 
         self.reports = self._counter(names.REPORTS)
         self.mismatches = self._counter(names.MISMATCHES)
+        self.last_mismatch = self._gauge(names.LAST_MISMATCH)
         self.audit_seconds = self._histogram(names.AUDIT_SECONDS)
         self.audit_delay = self._histogram(names.AUDIT_DELAY)
         self.attestations = self._counter(names.ATTESTATIONS)
@@ -107,8 +109,6 @@ class Metrics:
         self.ledger_fees = self._counter(names.LEDGER_FEES)
 
         self.info.labels(version=version("proofrail")).set(1)
-        # Without a series there would be no sum to rise when the first letter is written.
-        self.dead_letters.labels(code=_OTHER)
 
     def code(self, code: str) -> str:
         """The code as a label's value: itself when it is known, else `other`."""
@@ -120,6 +120,16 @@ class Metrics:
         code = self._code_of(error)
         self.retries.labels(code=code).inc()
         self.last_error.labels(code=code).set(time.time())
+
+    def dead_lettered(self, code: str) -> None:
+        """A dead letter was written."""
+        self.dead_letters.labels(code=self.code(code)).inc()
+        self.last_dead_letter.set(time.time())
+
+    def mismatched(self, subject: str, kind: str) -> None:
+        """A mismatch was reported, the first one of this kind."""
+        self.mismatches.labels(subject=subject, kind=kind).inc()
+        self.last_mismatch.labels(subject=subject).set(time.time())
 
     def failed(self, error: BaseException) -> None:
         """`error` has ended a piece of work, or the service."""
@@ -136,7 +146,9 @@ class Metrics:
         )
 
     def _gauge(self, name: GaugeName) -> Gauge:
-        return Gauge(name.name, name.means, _labels(name), registry=self._registry_for(name))
+        return self._with_known_labels(
+            name, Gauge(name.name, name.means, _labels(name), registry=self._registry_for(name))
+        )
 
     def _histogram(self, name: HistogramName) -> Histogram:
         metric = Histogram(

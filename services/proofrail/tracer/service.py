@@ -306,7 +306,7 @@ class Tracer:
         value = to_line(letter) + b"\n"
         headers = record_headers(topics.PROPOSALS_DLQ, value, source=SOURCE, traceparent=traceparent)
         outbox.add(topics.PROPOSALS_DLQ, key, value, headers)
-        self._metrics.dead_letters.labels(code=self._metrics.code(letter.code)).inc()
+        self._metrics.dead_lettered(letter.code)
 
     def _positions_before(self, left: Sequence[Read | Refused]) -> dict[TopicPartition, int]:
         positions = self.pipeline.positions
