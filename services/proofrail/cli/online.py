@@ -265,7 +265,10 @@ def registrar() -> None:
 def _settings(kind: type[_Settings]) -> _Settings:
     from pydantic import ValidationError
 
-    for name, value in Home.at(None).service_defaults().items():
+    from proofrail.cli.ledger_settings import ledger_defaults
+
+    defaults = Home.at(None).service_defaults() | ledger_defaults(os.environ)
+    for name, value in defaults.items():
         os.environ.setdefault(name, value)
     try:
         return kind()

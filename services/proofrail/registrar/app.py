@@ -13,16 +13,9 @@ from proofrail.registrar.calldata import CalldataCommand, StoneCalldata
 from proofrail.registrar.file_ledger import FileLedger
 from proofrail.registrar.ledger import Ledger, LedgerMisconfigured
 from proofrail.registrar.service import Registrar
-from proofrail.registrar.settings import RegistrarSettings
+from proofrail.registrar.settings import ON_CHAIN_PRESETS, RegistrarSettings
 from proofrail.wire.canonical import parse_felt
 from proofrail.wire.errors import MalformedError
-
-_ON_CHAIN_PRESETS = (
-    "recursive/keccak_160_lsb/stone5/strict",
-    "recursive/keccak_160_lsb/stone6/strict",
-    "recursive/blake2s_248_lsb/stone6/strict",
-)
-"""Those that one transaction can verify, with all of the public memory looked at."""
 
 
 def run(settings: RegistrarSettings, codes: Collection[str] | None = None) -> int:
@@ -52,7 +45,7 @@ def ledger_of(settings: RegistrarSettings, metrics: Metrics | None = None) -> Le
         return FileLedger(
             settings.registrar_dir / "ledger.sqlite", settings.min_security_bits, presets or None
         )
-    return _starknet(settings, presets or list(_ON_CHAIN_PRESETS), metrics)
+    return _starknet(settings, presets or list(ON_CHAIN_PRESETS), metrics)
 
 
 def _starknet(settings: RegistrarSettings, presets: list[str], metrics: Metrics | None) -> Ledger:
