@@ -11,9 +11,10 @@ from proofrail.cli.chain_ask import answered, described, felt_option
 from proofrail.cli.output import emit_json, emit_table, note
 from proofrail.client.logs import log_like_a_library
 from proofrail.proving.stone.presets import preset_named
+from proofrail.registrar.settings import ON_CHAIN_PRESETS
 from proofrail.registrar.starknet.asking import DecisionContract, Terms
 from proofrail.registrar.starknet.classes import REGISTRY, packaged
-from proofrail.registrar.starknet.contracts import PRESETS_OF_ONE_TRANSACTION, configuration
+from proofrail.registrar.starknet.contracts import configuration
 from proofrail.registrar.starknet.deploy import (
     Deployed,
     asked,
@@ -64,7 +65,7 @@ async def run_deploy(
     note(
         f"\nThe registrar's settings for it: PROOFRAIL_REGISTRAR_LEDGER=starknet PROOFRAIL_CHAIN_URL={url} "
         f"PROOFRAIL_CHAIN_NETWORK={found['network']} PROOFRAIL_CHAIN_CONTRACT={found['contract']} "
-        f"PROOFRAIL_CHAIN_WALLET_FILE={wallet.absolute()}"
+        f"PROOFRAIL_CHAIN_WALLET_FILE={wallet}"
     )
 
 
@@ -76,7 +77,7 @@ def _arguments(wanted: Wanted, signer: KeyFile) -> tuple[int, list[int]]:
         )
     named = [felt_option(one, "--recorder") for one in wanted.recorders] or list(signer.accounts)
     programs = [felt_option(one, "--program") for one in wanted.programs or (load_chain().method_id,)]
-    presets = [preset_named(name) for name in wanted.presets or PRESETS_OF_ONE_TRANSACTION]
+    presets = [preset_named(name) for name in wanted.presets or ON_CHAIN_PRESETS]
     facts = felt_option(wanted.fact_registry, "--fact-registry")
     return facts, registry_arguments(
         facts,

@@ -53,6 +53,17 @@ def demo(
         bool, typer.Option("--keep", help="Leave the system and its data, and say where")
     ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for the decisions")] = 600.0,
+    chain: Annotated[
+        bool, typer.Option("--chain", help="Go on to a contract on a local Starknet chain")
+    ] = False,
+    integrity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --chain: Integrity's compiled classes",
+            show_default="a stand-in that verifies nothing",
+        ),
+    ] = None,
 ) -> None:
     """Run the main job: proposals in, proven and audited decisions out.
 
@@ -60,12 +71,30 @@ def demo(
     every decision as it comes. Exit status 0 only if every valid proposal was attested and every invalid one was
     dead-lettered.
 
-    Examples:  proofrail demo   ·   proofrail demo --proposals mine.ndjson --json | jq .verdict
+    With --chain the proof is made by Stone, as many of the samples share it as fit, and the decisions are recorded by
+    DecisionRegistry on a starknet-devnet of the demo's own; every answer is asked of the contract itself. --json then
+    gives a DecisionOnChain a line, and what it took last. Exit status 2, before anything is started, where
+    starknet-devnet, Stone's programs or the extra `chain` is missing: the error says how to get it.
+
+    Examples:  proofrail demo   ·   proofrail demo --proposals mine.ndjson --json | jq .verdict   ·   proofrail demo
+    --chain
     """
     with command():
-        from proofrail.cli.demo import run_demo
+        from proofrail.cli.demo import own_proposals, run_demo
 
-        raise ExitError(asyncio.run(ended_by_sigterm(run_demo(proposals, json, keep, timeout))))
+        if not chain:
+            if integrity is not None:
+                raise UnusableInputError(
+                    "demo-options", "--integrity says what is deployed with --chain", "Add --chain."
+                )
+            raise ExitError(asyncio.run(ended_by_sigterm(run_demo(proposals, json, keep, timeout))))
+        from proofrail.cli.demo_parts import find_parts
+
+        parts = find_parts(integrity)
+        from proofrail.cli.demo_chain import run_chain_demo
+
+        values = own_proposals(proposals) if proposals else None
+        raise ExitError(asyncio.run(ended_by_sigterm(run_chain_demo(values, parts, json, keep, timeout))))
 
 
 def up(home: HomeOption = None) -> None:
