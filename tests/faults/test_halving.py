@@ -56,14 +56,10 @@ class Watched:
         await self.contents.until(lambda: len(self.contents.letters()) > count, 30, "a dead letter")
 
 
-@pytest.mark.parametrize("program", ["risk_engine", "risk_engine_chain"])
-async def test_a_failed_run_is_halved_down_to_the_culprit(
-    own_kafka: KafkaSettings, tmp_path: Path, program: str
-) -> None:
+async def test_a_failed_run_is_halved_down_to_the_culprit(own_kafka: KafkaSettings, tmp_path: Path) -> None:
     """The halves are sealed as runs of their own and indexed; the culprit, alone, is dead-lettered once, also
-    when the tracer is killed and started again. It is so whichever build decides."""
-    env = environment(tmp_path, own_kafka)
-    env |= {"PROOFRAIL_RUNS_IN_FLIGHT": "10", "PROOFRAIL_PROGRAM": program}
+    when the tracer is killed and started again."""
+    env = environment(tmp_path, own_kafka) | {"PROOFRAIL_RUNS_IN_FLIGHT": "10"}
     tracer = Service("tracer", env)
     values = proposals.several("batch", 3)
     async with followed(own_kafka) as contents:
@@ -117,25 +113,3 @@ async def test_a_failed_run_is_halved_down_to_the_culprit(
             one["code"] for one in everything.letters()
         )
         assert len(set(everything.runs)) == len(everything.runs)
-
-
-async def test_a_run_of_another_program_is_divided_until_its_parts_fit(
-    own_kafka: KafkaSettings, tmp_path: Path
-) -> None:
-    """A tracer that runs the chain build now is told that a large run of its predecessor's cannot be proven: the parts
-    are runs of 16,384 steps, and nothing is lost."""
-    env = environment(tmp_path, own_kafka)
-    values = proposals.several("large", 50)
-    async with followed(own_kafka) as contents:
-        watched = Watched(own_kafka, contents)
-        await publish(own_kafka, proposed(values))
-        async with Service("tracer", env):
-            (whole,) = await watched.sealed(1)
-        assert 50 == len(whole)
-        async with Service("tracer", env | {"PROOFRAIL_PROGRAM": "risk_engine_chain"}):
-            await watched.fail(0)
-            runs = (await watched.sealed(5))[1:]
-        assert ([13, 12, 13, 12], whole) == ([len(run) for run in runs], [one for run in runs for one in run])
-        seals = contents.lines(topics.COMMITMENTS, "CommitmentSeal")
-        assert [16_384] * 4 == [seal["n_steps"] for seal in seals[1:]]
-        assert ["recursive"] * 4 == [seal["layout"] for seal in seals[1:]]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from event_streams import check_lines
 from tests.double.backend import Double, MockBackend
 from tests.faults import proposals
 from tests.faults.forging import TRACER_PRIVATE, TRACER_VKEY
@@ -109,6 +110,14 @@ def test_one_auditor_finds_runs_of_both_builds_to_match(name: BuildName) -> None
     assert case.run_audit is not None
     assert "MATCH" == case.run_audit.report.verdict
     assert {"execution", "output", "layout", "events"} <= set(case.run_audit.report.checked)
+
+
+@EACH
+def test_events_of_both_builds_break_no_invariant(name: BuildName) -> None:
+    """What can be said of a run from its events alone."""
+    value = b"".join(record.value for record in _records(name) if record.topic == topics.EVENTS)
+    found, summary = check_lines(value.splitlines())
+    assert ([], True) == (found, summary.clean)
 
 
 @EACH
