@@ -88,6 +88,14 @@ class Pipeline:
         self._on_lost = on_lost
         self._max_poll_interval_ms = max_poll_interval_ms or kafka.max_poll_interval_ms
         self._session_timeout_ms = session_timeout_ms or kafka.session_timeout_ms
+        if metrics is not None:
+            # At 0 from the start: a series that appears with the first record would hide it from every rate.
+            for topic in topics:
+                metrics.records_consumed.labels(topic=topic)
+                metrics.record_age.labels(topic=topic)
+            for topic in outputs:
+                metrics.records_produced.labels(topic=topic)
+                metrics.bytes_produced.labels(topic=topic)
         self._producer = TransactionalProducer(kafka, transactional_id)
         self._consumer: AIOKafkaConsumer | None = None
         # For each owned partition: where the last transaction ended, and where the records handed out end.

@@ -73,6 +73,7 @@ class Registrar:
         self._room = asyncio.Semaphore(_MOST_OPEN)
         self._arrived = asyncio.Event()
         self._in_flight = InFlight(self._metrics)
+        self._metrics.registrations.labels(outcome="recorded")
 
     async def work(self) -> None:
         """Register until draining."""
