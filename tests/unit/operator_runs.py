@@ -90,9 +90,8 @@ class Topics:
         return self.add(topics.PROPOSALS_DLQ, record.key_text, to_line(letter) + b"\n", at_ms)
 
     def report(self, run_id: str, subject: str, verdict: str, at_ms: int = AT_MS, **more: Any) -> Record:
-        report = AuditReport(
-            run_id=run_id, subject=subject, verdict=verdict, checked=[], unchecked=[], **more
-        )
+        said = {"checked": [], "unchecked": []} | more
+        report = AuditReport(run_id=run_id, subject=subject, verdict=verdict, **said)
         return self.add(topics.REPORTS, run_id, to_line(report) + b"\n", at_ms)
 
     def on(self, *names: str) -> Sequence[Record]:

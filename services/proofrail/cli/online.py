@@ -32,7 +32,6 @@ def register(app: typer.Typer) -> None:
     app.command()(up)
     app.command()(down)
     app.command()(propose)
-    app.command()(status)
     app.command()(kafka)
     app.command()(topics)
     app.command()(tracer)
@@ -166,38 +165,6 @@ def propose(
         with raw:
             lines = raw.readlines()
         raise ExitError(asyncio.run(run_propose(bootstrap, lines, wait, wants_json(json), timeout, trust)))
-
-
-def status(
-    allocations: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[ALLOCATION_ID]...", help="Of these alone", show_default=False),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="NDJSON on stdout (the default when piped)")] = False,
-    auditor_key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Whose attestations count: a file of public keys.",
-            show_default="the home folder's auditor",
-        ),
-    ] = None,
-    home: HomeOption = None,
-) -> None:
-    """Show how far allocations have come: waiting, dead-lettered, attested, recorded in a ledger or refused there.
-
-    Exit status 1 if nothing on the topics is about one that was named. What ledgers hold is the registrar's word: ask
-    the ledger itself before you rely on it.
-
-    Example:  proofrail status my-allocation --json | jq .state
-    """
-    with command():
-        from proofrail.cli.believed import trust_in
-        from proofrail.cli.status import run_status
-
-        place = Home.at(home)
-        bootstrap, trust = place.bootstrap(), trust_in(place, auditor_key)
-        raise ExitError(asyncio.run(run_status(bootstrap, allocations or [], wants_json(json), trust)))
 
 
 def kafka(

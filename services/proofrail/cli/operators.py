@@ -10,9 +10,10 @@ import typer
 from proofrail.cli import dlq, key_files
 from proofrail.cli.export import export
 from proofrail.cli.offline import help_of
+from proofrail.cli.status_command import status
 from proofrail.cli.tail import tail
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (tail, export)
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (status, tail, export)
 
 _GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., None]]]]] = {
     "dlq": (dlq.HELP, dlq.COMMANDS),

@@ -10,6 +10,8 @@ from typing import Any, Final, Self
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import DescribeGroupsRequest_v2
+from aiokafka.protocol.api import Request
 
 from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.errors import BrokerUnavailableError
@@ -17,6 +19,18 @@ from proofrail.messaging.records import TopicPartition
 from proofrail.messaging.settings import KafkaSettings
 
 _CONNECT_S: Final = 30.0
+
+
+class _DescribeGroup(Request[DescribeGroupsRequest_v2]):
+    """aiokafka 0.14 asks in version 3 and reads the answer as one of version 2, which breaks the connection."""
+
+    API_KEY = 15
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: type[DescribeGroupsRequest_v2]) -> DescribeGroupsRequest_v2:
+        return request_struct_class([self._group])
 
 
 @dataclass(frozen=True)
@@ -81,9 +95,13 @@ class Offsets:
         """How many members each group has now."""
         if self._admin is None:
             raise BrokerUnavailableError("view-stopped", "the reader is not running", "Start it first")
+        found: dict[str, int] = {}
         with self._translated("ask who is in the groups"):
-            responses: list[Any] = await self._admin.describe_consumer_groups(list(groups))
-        return {str(group[1]): len(group[5]) for response in responses for group in response.groups}
+            for group in groups:
+                node = await self._admin.find_coordinator(group)
+                response: Any = await self._admin._send_request(_DescribeGroup(group), node)
+                found |= {str(name): len(members) for _, name, _, _, _, members in response.groups}
+        return found
 
     async def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         with self._translated("ask for the topics"):
