@@ -130,7 +130,7 @@ async def _journey(
     )
     deadline = time.monotonic() + timeout_s
     wrong: list[str] = []
-    async with propose(kafka, values, trust=trust) as proposed, journey(kafka, proposed) as found:
+    async with propose(kafka, values, trust=trust) as proposed, journey(home, kafka, proposed) as found:
         console.print(f"{len(values)} proposals published to a fresh system with a chain of its own\n")
         table = DecisionTable(console)
         table.header()

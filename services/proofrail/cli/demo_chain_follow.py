@@ -8,7 +8,11 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.request import urlopen
 
+from prometheus_client.parser import text_string_to_metric_families
+
+from proofrail.cli.home import Home
 from proofrail.client import (
     PROOFS,
     REGISTRATIONS,
@@ -19,8 +23,10 @@ from proofrail.client import (
     Registration,
     subscribe,
 )
+from proofrail.messaging.metric_names import PROOF_EXPECTED
 from proofrail.wire.canonical import sha256_hex
 
+_TIMEOUT_S: Final = 2.0
 STAGES: Final = ("traced", "proven", "attested", "recorded")
 _POLL_S: Final = 0.1
 
@@ -37,6 +43,8 @@ class Journey:
     """By run_id, those of our runs alone."""
     reached: dict[str, float] = field(default_factory=dict)
     """When each of STAGES was reached by all, in seconds since publication."""
+    expected_s: float | None = None
+    """How long the prover expects the proof to take; None until it says so."""
     registered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when a registration has come."""
 
@@ -61,7 +69,10 @@ class Journey:
         if "traced" not in self.reached:
             return f"tracing {pending} proposals, {since}"
         if "proven" not in self.reached:
-            return f"proving the run with Stone, {since}"
+            expected = (
+                "" if self.expected_s is None else f"; about {self.expected_s:.0f} s on an idle machine"
+            )
+            return f"proving the run with Stone, {since}{expected}"
         if "attested" not in self.reached:
             return f"verifying and auditing, {pending} proposals to go, {since}"
         return (
@@ -91,8 +102,8 @@ class Journey:
 
 
 @contextlib.asynccontextmanager
-async def journey(kafka: KafkaSettings, proposed: Proposed) -> AsyncIterator[Journey]:
-    """Follow what was just published on a system of its own."""
+async def journey(home: Home, kafka: KafkaSettings, proposed: Proposed) -> AsyncIterator[Journey]:
+    """Follow what was just published on the system in `home`, which is its own."""
     found = Journey(proposed)
 
     async def follow() -> None:
@@ -110,7 +121,12 @@ async def journey(kafka: KafkaSettings, proposed: Proposed) -> AsyncIterator[Jou
             found.look()
             await asyncio.sleep(_POLL_S)
 
-    tasks = [asyncio.create_task(follow()), asyncio.create_task(look())]
+    async def ask_prover() -> None:
+        while found.expected_s is None:
+            await asyncio.sleep(1.0)
+            found.expected_s = await asyncio.to_thread(_expected_s, home)
+
+    tasks = [asyncio.create_task(work()) for work in (follow, look, ask_prover)]
     try:
         yield found
         found.look()
@@ -118,3 +134,16 @@ async def journey(kafka: KafkaSettings, proposed: Proposed) -> AsyncIterator[Jou
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _expected_s(home: Home) -> float | None:
+    """By the prover's own metrics; None while it says nothing."""
+    state = home.running() or {}
+    try:
+        url = f"{state['services']['prover']}/metrics"
+        with urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 -- our own service
+            text = answer.read().decode()
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    except (OSError, KeyError, ValueError):
+        return None
+    return next((one.value for one in samples if one.name == PROOF_EXPECTED.name and one.value), None)

@@ -51,7 +51,10 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the system and its data, and say where")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the decisions")] = 600.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds to wait for the decisions", show_default="600; with --chain 1800"),
+    ] = None,
     chain: Annotated[
         bool, typer.Option("--chain", help="Go on to a contract on a local Starknet chain")
     ] = False,
@@ -86,14 +89,15 @@ def demo(
                 raise UnusableInputError(
                     "demo-options", "--integrity says what is deployed with --chain", "Add --chain."
                 )
-            raise ExitError(asyncio.run(ended_by_sigterm(run_demo(proposals, json, keep, timeout))))
+            raise ExitError(asyncio.run(ended_by_sigterm(run_demo(proposals, json, keep, timeout or 600.0))))
         from proofrail.cli.demo_parts import find_parts
 
         parts = find_parts(integrity)
         from proofrail.cli.demo_chain import run_chain_demo
 
         values = own_proposals(proposals) if proposals else None
-        raise ExitError(asyncio.run(ended_by_sigterm(run_chain_demo(values, parts, json, keep, timeout))))
+        done = run_chain_demo(values, parts, json, keep, timeout or 1800.0)
+        raise ExitError(asyncio.run(ended_by_sigterm(done)))
 
 
 def up(home: HomeOption = None) -> None:
