@@ -179,7 +179,8 @@ class Tracer:
         return [(run, accepted)]
 
     async def _run_again_in_halves(self, failed: FailedRun) -> None:
-        """The prover gave a run up: take it in halves, so that the culprit ends up alone as a dead letter.
+        """The prover gave a run up: take it in halves, so that the culprit ends up alone as a dead letter. One that
+        failed alone as a run of another program is tried as one of ours first.
 
         Allocations whose index entry has moved on since were taken care of before.
         """
@@ -201,13 +202,13 @@ class Tracer:
         moved: list[IndexEntry] = []
         sealed: list[SealedRun] = []
         try:
-            if len(run.inputs) == 1:
-                entry = entries[forms[0]["allocation_id"]]
-                moved = [entry.model_copy(update={"dead_letter": failure.code})]
-                self._add_late_dead_letter(outbox, forms[0], entry, failure)
-            else:
-                for part in self._parts(forms):
-                    again = await asyncio.to_thread(self._sealer.seal, part, run.traceparent)
+            for part in [forms] if len(run.inputs) == 1 else self._parts(forms):
+                again = await asyncio.to_thread(self._sealer.seal, part, run.traceparent)
+                if len(run.inputs) == 1 and self._window.is_settled(again.run.run_id):
+                    entry = entries[forms[0]["allocation_id"]]
+                    moved.append(entry.model_copy(update={"dead_letter": failure.code}))
+                    self._add_late_dead_letter(outbox, forms[0], entry, failure)
+                else:
                     sealed.append(again)
                     outbox.messages.extend(again.messages)
                     moved += [
