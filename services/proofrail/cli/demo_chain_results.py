@@ -148,6 +148,7 @@ def totals(results: Results, journey: Journey) -> dict[str, Any]:
         "v": 1,
         "type": "ChainDemo",
         "network": place.network,
+        "node": place.url,
         "contract": felt_hex(place.contract),
         "fact_registry": felt_hex(place.fact_registry),
         "verified_on_chain": place.verified_on_chain,

@@ -51,6 +51,7 @@ class Devnet:
         self._home.prepare()
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}/rpc"
+        env = {**os.environ, "PROOFRAIL_HOME": str(self._home.root)}  # says whose it is
         command = [str(self._program), "--host", "127.0.0.1", "--port", str(port)]
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -59,7 +60,7 @@ class Devnet:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=leashed(os.environ) if self._leash else None,
+                env=leashed(env) if self._leash else env,
                 # Ctrl-C reaches the demo alone; it ends what it has started.
                 start_new_session=True,
             )
