@@ -32,7 +32,7 @@ def promtool(*arguments: str | Path, folder: Path = PROMETHEUS) -> subprocess.Co
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=250,
     )
 
 
