@@ -33,7 +33,7 @@ async def lags(kafka: KafkaSettings, groups: Mapping[str, Sequence[str]]) -> dic
     async with Offsets(kafka) as offsets:
         extents = await offsets.extents(names)
         committed = {group: await offsets.committed(group) for group in groups}
-        members = await offsets.members(list(groups))
+        members = {group: await offsets.members(group) for group in groups}
     places = {
         group: {
             tp: place
@@ -48,7 +48,7 @@ async def lags(kafka: KafkaSettings, groups: Mapping[str, Sequence[str]]) -> dic
     for group, first in zip(places, firsts, strict=True):
         messages = sum(extents[tp].end - record.offset for tp, record in first.items())
         oldest = min((record.timestamp for record in first.values()), default=None)
-        found[group] = Lag(messages, oldest, members.get(group, 0))
+        found[group] = Lag(messages, oldest, members[group])
     return found
 
 

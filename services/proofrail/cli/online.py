@@ -33,7 +33,6 @@ def register(app: typer.Typer) -> None:
     app.command()(down)
     app.command()(propose)
     app.command()(kafka)
-    app.command()(topics)
     app.command()(tracer)
     app.command()(prover)
     app.command()(auditor)
@@ -198,19 +197,6 @@ def kafka(
             if not stop[0] and broker.status is not None:
                 note(f"the broker ended with status {broker.status}; its log: {broker.log_path}")
                 raise ExitError(Exit.NEGATIVE)
-
-
-def topics() -> None:
-    """Create the topics that are missing on the broker; report where existing ones differ."""
-    with command():
-        from proofrail.messaging.settings import KafkaSettings
-        from proofrail.messaging.topics import ensure_topics
-
-        settings = KafkaSettings(bootstrap=Home.at(None).bootstrap())
-        drifts = asyncio.run(ensure_topics(settings))
-        for drift in drifts:
-            note(str(drift))
-        raise ExitError(Exit.NEGATIVE if drifts else Exit.OK)
 
 
 def tracer() -> None:

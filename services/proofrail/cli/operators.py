@@ -7,7 +7,7 @@ from typing import Final
 
 import typer
 
-from proofrail.cli import dlq, key_files
+from proofrail.cli import dlq, key_files, topics_command
 from proofrail.cli.export import export
 from proofrail.cli.offline import help_of
 from proofrail.cli.status_command import status
@@ -30,3 +30,7 @@ def register(app: typer.Typer) -> None:
         for verb, function in commands.items():
             group.command(verb, help=help_of(function))(function)
         app.add_typer(group, name=name, help=text)
+    made = typer.Typer(invoke_without_command=True, callback=topics_command.topics)
+    for verb, function in topics_command.COMMANDS.items():
+        made.command(verb, help=help_of(function))(function)
+    app.add_typer(made, name="topics", help=help_of(topics_command.topics), short_help=topics_command.HELP)
