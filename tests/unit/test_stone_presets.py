@@ -363,7 +363,7 @@ def test_a_proof_for_the_chain_has_the_hasher_of_a_preset_that_is_strong_enough(
         (80, [strong, weak], 124),
     ):
         backend = StoneBackend(min_security_bits=bits, goal="chain", allowed_presets=named)
-        found = backend._chosen(traced.n_steps, layout_named("small"), None)
+        found = backend._chosen(traced, None)
         assert collisions == REGISTRY_HASHERS[str(found.hasher)].collision_bits
     lacking = StoneBackend(min_security_bits=96, goal="chain", allowed_presets=[weak, recursive])
     with pytest.raises(PolicyError, match="parameters-security"):

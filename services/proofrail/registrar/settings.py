@@ -62,8 +62,9 @@ class RegistrarSettings(ServiceSettings):
     """Addresses that the program signs for, separated by white space."""
     chain_max_fee_fri: int = Field(default=5 * 10**18, ge=1)
     """Most that one transaction may cost, in fri (10⁻¹⁸ STRK)."""
-    chain_max_calldata: int = Field(default=5000, ge=1)
-    """Most felts that a proof may take in a transaction: what public networks allow. A longer one is refused."""
+    chain_max_calldata: int = Field(default=5000, ge=0)
+    """Most felts that the transaction with a proof may have: what public networks allow. A longer one is refused. 0 for
+    any number."""
     chain_timeout_s: float = Field(default=10.0, gt=0)
     """How long one answer of the node's is waited for."""
     chain_confirm_s: float = Field(default=60.0, gt=0)
