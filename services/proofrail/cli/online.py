@@ -15,6 +15,7 @@ import typer
 from proofrail.artifacts.cache import cache_dir
 from proofrail.cli.home import Home
 from proofrail.cli.leash import ended_by_sigterm, heed_leash
+from proofrail.cli.offline import help_of
 from proofrail.cli.output import Exit, ExitError, command, emit_line, note, stderr, wants_json
 from proofrail.wire.errors import UnusableInputError
 
@@ -28,7 +29,7 @@ HomeOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(demo)
+    app.command(help=help_of(demo))(demo)
     app.command()(up)
     app.command()(down)
     app.command()(propose)
