@@ -8,12 +8,13 @@ from typing import Final
 import typer
 
 from proofrail.cli import dlq, key_files, topics_command
+from proofrail.cli.doctor import doctor
 from proofrail.cli.export import export
 from proofrail.cli.offline import help_of
 from proofrail.cli.status_command import status
 from proofrail.cli.tail import tail
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (status, tail, export)
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (status, tail, export, doctor)
 
 _GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., None]]]]] = {
     "dlq": (dlq.HELP, dlq.COMMANDS),
