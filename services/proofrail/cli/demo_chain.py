@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import tempfile
 import time
@@ -112,6 +113,8 @@ def _settings(devnet: Devnet, place: Place) -> dict[str, str]:
         "PROOFRAIL_CHAIN_CONTRACT": felt_hex(place.contract),
         "PROOFRAIL_CHAIN_WALLET_FILE": str(devnet.wallet),
         "PROOFRAIL_CHAIN_POLL_S": str(_POLL_S),
+        # A devnet takes any number; a proof that fits a public network takes four times as long to make.
+        "PROOFRAIL_CHAIN_MAX_CALLDATA": os.environ.get("PROOFRAIL_CHAIN_MAX_CALLDATA", "0"),
     }
 
 

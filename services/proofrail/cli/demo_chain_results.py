@@ -13,6 +13,8 @@ from rich.text import Text
 from proofrail.cli.chain_ask import said
 from proofrail.cli.demo_chain_follow import Journey
 from proofrail.client import Attestation, Registration
+from proofrail.proving.stone.calldata_size import AROUND_A_PROOF
+from proofrail.registrar.settings import RegistrarSettings
 from proofrail.registrar.starknet.asking import Answer, DecisionContract
 from proofrail.registrar.starknet.deploy import asked
 from proofrail.registrar.starknet.node import Node, Paid
@@ -23,8 +25,7 @@ NOT_VERIFIED: Final = (
     "NOTHING WAS VERIFIED ON CHAIN: the registry of facts of this demo is a stand-in that believes what a proof says "
     "of itself. The proof was verified off chain, by Stone's verifier. --integrity DIR deploys the real one."
 )
-_BEFORE_PROOF: Final = 8
-"""Felts of a registration's calldata before the proof's: number of calls, address, function, length, configuration."""
+_PUBLIC: Final[int] = RegistrarSettings.model_fields["chain_max_calldata"].default
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ async def look_up(place: Place, journey: Journey) -> Results:
         results = Results(place, allocations, {}, {}, journey.seconds)
         proofs = [one for one in results.facts().values() if one is not None]
         paid = {one: await asked(node.paid(one)) for one in (*proofs, *results.records())}
-        felts = {one: len(await asked(node.calldata(one))) - _BEFORE_PROOF for one in proofs}
+        felts = {one: len(await asked(node.calldata(one))) - AROUND_A_PROOF for one in proofs}
         return Results(place, allocations, paid, felts, results.seconds)
 
 
@@ -202,6 +203,8 @@ def _transactions(results: Results, journey: Journey) -> Iterator[tuple[str, str
                 " registered",
                 f"{transaction}: {felts:,} felts of calldata, {paid.l2_gas / 1e6:.1f} M l2_gas",
             )
+            if felts + AROUND_A_PROOF > _PUBLIC:
+                yield "", f"(public networks take {_PUBLIC:,} felts: see `proofrail demo --help`)"
     for transaction, count in results.records().items():
         gas = results.paid[transaction].l2_gas
         each = f", {gas / count / 1e6:.2f} M each" if count > 1 else ""

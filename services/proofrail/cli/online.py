@@ -76,7 +76,8 @@ def demo(
     With --chain the proof is made by Stone, as many of the samples share it as fit, and the decisions are recorded by
     DecisionRegistry on a starknet-devnet of the demo's own; every answer is asked of the contract itself. --json then
     gives a DecisionOnChain a line, and what it took last. Exit status 2, before anything is started, where
-    starknet-devnet, Stone's programs or the extra `chain` is missing: the error says how to get it.
+    starknet-devnet, Stone's programs or the extra `chain` is missing: the error says how to get it. Proofs are made
+    for the local chain; PROOFRAIL_CHAIN_MAX_CALLDATA=5000 makes such as public networks take, in four times the time.
 
     Examples:  proofrail demo   ·   proofrail demo --proposals mine.ndjson --json | jq .verdict   ·   proofrail demo
     --chain
