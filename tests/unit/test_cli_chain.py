@@ -23,6 +23,7 @@ from proofrail.registrar.starknet.classes import REGISTRY, STAND_IN, packaged
 FACTS = 0xFAC7
 ALLOCATION = "two-pools"
 SHARES = (4400, 5600)
+STRONG = "recursive/blake2s_248_lsb/stone6/strict"
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_deploy_says_where_the_contract_is_and_what_it_accepts(
     node: EmptyChain, url: str, wallet: Path
 ) -> None:
     """The object on stdout; the hash and that the registry of facts verifies nothing on stderr; again: not new."""
-    options = ("--node", url, "--wallet", wallet, "--fact-registry", "0x0FAC7", "--preset", PRESET.name)
+    options = ("--node", url, "--wallet", wallet, "--fact-registry", "0x0FAC7", "--preset", STRONG)
     first = _chain("deploy", *options)
     assert 0 == first.exit_code, first.output
     told = _told(first)
@@ -80,7 +81,7 @@ def test_deploy_says_where_the_contract_is_and_what_it_accepts(
         "fact_registry": hex(FACTS),
         "fact_registry_verifies_nothing": True,
         "programs": [load_chain().method_id],
-        "presets": [PRESET.name],
+        "presets": [STRONG],
         "min_security_bits": 96,
         "recorders": ["0xa1"],
         "new": True,
@@ -105,6 +106,11 @@ _OTHERS = {"v", "type", "class_hash", "fact_registry_class", "of_this_version", 
         (("--fact-registry", "dead"), 2, "chain-address"),
         (("--fact-registry", "0xfac7", "--recorder", "0x1", "--anyone"), 2, "chain-options"),
         (("--fact-registry", "0xfac7", "--preset", "none"), 2, "preset-unknown"),
+        (
+            ("--fact-registry", "0xfac7", "--preset", "recursive/keccak_160_lsb/stone6/strict"),
+            2,
+            "preset-weak",
+        ),
         (("--fact-registry", "0xfac7", "--network", "SN_MAIN"), 2, "chain-other-network"),
         (("--fact-registry", "0xfac7", "--max-fee", "0.000000000000000001"), 3, "fee-over-cap"),
     ],

@@ -370,6 +370,18 @@ def test_a_proof_for_the_chain_has_the_hasher_of_a_preset_that_is_strong_enough(
         lacking.expected_cost(traced)
 
 
+def test_a_contract_is_not_to_count_bits_that_digests_do_not_give() -> None:
+    """A registry counts queries and work alone: of 160-bit digests it would count 96 bits for a proof of 80."""
+    weak, strong = (
+        presets.preset_named(f"recursive/{hasher}/stone6/strict")
+        for hasher in ("keccak_160_lsb", "blake2s_248_lsb")
+    )
+    presets.check_strong([strong], 96)
+    presets.check_strong([weak, strong], 80)
+    with pytest.raises(UnusableInputError, match="preset-weak"):
+        presets.check_strong([strong, weak], 96)
+
+
 def _noting(made: list[dict[str, Any]]) -> Any:
     def note(_self: object, **options: Any) -> None:
         made.append(options)

@@ -10,7 +10,7 @@ from proofrail.cairo.risk_program import load_chain
 from proofrail.cli.chain_ask import answered, described, felt_option
 from proofrail.cli.output import emit_json, emit_table, note
 from proofrail.client.logs import log_like_a_library
-from proofrail.proving.stone.presets import preset_named
+from proofrail.proving.stone.presets import check_strong, preset_named
 from proofrail.registrar.settings import ON_CHAIN_PRESETS
 from proofrail.registrar.starknet.asking import DecisionContract, Terms
 from proofrail.registrar.starknet.classes import REGISTRY, packaged
@@ -78,6 +78,7 @@ def _arguments(wanted: Wanted, signer: KeyFile) -> tuple[int, list[int]]:
     named = [felt_option(one, "--recorder") for one in wanted.recorders] or list(signer.accounts)
     programs = [felt_option(one, "--program") for one in wanted.programs or (load_chain().method_id,)]
     presets = [preset_named(name) for name in wanted.presets or ON_CHAIN_PRESETS]
+    check_strong(presets, wanted.min_bits)
     facts = felt_option(wanted.fact_registry, "--fact-registry")
     return facts, registry_arguments(
         facts,

@@ -9,12 +9,9 @@ from pydantic import Field, model_validator
 
 from proofrail.messaging.settings import ServiceSettings
 
-ON_CHAIN_PRESETS: Final = (
-    "recursive/keccak_160_lsb/stone5/strict",
-    "recursive/keccak_160_lsb/stone6/strict",
-    "recursive/blake2s_248_lsb/stone6/strict",
-)
-"""Those that one transaction can verify, with all of the public memory looked at."""
+ON_CHAIN_PRESETS: Final = ("recursive/blake2s_248_lsb/stone6/strict",)
+"""Those that one transaction can verify, with all of the public memory looked at, and whose digests are long enough: a
+registry takes proofs with trees of 160-bit digests for keccak_160_lsb, which give 80 bits whatever it counts."""
 
 
 class RegistrarSettings(ServiceSettings):
