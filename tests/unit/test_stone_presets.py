@@ -22,7 +22,7 @@ from proofrail.proving.statement import TracedRun
 from proofrail.proving.stone import presets, version
 from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
-from proofrail.proving.stone.layouts import LAYOUTS, layout_named
+from proofrail.proving.stone.layouts import LAYOUTS
 from proofrail.proving.stone.parameters import StoneParameters
 from proofrail.proving.stone.presets import PRESETS, Preset, preset_named
 from proofrail.proving.stone.proof import StoneProof
