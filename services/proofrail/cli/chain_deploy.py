@@ -59,7 +59,7 @@ async def run_deploy(
             ("contract", f"{found['contract']} on {found['network']}"),
             ("class", found["class_hash"]),
             ("transaction", found.get("transaction", "none: it was there already")),
-            *((("fee", f"{found['fee_fri'] / 10**18:.6f} STRK"),) if "fee_fri" in found else ()),
+            *((("fee", f"{int(found['fee_fri'], 16) / 10**18:.6f} STRK"),) if "fee_fri" in found else ()),
         ]
     )
     note(
@@ -111,5 +111,5 @@ def _told(network: str, deployed: Deployed, terms: Terms) -> dict[str, Any]:
     if deployed.transaction_hash is not None:
         found["transaction"] = deployed.transaction_hash
     if deployed.gas is not None:
-        found |= {"l2_gas": deployed.gas.l2_gas, "fee_fri": deployed.gas.fee}
+        found |= {"l2_gas": deployed.gas.l2_gas, "fee_fri": felt_hex(deployed.gas.fee)}
     return found

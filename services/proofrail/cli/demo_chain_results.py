@@ -161,7 +161,7 @@ def totals(results: Results, journey: Journey) -> dict[str, Any]:
         "calldata_felts": sum(results.felts.values()),
         "register_l2_gas": sum(results.paid[one].l2_gas for one in proofs),
         "record_l2_gas": sum(results.paid[one].l2_gas for one in results.records()),
-        "fee_fri": sum(one.fee for one in results.paid.values()),
+        "fee_fri": felt_hex(sum(one.fee for one in results.paid.values())),
         "reached_ms": {stage: round(1000 * at) for stage, at in journey.reached.items()},
         "total_ms": round(1000 * results.seconds),
     }
@@ -214,7 +214,7 @@ def _transactions(results: Results, journey: Journey) -> Iterator[tuple[str, str
 def _totals(results: Results, journey: Journey) -> Iterator[tuple[str, str]]:
     took = totals(results, journey)
     recorded, approved = took["recorded"], took["approved"]
-    fee = took["fee_fri"] / 10**18
+    fee = sum(one.fee for one in results.paid.values()) / 10**18
     yield (
         "in all",
         f"{_number(recorded, 'decision')} recorded ({approved} approved, {recorded - approved} rejected), "
