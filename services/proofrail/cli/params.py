@@ -81,6 +81,7 @@ def params(
         typer.Option(
             min=0,
             metavar="FELTS",
+            envvar="PROOFRAIL_CHAIN_MAX_CALLDATA",
             help="What a transaction may have, for --for chain --layout recursive; 0 for any number.",
         ),
     ] = MAX_CALLDATA,
