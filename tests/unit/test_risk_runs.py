@@ -35,6 +35,7 @@ from proofrail.proving.policy import Policy
 from proofrail.tracer.sealing import Sealer
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical, parse_object
+from proofrail.wire.errors import PoisonError
 from proofrail.wire.messages import Proof
 from proofrail.wire.proposals import parse_proposal
 from proofrail.wire.runs import CommittedRun
@@ -195,3 +196,42 @@ def test_one_prover_proves_runs_of_both_builds(tmp_path: Path) -> None:
         assert isinstance(proof, Proof)
         program = KIND[name].spec.program
         assert (program.proven, program.method_id) == (proof.program, proof.identities["program_hash"])
+
+
+@EACH
+def test_a_run_that_is_made_again_has_an_id_of_its_own(name: BuildName) -> None:
+    """Packed otherwise, so that it has a terminal record and a verdict of its own; the auditor holds it to just that
+    packing. When all ids are taken, that is said."""
+    sealer = Sealer(BUILDS[name].spec(), Signer.parse(TRACER_PRIVATE), time.time_ns)
+    used = {_committed(name).run_id}
+    for again in range(1, 3):
+        made = sealer.seal(FORMS, None, used.__contains__)
+        assert (256 + again, True) == (made.seal["block_items"], made.run.run_id not in used)
+        used.add(made.run.run_id)
+    records = [
+        Record(message.topic, 0, offset, message.key or b"", message.value or b"", {}, 0)
+        for offset, message in enumerate(made.messages)
+    ]
+    case = _case(name, iter(records))
+    _examined(case)
+    assert case.run_audit is not None
+    assert "MATCH" == case.run_audit.report.verdict
+    assert 258 == runs_with(case.committed, KINDS).spec.block_items
+    with pytest.raises(PoisonError) as error:
+        sealer.seal(FORMS, None, lambda _: True)
+    assert "requeued-too-often" == error.value.code
+
+
+@EACH
+def test_a_packing_that_no_tracer_uses_is_refused(name: BuildName) -> None:
+    """Beyond the number of times that a run may be made again."""
+    spec = replace(BUILDS[name].spec(), block_items=256 + 65)
+    made = Sealer(spec, Signer.parse(TRACER_PRIVATE), time.time_ns).seal(FORMS, None)
+    records = [
+        Record(message.topic, 0, offset, message.key or b"", message.value or b"", {}, 0)
+        for offset, message in enumerate(made.messages)
+    ]
+    case = _case(name, iter(records))
+    _examined(case)
+    assert case.run_audit is not None
+    assert "MISMATCH" == case.run_audit.report.verdict

@@ -11,10 +11,12 @@ from proofrail.cli import dlq, key_files, topics_command
 from proofrail.cli.doctor import doctor
 from proofrail.cli.export import export
 from proofrail.cli.offline import help_of
+from proofrail.cli.replay import replay
+from proofrail.cli.requeue import requeue
 from proofrail.cli.status_command import status
 from proofrail.cli.tail import tail
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (status, tail, export, doctor)
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (status, tail, requeue, export, replay, doctor)
 
 _GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., None]]]]] = {
     "dlq": (dlq.HELP, dlq.COMMANDS),

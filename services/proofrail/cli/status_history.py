@@ -81,6 +81,16 @@ class History:
             for run in self._of(allocation_id)
         ]
 
+    def allocations(self, run_id: str) -> set[str]:
+        """The allocation ids of a run's inputs."""
+        return {
+            str(form.get("allocation_id"))
+            for record in self._records
+            if record.topic == topics.COMMITMENTS and record.key_text == run_id
+            for line in objects(record.value)
+            if isinstance(form := line.get("input"), dict)
+        }
+
     def trees(self, allocation_id: str, now_ms: int) -> list[Tree]:
         """The runs that an allocation was in, in order, for a person."""
         return [self._tree(run, now_ms) for run in self._of(allocation_id)]
@@ -99,13 +109,7 @@ class History:
 
     def _later(self, run_id: str) -> dict[str, list[str]]:
         """Where the allocations of a run are now, if not in it: allocation ids by run."""
-        names = {
-            form.get("allocation_id")
-            for record in self._records
-            if record.topic == topics.COMMITMENTS and record.key_text == run_id
-            for line in objects(record.value)
-            if isinstance(form := line.get("input"), dict)
-        }
+        names = self.allocations(run_id)
         last = {
             record.key_text: str(entry.get("run_id"))
             for record in self._records

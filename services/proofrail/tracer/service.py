@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ from proofrail.wire.headers import child_traceparent, record_headers
 from proofrail.wire.messages import DeadLetter, IndexEntry, Proof, ProofFailure, parse_message, to_line
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.replay import attempts_before
 from proofrail.wire.runs import RunAssembler, names_run
 
 _log = structlog.get_logger(__name__)
@@ -138,6 +140,7 @@ class Tracer:
         outbox = Outbox()
         refused = list(intake.refused)
         sealed = await self._seal(intake.accepted, refused)
+        sealed += await self._seal(intake.again, refused, self._was_used)
         entries: list[IndexEntry] = []
         for run, batch in sealed:
             outbox.messages.extend(run.messages)
@@ -157,15 +160,19 @@ class Tracer:
         self._metrics.proposals.labels(outcome="refused").inc(len(refused))
 
     async def _seal(
-        self, accepted: Sequence[Read], refused: list[Refused]
+        self,
+        accepted: Sequence[Read],
+        refused: list[Refused],
+        taken: Callable[[str], bool] | None = None,
     ) -> list[tuple[SealedRun, Sequence[Read]]]:
-        """One run for all; where the program does not take them, halves, down to the culprit alone."""
+        """One run for all; where the program does not take them, halves, down to the culprit alone. With `taken`, runs
+        whose ids are not taken."""
         if not accepted:
             return []
         forms = [one.form for one in accepted]
         try:
             started = time.perf_counter()
-            run = await asyncio.to_thread(self._sealer.seal, forms, self._traceparent(accepted))
+            run = await asyncio.to_thread(self._sealer.seal, forms, self._traceparent(accepted), taken)
             self._metrics.run_seconds.observe(time.perf_counter() - started)
         except PoisonError as error:
             if len(accepted) == 1:
@@ -173,10 +180,13 @@ class Tracer:
                 return []
             middle = len(accepted) // 2
             return [
-                *await self._seal(accepted[:middle], refused),
-                *await self._seal(accepted[middle:], refused),
+                *await self._seal(accepted[:middle], refused, taken),
+                *await self._seal(accepted[middle:], refused, taken),
             ]
         return [(run, accepted)]
+
+    def _was_used(self, run_id: str) -> bool:
+        return self._window.is_settled(run_id) or run_id in self._window.open_runs
 
     async def _run_again_in_halves(self, failed: FailedRun) -> None:
         """The prover gave a run up: take it in halves, so that the culprit ends up alone as a dead letter. One that
@@ -202,12 +212,17 @@ class Tracer:
         moved: list[IndexEntry] = []
         sealed: list[SealedRun] = []
         try:
-            for part in [forms] if len(run.inputs) == 1 else self._parts(forms):
+            parts = deque([forms] if len(run.inputs) == 1 else self._parts(forms))
+            while parts:
+                part = parts.popleft()
                 again = await asyncio.to_thread(self._sealer.seal, part, run.traceparent)
-                if len(run.inputs) == 1 and self._window.is_settled(again.run.run_id):
-                    entry = entries[forms[0]["allocation_id"]]
+                if self._window.is_settled(again.run.run_id) and len(part) > 1:
+                    # It failed before it was requeued: nobody would prove it now.
+                    parts.extend(self._parts(part))
+                elif self._window.is_settled(again.run.run_id):
+                    entry = entries[part[0]["allocation_id"]]
                     moved.append(entry.model_copy(update={"dead_letter": failure.code}))
-                    self._add_late_dead_letter(outbox, forms[0], entry, failure)
+                    self._add_late_dead_letter(outbox, part[0], entry, failure)
                 else:
                     sealed.append(again)
                     outbox.messages.extend(again.messages)
@@ -260,6 +275,7 @@ class Tracer:
                 topic=one.record.topic,
                 partition=one.record.partition,
                 offset=one.record.offset,
+                attempts=attempts_before(one.record.headers) or None,
             )
             for row, one in enumerate(batch)
         ]
@@ -278,7 +294,7 @@ class Tracer:
             offset=record.offset,
             key=record.key,
             value=record.value,
-            attempts=1,
+            attempts=attempts_before(record.headers) + 1,
         )
         self._add_letter(outbox, record.key, letter, record.traceparent)
         _log.warning(
@@ -299,7 +315,7 @@ class Tracer:
             offset=entry.offset,
             key=entry.allocation_id.encode(),
             value=canonical(form),
-            attempts=max(1, failure.attempts),
+            attempts=(entry.attempts or 0) + max(1, failure.attempts),
         )
         self._add_letter(outbox, entry.allocation_id.encode(), letter, None)
 

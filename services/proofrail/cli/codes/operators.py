@@ -84,6 +84,12 @@ OPERATORS: Final = Area.of(
             "Look at it with `proofrail dlq show`, and find out who wrote it.",
         ),
         Entry(
+            "requeued-too-often",
+            "A proposal was run again as often as it can be.",
+            "Each further run over the same proposals needs a run_id of its own, and there are 64.",
+            "Find out why none of them could be proven; publish the proposal under another allocation_id.",
+        ),
+        Entry(
             "nothing-to-replay",
             "No dead letter was chosen.",
             "`proofrail dlq replay` was called without a name and without a filter.",
