@@ -137,6 +137,7 @@ class Tracer:
 
     async def _settle(self, intake: Intake) -> None:
         """Publish everything that follows from one intake, and the position behind it, as one."""
+        since_ns = time.time_ns()
         outbox = Outbox()
         refused = list(intake.refused)
         sealed = await self._seal(intake.accepted, refused)
@@ -155,6 +156,7 @@ class Tracer:
         for run, batch in sealed:
             self._window.sealed(run.run)
             self._note_run(run, len(batch))
+            self._tell_span(run, batch, since_ns)
         self._metrics.proposals.labels(outcome="accepted").inc(len(entries))
         self._metrics.proposals.labels(outcome="duplicate").inc(len(intake.repeated))
         self._metrics.proposals.labels(outcome="refused").inc(len(refused))
@@ -348,6 +350,25 @@ class Tracer:
             items=run.seal["items"],
             n_steps=run.seal["n_steps"],
             traceparent=run.run.traceparent,
+        )
+
+    def _tell_span(self, run: SealedRun, batch: Sequence[Read], since_ns: int) -> None:
+        """In the trace of the batch's first proposal, linked to those of all."""
+        if self._context.spans is None:
+            return
+        parents = [one.record.traceparent for one in batch]
+        self._context.spans.tell(
+            "trace run",
+            run.run.traceparent,
+            parent=parents[0],
+            links=parents,
+            since_ns=since_ns,
+            attributes={
+                "proofrail.run_id": run.run.run_id,
+                "proofrail.n_steps": run.seal["n_steps"],
+                "messaging.destination.name": topics.PROPOSALS,
+                "messaging.batch.message_count": len(batch),
+            },
         )
 
     # --- views ----------------------------------------------------------------------------------------

@@ -14,6 +14,18 @@ FILES: Final = Area.of(
     "Files and arguments that a command cannot work with",
     "proofrail COMMAND --help",
     (
+        Entry(
+            "otel-extra",
+            "Spans are to go to a collector, and OpenTelemetry is not installed.",
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, and Proofrail was installed without its extra `otel`.",
+            "Install proofrail[otel], or unset the variable.",
+        ),
+        Entry(
+            "otel-protocol",
+            "Spans are to go by a protocol that Proofrail does not speak.",
+            "OTEL_EXPORTER_OTLP_PROTOCOL names another than http/protobuf.",
+            "Set it to http/protobuf, and the endpoint to the collector's port for it, usually 4318.",
+        ),
         Entry("file-not-found", "A file or a run does not exist.", "The path is wrong.", "Check the path."),
         Entry(
             "file-not-permitted", "A file may not be opened.", "Its permissions.", "Check its permissions."
