@@ -32,7 +32,9 @@ def main() -> int:
         running = home.running() is not None
         if served and not running:
             break
-        served = served or running
+        if running and not served:
+            served = True
+            print(f"serves the system in {home.root}", flush=True)
     child.terminate()
     if child.wait(_GRACE_S) is None:
         child.kill()
