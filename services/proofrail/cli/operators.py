@@ -8,6 +8,7 @@ from typing import Final
 import typer
 
 from proofrail.cli import dlq, key_files, topics_command
+from proofrail.cli.config import config
 from proofrail.cli.doctor import doctor
 from proofrail.cli.export import export
 from proofrail.cli.offline import help_of
@@ -16,7 +17,7 @@ from proofrail.cli.requeue import requeue
 from proofrail.cli.status_command import status
 from proofrail.cli.tail import tail
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (status, tail, requeue, export, replay, doctor)
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (status, tail, requeue, export, replay, doctor, config)
 
 _GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., None]]]]] = {
     "dlq": (dlq.HELP, dlq.COMMANDS),
