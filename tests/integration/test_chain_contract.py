@@ -24,7 +24,12 @@ from tests.unit.registry_attacks import (
     ROW,
     SECOND,
 )
+from tests.unit.stone_goldens import GOLDEN, needs_stone, proof
 
+from proofrail.proving.stone import programs
+from proofrail.proving.stone.ask import annotated
+from proofrail.proving.stone.calldata import calldata
+from proofrail.proving.stone.proof import StoneProof
 from proofrail.registrar.starknet.answers import reason_of, revert_text
 from proofrail.registrar.starknet.chain import Call, Fees, NodeRefusal, Resource
 from proofrail.registrar.starknet.node import Node
@@ -176,6 +181,19 @@ async def test_only_a_recorder_records(devnet: Devnet, attacker: Attacker) -> No
     assert await attacker.execute(_register(contracts.facts, BATCH.fact())) is None
     assert "NOT_A_RECORDER" == await attacker.execute(_record(contracts, BATCH.record(0)))
     assert await Attacker(devnet, devnet.one(1)).execute(_record(contracts, BATCH.record(0))) is None
+
+
+@pytest.mark.stone
+@needs_stone
+async def test_the_stand_in_reads_a_proof_by_stone(devnet: Devnet, attacker: Attacker) -> None:
+    """Its felts are those that Integrity takes: the fact, its bits and its configuration are the proof's."""
+    known, read = GOLDEN["chainrec"], StoneProof.read(proof("chainrec"))
+    felts = calldata(read, annotated(programs.required(programs.VERIFIER), proof("chainrec")))
+    facts = (await devnet.deploy(**ACCEPTED)).facts
+    verify = Call(facts, "verify_proof_full_and_register_fact", (*CONFIGURATION, *felts))
+    assert await attacker.execute(verify) is None
+    found = await _view(devnet, facts, "get_all_verifications_for_fact_hash", int(known["fact_hash"], 16))
+    assert [1, known["security_bits"], *CONFIGURATION] == [found[0], *found[2:]]
 
 
 async def test_nothing_is_accepted_by_omission(devnet: Devnet) -> None:

@@ -139,6 +139,15 @@ def test_the_artifact_is_what_the_source_compiles_to() -> None:
     assert [] == contract_compiler.stale_digests()
 
 
+def test_the_tests_contracts_are_what_their_sources_compile_to() -> None:
+    """The stand-in comes along with the package, for demonstrations; `tests/data/contracts/compile.py --check` compiles
+    again."""
+    pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
+    names = tuple(path.stem for path in sorted(CONTRACTS.glob("*.cairo")))
+    artifacts = contract_compiler.artifacts_of("tests/data/contracts", names)
+    assert [] == [*artifacts.stale(CHECKOUT), *artifacts.other_hashes(CHECKOUT)]
+
+
 def test_a_changed_contract_is_noticed(tmp_path: Path) -> None:
     """A source that differs by a byte, a missing artifact and a missing manifest are each named."""
     contracts = tmp_path / "cairo" / "contracts"
