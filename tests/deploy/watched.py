@@ -97,7 +97,19 @@ class Watched:
 
 @asynccontextmanager
 async def watched(kafka: KafkaSettings, folder: Path) -> AsyncIterator[Watched]:
-    """Tracer, prover, auditor and registrar (with a file for a ledger), and Prometheus; all of them ready."""
+    """The four services and Prometheus; all of them ready, and scraped."""
+    async with serving(kafka, folder) as (services, ports), _prometheus(folder, ports) as client:
+        found = Watched(services, ports, client)
+        await found.until("sum(up)", len(SERVICES), 60)
+        yield found
+
+
+@asynccontextmanager
+async def serving(
+    kafka: KafkaSettings, folder: Path, more: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[dict[str, Service], dict[str, int]]]:
+    """Tracer, prover, auditor and registrar (with a file for a ledger), ready, and the ports they show themselves on;
+    `more` for their environment."""
     load_or_make_signer(folder / "tracer.key", TRACER_KEY_NAME, _entropy)
     load_or_make_signer(folder / "auditor.key", AUDITOR_KEY_NAME, _entropy)
     env = environment(folder, kafka) | {
@@ -106,6 +118,7 @@ async def watched(kafka: KafkaSettings, folder: Path) -> AsyncIterator[Watched]:
         "PROOFRAIL_REGISTRAR_DIR": str(folder / "registrar"),
         "PROOFRAIL_REGISTRAR_LEDGER": "file",
         "PROOFRAIL_KEY_UNTIL": "2999-12-31",
+        **(more or {}),
     }
     ports = {name: _free_port() for name in SERVICES}
     async with AsyncExitStack() as stack:
@@ -113,10 +126,7 @@ async def watched(kafka: KafkaSettings, folder: Path) -> AsyncIterator[Watched]:
             name: Service(name, {**env, "PROOFRAIL_HEALTH_PORT": str(port)}) for name, port in ports.items()
         }
         await asyncio.gather(*(stack.enter_async_context(service) for service in services.values()))
-        client = await stack.enter_async_context(_prometheus(folder, ports))
-        found = Watched(services, ports, client)
-        await found.until("sum(up)", len(SERVICES), 60)
-        yield found
+        yield services, ports
 
 
 def _entropy(count: int) -> bytes:

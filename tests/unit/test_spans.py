@@ -26,7 +26,7 @@ def _no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_span_arrives_where_its_records_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids, parent, links, attributes, outcome and times, as OpenTelemetry's own messages have them."""
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
-    from otlp_collector import collector
+    from tests.deploy.otlp_collector import collector
 
     own = child_traceparent(PARENT, b"seed")
     with collector() as found:
