@@ -27,7 +27,7 @@ from proofrail.messaging.metric_names import PROOF_EXPECTED
 from proofrail.wire.canonical import sha256_hex
 
 _TIMEOUT_S: Final = 2.0
-STAGES: Final = ("traced", "proven", "attested", "recorded")
+STAGES: Final = ("traced", "proven", "attested")
 _POLL_S: Final = 0.1
 
 
@@ -42,7 +42,7 @@ class Journey:
     proofs: dict[str, Proof] = field(default_factory=dict)
     """By run_id, those of our runs alone."""
     reached: dict[str, float] = field(default_factory=dict)
-    """When each of STAGES was reached by all, in seconds since publication."""
+    """When each of STAGES was reached by all, and `recorded` after them, in seconds since publication."""
     expected_s: float | None = None
     """How long the prover expects the proof to take; None until it says so."""
     registered: asyncio.Event = field(default_factory=asyncio.Event)
@@ -85,20 +85,18 @@ class Journey:
         sealed = bool(runs) and all(facts.items is not None for facts in runs.values())
         proven = sealed and all(facts.proof_bytes is not None for facts in runs.values())
         attested = not self.proposed.pending
-        recorded = attested and not self.unregistered
-        for stage, now in zip(
-            STAGES, (sealed or attested, proven or attested, attested, recorded), strict=True
-        ):
+        for stage, now in zip(STAGES, (sealed or attested, proven or attested, attested), strict=True):
             if now:
                 self.reached.setdefault(stage, self.seconds)
 
     async def until_registered(self, timeout_s: float) -> None:
-        """Until each attestation has its registration, or the time is over."""
+        """Until each attestation has its registration, or the time is over. All must be known by now."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 while self.unregistered:
                     self.registered.clear()
                     await self.registered.wait()
+                self.reached["recorded"] = self.seconds
 
 
 @contextlib.asynccontextmanager
