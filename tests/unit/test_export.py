@@ -95,6 +95,19 @@ def test_an_input_that_nobody_proposed_is_found_in_an_export(tmp_path: Path) -> 
     )
 
 
+def test_an_exported_run_is_replayed(exported: Path, tmp_path: Path) -> None:
+    """Made again from its inputs, into a folder that `audit` takes in turn. The prover has not answered: no verdict on
+    a proof."""
+    out = tmp_path / "out"
+    arguments = ["--key", str(tmp_path / "tracer.vkey"), "--home", str(tmp_path), "--out", str(out)]
+    result = CliRunner().invoke(app, ["replay", str(exported), *arguments])
+    (report,) = [parse_object(line) for line in result.stdout_bytes.splitlines()]
+    assert ("MATCH", "run", 0) == (report["verdict"], report["subject"], result.exit_code)
+    again = ["audit", str(out / "events.ndjson"), "--commitments", str(out / "commitments.ndjson")]
+    assert 0 == CliRunner().invoke(app, again).exit_code
+    assert exported.read_bytes() == (out / "export.ndjson").read_bytes()
+
+
 def test_an_exported_run_is_shown(exported: Path) -> None:
     """As its folder is: the tree of spans, with the names that the program gives."""
     result = CliRunner().invoke(app, ["show", str(exported)])
