@@ -41,7 +41,7 @@ _STYLES: Final = {"open": "yellow", "replayed": "dim", "refused again": "red"}
 _LettersArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[LETTER]...",
+        metavar="LETTER",
         help="Of these alone: names such as 0-17 from `dlq list`, or allocation ids.",
         show_default=False,
     ),
@@ -156,7 +156,7 @@ def replay_letters(
     Examples:
       proofrail dlq replay 0-17
       proofrail dlq replay my-allocation --value corrected.json
-      proofrail dlq replay --code proof-timeout --since 1d --dry-run
+      proofrail dlq replay --code prover-timeout --since 1d --dry-run
     """
     with command():
         if not (letters or code or since or topic):

@@ -31,7 +31,7 @@ def status(
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[RUN|ALLOCATION_ID]...",
+            metavar="RUN|ALLOCATION_ID",
             help="Of these alone: run_ids, or the beginnings of some, and allocations.",
             show_default="the whole pipeline",
             autocompletion=complete_run,

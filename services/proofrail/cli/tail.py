@@ -32,7 +32,7 @@ def tail(
     topics: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[TOPIC]...",
+            metavar="TOPIC",
             help=f"Of these: {', '.join(SHORT_NAMES)}, or full names.",
             show_default="all but events and index; of commitments the seals",
             autocompletion=lambda incomplete: [one for one in SHORT_NAMES if one.startswith(incomplete)],
