@@ -29,7 +29,7 @@ ACCOUNTS: Final = 3
 CONTRACTS: Final = Path(__file__).parents[1] / "data" / "contracts"
 _PROGRAM: Final = shutil.which("starknet-devnet")
 _LISTENING: Final = re.compile(r"listening on (127\.0\.0\.1:\d+)")
-_TIMEOUT_S: Final = 60.0
+_TIMEOUT_S: Final = 300.0
 _MANY: Final = 1_000
 
 needs_devnet = pytest.mark.skipif(_PROGRAM is None, reason="starknet-devnet is not on PATH")

@@ -29,6 +29,7 @@ FILE: Final = Path(__file__).parents[1] / "data" / "chain" / "exchanges.json"
 _PRICE: Final = 10**10
 _BOUNDS: Final = Fees(Resource(0, _PRICE), Resource(2_000, _PRICE), Resource(10**7, _PRICE))
 _FACT: Final = 5
+_TIMEOUT_S: Final = 300.0
 _TOO_MANY: Final = 60
 """Proofs for one transaction."""
 _UNREGISTERED: Final = record(0, decisions("a")[0]).calldata
@@ -47,7 +48,7 @@ class _Recorder:
         self.found: dict[str, Any] = {}
 
     def connected(self, signer: Signer) -> RpcChain:
-        return RpcChain(self._url, NETWORK, signer, 60.0)
+        return RpcChain(self._url, NETWORK, signer, _TIMEOUT_S)
 
     async def refused(self, name: str, question: _Question) -> None:
         with suppress(NodeRefusal):

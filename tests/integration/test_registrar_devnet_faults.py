@@ -37,7 +37,7 @@ CHECKOUT = Path(__file__).parents[2]
 IDS = [f"fault-{number}" for number in range(4)]
 BATCH = decisions(*IDS)
 FACT, PROOF = BATCH[0].fact, proof_of(BATCH[0].fact)
-_WAIT_S = 120.0
+_WAIT_S = 250.0
 
 Make = Callable[..., StarknetLedger]
 
