@@ -33,7 +33,7 @@ _TIMEOUT_S: Final = 300.0
 _MANY: Final = 1_000
 
 needs_devnet = pytest.mark.skipif(_PROGRAM is None, reason="starknet-devnet is not on PATH")
-CHAIN: Final = [pytest.mark.chain, needs_devnet]
+CHAIN: Final = [pytest.mark.chain, pytest.mark.slow, needs_devnet]
 """The marks of tests on a real chain."""
 
 

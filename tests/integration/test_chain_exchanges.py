@@ -12,7 +12,7 @@ pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
 from tests.double.devnet import CHAIN, running
 from tests.double.exchanges import FILE, provoked
 
-pytestmark = [*CHAIN, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [*CHAIN, pytest.mark.timeout(900)]
 
 
 async def test_a_real_node_says_what_was_recorded() -> None:

@@ -31,7 +31,7 @@ from proofrail.registrar.starknet.chain import ChainAway, Finality
 from proofrail.registrar.starknet.ledger import StarknetLedger
 from proofrail.wire.errors import ProofrailError, TransientError
 
-pytestmark = [*CHAIN, pytest.mark.slow]
+pytestmark = CHAIN
 
 CHECKOUT = Path(__file__).parents[2]
 IDS = [f"fault-{number}" for number in range(4)]
