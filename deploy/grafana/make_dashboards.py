@@ -264,7 +264,10 @@ PROVER = (
                 "Terminal records", "Proofs, and failures by code, a minute.",
                 "cpm", rate("proofrail_proofs_total", "outcome"), stacked=True,
             ),
-            Panel("Size of a proof", "Bytes as stored, by backend.", "bytes", quantiles("proofrail_proof_bytes", "backend")),
+            Panel(
+                "Size of a proof", "Bytes as stored, by backend.",
+                "bytes", quantiles("proofrail_proof_bytes", "backend"),
+            ),
             Panel(
                 "Retries by code", "The prover's, a minute.",
                 "cpm", rate("proofrail_retries_total", "code", '{job="prover"}'),

@@ -70,7 +70,7 @@ async def test_dashboards_show_a_real_run(own_kafka: KafkaSettings, tmp_path: Pa
                 proposals.invalid(f"bad-{wave}"),
             )
             await contents.until(
-                lambda wave=wave: len(contents.attestations()) == 2 * wave, 120, "the attestations"
+                lambda wave=wave: len(contents.attestations()) == 2 * wave, 240, "the attestations"
             )
             await system.until('sum(proofrail_registrations_total{outcome="recorded"})', 2 * wave, 60)
             await system.until("sum(proofrail_dead_letters_total)", wave, 30)

@@ -100,6 +100,19 @@ def test_what_cannot_be_told_is_refused(monkeypatch: pytest.MonkeyPatch) -> None
     assert "otel-extra" == caught.value.code
 
 
+def test_a_collector_that_is_away_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Telling never waits, and a service ends within seconds although nobody took its spans."""
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
+    spans = spans_from_environment("tracer", "one")
+    assert spans is not None
+    for _ in range(3000):
+        spans.tell("trace run", PARENT, parent=OTHER, since_ns=time.time_ns())
+    begun = time.monotonic()
+    spans.close()
+    assert time.monotonic() - begun < 8
+
+
 def test_ids_of_a_traceparent() -> None:
     """Trace id, span id and flags; nothing of what W3C Trace Context calls invalid."""
     assert (int("a" * 32, 16), int("b" * 16, 16), 1) == span_of(PARENT)

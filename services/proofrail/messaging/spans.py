@@ -14,6 +14,7 @@ its traceparent, so OTEL_TRACES_SAMPLER has no effect.
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 _PROTOCOLS: Final = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _HTTP: Final = "http/protobuf"
-_FLUSH_MS: Final = 5_000
+_FLUSH_S: Final = 3.0
 _MOST_LINKS: Final = 128
 
 Value = str | int | float | bool
@@ -54,7 +55,8 @@ class Spans:
             del own["service.name"]
         self._resource = Resource.create(own)
         self._scope = InstrumentationScope("proofrail")
-        self._processor = BatchSpanProcessor(OTLPSpanExporter())
+        self._exporter = OTLPSpanExporter()
+        self._processor = BatchSpanProcessor(self._exporter)
 
     def tell(
         self,
@@ -97,9 +99,11 @@ class Spans:
         )
 
     def close(self) -> None:
-        """Send what is left; takes seconds when nobody answers."""
-        self._processor.force_flush(_FLUSH_MS)
+        """Send what is left; when nobody answers, that is given up after seconds, as the service has to end."""
+        given_up = threading.Timer(_FLUSH_S, self._exporter.shutdown)
+        given_up.start()
         self._processor.shutdown()  # type: ignore[no-untyped-call]
+        given_up.cancel()
 
 
 def spans_from_environment(service: str, instance: str) -> Spans | None:
