@@ -79,7 +79,7 @@ SHAPES = st.lists(st.integers(1, 4), min_size=1, max_size=4).map(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(1, 6), st.integers(1, 80), SHAPES, st.data())
 def test_no_proof_takes_more_and_one_takes_as_many(
     log_n_cosets: int, count: int, shape: tuple[tuple[int, ...], int], data: st.DataObject
@@ -135,7 +135,7 @@ def test_the_chain_build_is_proven_to_96_bits_in_one_transaction() -> None:
     assert "in one transaction of 5,000 felts" in choice.why
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     st.integers(14, 17),
     st.integers(40, 124),
