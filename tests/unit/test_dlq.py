@@ -51,6 +51,20 @@ def test_a_letter_goes_from_open_to_replayed_to_refused_again() -> None:
     assert "/proofrail/cli" == headers["ce_source"]
 
 
+def test_letters_that_are_said_to_replay_each_other_come_to_an_end() -> None:
+    """Headers are hints: those of a stranger's records may lead in a circle."""
+    world = Topics()
+    one, two = world.propose("one", "two")
+    world.letter(one, "run-failed")
+    world.letter(two, "run-failed")
+    for place, letter in ((0, 1), (1, 0)):
+        headers = {"proofrail-replays": f"{topics.PROPOSALS_DLQ}/0/{letter}"}
+        record = world.records[place]
+        world.records[place] = Record(record.topic, 0, place, record.key, record.value, headers, AT_MS)
+    first, second = Letters(world.records).all
+    assert {first, second} == {first.first, second.first}
+
+
 def test_what_would_come_to_nothing_is_said() -> None:
     """A value that is refused by this version too, one that was replayed, an id that is taken for good."""
     world = Topics()

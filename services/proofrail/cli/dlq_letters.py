@@ -59,9 +59,11 @@ class Letter:
     @property
     def first(self) -> Letter:
         """The letter that the chain of replays began with."""
-        found = self
-        while found.before is not None:
+        found, passed = self, {self}
+        # Headers are hints: whoever may publish can have them lead in a circle.
+        while found.before is not None and found.before not in passed:
             found = found.before
+            passed.add(found)
         return found
 
     @property
