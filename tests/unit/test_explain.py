@@ -92,8 +92,8 @@ def _constants(node: ast.expr) -> Iterator[str]:
 def _passing(nodes: list[tuple[str, Node]]) -> set[str]:
     """Functions whose first parameter is a code that they pass on. (`add` is too common a name.)"""
     functions = [node for _, node in nodes if isinstance(node, ast.FunctionDef)]
-    first = {f.name: [a.arg for a in f.args.args if a.arg != "self"][:1] for f in functions}
-    return {name for name, parameters in first.items() if parameters == ["code"]} - {"add", "__init__"}
+    first = ((f.name, [a.arg for a in f.args.args if a.arg != "self"][:1]) for f in functions)
+    return {name for name, parameters in first if parameters == ["code"]} - {"add", "__init__"}
 
 
 def _passed(node: ast.Call, passing: set[str]) -> list[str]:
