@@ -18,8 +18,6 @@ from proofrail.tracer.index import AllocationIndex
 from proofrail.tracer.intake import BatchLimits, Intake, Read, Refused
 from proofrail.wire import topics
 from proofrail.wire.messages import IndexEntry
-from proofrail.wire.proposals import parse_proposal
-from proofrail.wire.replay import ATTEMPTS, REQUEUES
 
 EACH_MS = 5
 ROOM = 528
