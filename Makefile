@@ -52,8 +52,8 @@ test-exhaustive: setup ## every alteration of small runs, and millions of items 
 	@$(PY) -m pytest -m exhaustive $(ARGS)
 
 lint: setup ## style, types, import rule
-	$(VENV)/bin/ruff check services tests examples
-	$(VENV)/bin/ruff format --check services tests examples
+	$(VENV)/bin/ruff check services tests examples deploy
+	$(VENV)/bin/ruff format --check services tests examples deploy
 	$(VENV)/bin/mypy
 	MYPYPATH=services $(VENV)/bin/mypy --strict $(addprefix examples/,allocator.py dashboard.py registrar.py)
 	$(VENV)/bin/lint-imports
@@ -62,6 +62,8 @@ check: lint ## lint, generated schemas and compiled programs up to date
 	$(PY) -m proofrail.wire.schemas --check
 	$(PY) -m proofrail.cairo.compiler --check
 	$(PY) -m proofrail.cairo.contract_compiler --check
+	$(PY) -m proofrail.messaging.metric_table --check
+	$(PY) deploy/grafana/make_dashboards.py --check
 
 cairo: setup ## recompile the Cairo programs and contracts
 	$(PY) -m proofrail.cairo.compiler
