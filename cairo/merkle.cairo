@@ -5,35 +5,48 @@
 
 from starkware.cairo.common.cairo_builtins import HashBuiltin
 
-// The root of `count` nodes at `nodes`, at least one. `free` is free memory.
-func tree_root{pedersen_ptr: HashBuiltin*}(nodes: felt*, count, free: felt*) -> (root: felt) {
+// What the loop over a level takes along.
+struct Pairing {
+    node: felt*,
+    parent: felt*,
+    hash: HashBuiltin*,
+    left: felt,
+}
+
+// The root of `count` nodes at `nodes`, at least one. The memory behind them is free: each level goes behind the one
+// below, with a cell between them for the 0.
+func tree_root{pedersen_ptr: HashBuiltin*}(nodes: felt*, count) -> (root: felt) {
     tempvar others = count - 1;
     jmp level if others != 0;
     return (root=nodes[0]);
 
     level:
-    let (end) = hash_level(nodes=nodes, left=count, parents=free);
-    return tree_root(nodes=free, count=end - free, free=end);
-}
+    tempvar parents = nodes + count + 1;
+    let parents = cast([fp + 2], felt*);
+    tempvar pairing = Pairing(node=nodes, parent=parents, hash=pedersen_ptr, left=count);
 
-// Writes the parents of the `left` nodes at `nodes`, at least one, to `parents`.
-func hash_level{pedersen_ptr: HashBuiltin*}(nodes: felt*, left, parents: felt*) -> (end: felt*) {
-    assert pedersen_ptr.x = nodes[0];
-    tempvar others = left - 1;
+    pair:
+    tempvar zero = 0;
+    let pairing = [cast(ap - Pairing.SIZE - 1, Pairing*)];
+    tempvar others = pairing.left - 1;
     jmp paired if others != 0;
-    assert pedersen_ptr.y = 0;
-    assert parents[0] = pedersen_ptr.result;
-    let pedersen_ptr = pedersen_ptr + HashBuiltin.SIZE;
-    return (end=parents + 1);
+    assert pairing.node[1] = zero;
 
     paired:
-    assert pedersen_ptr.y = nodes[1];
-    assert parents[0] = pedersen_ptr.result;
-    let pedersen_ptr = pedersen_ptr + HashBuiltin.SIZE;
-    tempvar others = left - 2;
-    jmp more if others != 0;
-    return (end=parents + 1);
-
-    more:
-    return hash_level(nodes=nodes + 2, left=others, parents=parents + 1);
+    let pairing = [cast(ap - Pairing.SIZE - 2, Pairing*)];
+    assert pairing.hash.x = pairing.node[0];
+    assert pairing.hash.y = pairing.node[1];
+    assert pairing.parent[0] = pairing.hash.result;
+    tempvar rest = others - 1;
+    // 0 for two nodes, and for one.
+    tempvar more = rest * others;
+    tempvar next = Pairing(
+        node=pairing.node + 2,
+        parent=pairing.parent + 1,
+        hash=pairing.hash + HashBuiltin.SIZE,
+        left=rest,
+    );
+    jmp pair if more != 0;
+    let pedersen_ptr = next.hash;
+    return tree_root(nodes=parents, count=next.parent - parents);
 }

@@ -15,7 +15,7 @@
 
 from merkle import tree_root
 from risk_checks import show_ranges
-from risk_engine import Header, MAX_BATCH, RC_MAX, RowHeader, evaluate_all
+from risk_engine import Header, RowHeader, evaluate_all
 from risk_rows import blank_hashes, hash_rows
 from starkware.cairo.common.alloc import alloc
 from starkware.cairo.common.cairo_builtins import BitwiseBuiltin, HashBuiltin
@@ -32,22 +32,21 @@ func main{output_ptr: felt*, pedersen_ptr: HashBuiltin*, range_check_ptr, bitwis
     let (local checks: felt*) = alloc();
     let (local rows: felt*) = alloc();
     let (local blanks: HashBuiltin*) = alloc();
-    let (local leaves: felt*) = alloc();
-    let (parents: felt*) = alloc();
 
-    assert checks[0] = n - 1;
-    assert checks[1] = n + (RC_MAX - MAX_BATCH);
+    // evaluate_all counts n down to 0 by ones: that it ends shows that n is in range.
     blank_hashes(data=cast(data, Header*), blanks=blanks, left=n - 1);
 
     let decided = rows;
     let blanks_end = blanks;
-    let checks_end = cast(checks + 2, felt);
+    let checks_end = cast(checks, felt);
     evaluate_all{output_ptr=decided, pedersen_ptr=blanks_end, range_check_ptr=checks_end}(
         data=cast(data, Header*), scores=scores, left=n - 1
     );
+    // The leaves go behind the rows.
+    local leaves: felt* = decided;
     show_ranges(values=checks, count=checks_end - cast(checks, felt));
     hash_rows(data=cast(data, Header*), row=cast(rows, RowHeader*), leaf=leaves, left=n - 1);
-    let (root) = tree_root(nodes=leaves, count=n, free=parents);
+    let (root) = tree_root(nodes=leaves, count=n);
 
     assert output_ptr[0] = SCHEMA;
     assert output_ptr[1] = n;

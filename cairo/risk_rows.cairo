@@ -17,35 +17,25 @@ const INPUTS_TAG = 'proofrail/inputs/v1';
 const ROW_TAG = 'proofrail/row/v1';
 const PROTOCOLS_A_WORD = 2;
 const SHARES_A_WORD = 4;
-// Pedersen instances that evaluate_all takes for an allocation, besides one for each member of its protocols.
-const HASHES_BESIDES = Header.SIZE + 2;
+// Blanked at once: as many as evaluate_all takes for a protocol. For the allocation itself it takes no more.
+const BLANKS = Protocol.SIZE;
 
-// Puts 0 into the results of what evaluate_all hashes of the allocation at `data` and the `left` ones behind it.
+// What the loop over an allocation's protocols takes along.
+struct Blanking {
+    blanks: HashBuiltin*,
+    left: felt,
+}
+
+// Puts 0 into the results of what evaluate_all hashes of the allocation at `data` and the `left` ones behind it, and
+// into some more: what lies there beside them is not used.
 func blank_hashes(data: Header*, blanks: HashBuiltin*, left) {
     tempvar zero = 0;
     let zero = [fp];
-    assert blanks[0].result = zero;
-    assert blanks[1].result = zero;
-    assert blanks[2].result = zero;
-    assert blanks[3].result = zero;
-    assert blanks[4].result = zero;
-    assert blanks[5].result = zero;
-    assert blanks[6].result = zero;
-    assert blanks[7].result = zero;
-    assert blanks[8].result = zero;
-    let (end) = blank_protocols(blanks=blanks + HASHES_BESIDES * HashBuiltin.SIZE, left=data.n);
-    jmp next if left != 0;
-    return ();
+    tempvar blanking = Blanking(blanks=blanks, left=data.n);
 
-    next:
-    return blank_hashes(
-        data=data + Header.SIZE + data.n * Protocol.SIZE, blanks=end, left=left - 1
-    );
-}
-
-func blank_protocols(blanks: HashBuiltin*, left) -> (end: HashBuiltin*) {
-    tempvar zero = 0;
-    let zero = [fp];
+    blank:
+    let blanking = [cast(ap - Blanking.SIZE, Blanking*)];
+    let blanks = blanking.blanks;
     assert blanks[0].result = zero;
     assert blanks[1].result = zero;
     assert blanks[2].result = zero;
@@ -57,20 +47,36 @@ func blank_protocols(blanks: HashBuiltin*, left) -> (end: HashBuiltin*) {
     assert blanks[8].result = zero;
     assert blanks[9].result = zero;
     assert blanks[10].result = zero;
-    let end = blanks + Protocol.SIZE * HashBuiltin.SIZE;
-    tempvar others = left - 1;
-    jmp more if others != 0;
-    return (end=end);
+    tempvar next = Blanking(
+        blanks=blanks + BLANKS * HashBuiltin.SIZE, left=blanking.left - 1
+    );
+    jmp blank if blanking.left != 0;
+    jmp more if left != 0;
+    return ();
 
     more:
-    return blank_protocols(blanks=end, left=others);
+    return blank_hashes(
+        data=data + Header.SIZE + data.n * Protocol.SIZE, blanks=next.blanks, left=left - 1
+    );
 }
 
 // Writes the leaf of the allocation at `data`, decided in the row at `row`, and of the `left` ones behind it.
 func hash_rows{pedersen_ptr: HashBuiltin*}(data: Header*, row: RowHeader*, leaf: felt*, left) {
     alloc_locals;
     local n = data.n;
-    let (inputs_hash) = hash_inputs(data=data);
+    tempvar word = MODEL_VERSION * 2 ** 4 + n;
+    tempvar word = word * 2 ** 14 + data.max_single;
+    tempvar word = word * 2 ** 4 + data.min_diversification;
+    tempvar word = word * 2 ** 14 + data.max_deviation;
+    tempvar word = word * 2 ** 14 + data.max_volatility;
+    tempvar word = word * 2 ** 2 + data.min_liquidity;
+    assert pedersen_ptr.x = INPUTS_TAG;
+    assert pedersen_ptr.y = data.id;
+    let first = pedersen_ptr.result;
+    let pedersen_ptr = pedersen_ptr + HashBuiltin.SIZE;
+    let (inputs_hash) = hash_protocols(
+        protocol=cast(data + Header.SIZE, Protocol*), left=n, word=word, hash=first
+    );
 
     let hash = pedersen_ptr;
     assert hash[0].x = ROW_TAG;
@@ -95,23 +101,6 @@ func hash_rows{pedersen_ptr: HashBuiltin*}(data: Header*, row: RowHeader*, leaf:
         row=row + RowHeader.SIZE + n * Share.SIZE,
         leaf=leaf + 1,
         left=left - 1,
-    );
-}
-
-// The inputs_hash of the allocation at `data`.
-func hash_inputs{pedersen_ptr: HashBuiltin*}(data: Header*) -> (inputs_hash: felt) {
-    tempvar word = MODEL_VERSION * 2 ** 4 + data.n;
-    tempvar word = word * 2 ** 14 + data.max_single;
-    tempvar word = word * 2 ** 4 + data.min_diversification;
-    tempvar word = word * 2 ** 14 + data.max_deviation;
-    tempvar word = word * 2 ** 14 + data.max_volatility;
-    tempvar word = word * 2 ** 2 + data.min_liquidity;
-    let hash = pedersen_ptr;
-    assert hash.x = INPUTS_TAG;
-    assert hash.y = data.id;
-    let pedersen_ptr = pedersen_ptr + HashBuiltin.SIZE;
-    return hash_protocols(
-        protocol=cast(data + Header.SIZE, Protocol*), left=data.n, word=word, hash=hash.result
     );
 }
 

@@ -25,7 +25,7 @@ from proofrail.cairo.vm import run
 from proofrail.cli.home import Home
 from proofrail.cli.launch import LaunchedSystem
 from proofrail.client.proposing import Proposed, proposal_message, propose
-from proofrail.client.settlement import Published, digest_of
+from proofrail.client.settlement import Published
 from proofrail.messaging.records import Record
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.proving.locate import find
@@ -34,6 +34,7 @@ from proofrail.wire import topics
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.messages import Attestation
 from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.readable import proposal_digest
 from tests.faults.proposals import valid as proposal
 from tests.faults.watching import Contents, read_all
 
@@ -101,7 +102,7 @@ class Publisher:
         ]
         places = await asyncio.gather(*sent)
         return [
-            Published(place.topic, place.partition, place.offset, value, at, digest_of(value))
+            Published(place.topic, place.partition, place.offset, value, at, proposal_digest(value))
             for place, value in zip(places, values, strict=True)
         ]
 

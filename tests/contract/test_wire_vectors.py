@@ -15,11 +15,11 @@ from proofrail.commitment.runid import inputs_sha256, run_id
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.errors import InvalidProposalError, MalformedError
 from proofrail.wire.events import EVENT_TYPES
-from proofrail.wire.evidence import EvidenceBundle
 from proofrail.wire.messages import MESSAGE_TYPES, parse_message, to_line
 from proofrail.wire.model import Message, read_as
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.schemas import IN_FILES
 from proofrail.wire.signing import verify_message
 
 VECTORS = Path(__file__).parents[2] / "schemas" / "vectors"
@@ -70,7 +70,7 @@ def test_invalid_proposals_are_refused_with_their_code(row: dict[str, Any]) -> N
 
 def test_every_message_has_examples() -> None:
     """No type without a golden line, no golden line without a type."""
-    assert sorted([*EVENT_TYPES, *MESSAGE_TYPES, "AllocationProposal", "EvidenceBundle"]) == MESSAGES
+    assert sorted([*EVENT_TYPES, *MESSAGE_TYPES, "AllocationProposal", *IN_FILES]) == MESSAGES
 
 
 @pytest.mark.parametrize("name", MESSAGES)
@@ -89,8 +89,7 @@ def test_messages_are_written_back_byte_for_byte(name: str) -> None:
 
 def _parsed(line: bytes) -> Message:
     obj = parse_object(line)
-    is_bundle = obj["type"] == "EvidenceBundle"
-    return read_as({"EvidenceBundle": EvidenceBundle}, obj, "bundle") if is_bundle else parse_message(obj)
+    return read_as(IN_FILES, obj, "line") if obj["type"] in IN_FILES else parse_message(obj)
 
 
 @pytest.mark.parametrize("name", ["AuditReport", "Attestation", "EvidenceBundle"])
@@ -107,6 +106,21 @@ def test_an_attestation_names_its_reports_by_digest() -> None:
     reports = {hashlib.sha256(line).hexdigest() for line in _lines("messages/AuditReport.ndjson")}
     for attestation in _rows("messages/Attestation.ndjson"):
         assert set(attestation["audit"].values()) <= reports
+
+
+def test_an_attestation_places_its_row_under_the_root_of_the_run() -> None:
+    """`chain` and the decision beside it are row, path and output of the batch in chain-build.ndjson."""
+    (attestation,) = [one for one in _rows("messages/Attestation.ndjson") if "chain" in one]
+    place = attestation["chain"]
+    batch = _rows("chain-build.ndjson")
+    expected = batch[place["index"]]
+    shares = zip(*(attestation[name] for name in ("risks", "recommended_bps", "proposed_bps")), strict=True)
+    digest = hashlib.sha256(attestation["allocation_id"].encode()).hexdigest()
+    row = [int(digest, 16) % 2**248, int(place["inputs_hash"], 16), 0, attestation["verdict"]]
+    row += [len(attestation["protocols"]), *(number for share in shares for number in share)]
+    assert expected["row"] == [hex(felt) for felt in row]
+    assert expected["output"] == ["0x2", hex(place["count"]), place["root"]]
+    assert (expected["path"], len(batch)) == (place["path"], place["count"])
 
 
 def _committed(events: list[dict[str, Any]], seal: dict[str, Any]) -> list[dict[str, Any]]:

@@ -118,7 +118,8 @@ class MockBackend:
     ) -> ProofResult:
         if traced is not None:
             self.expected_cost(traced).admit(memory_limit)
-        run, words = await asyncio.to_thread(self._execute, program, program_input)
+        layout = self._layout if traced is None else traced.layout
+        run, words = await asyncio.to_thread(self._execute, program, program_input, layout)
         with scratch_folder(self._scratch_dir) as scratch:
             (scratch / "statement.json").write_text(json.dumps({"words": words, "output": run.output}))
             if on_progress is not None:
@@ -181,10 +182,10 @@ class MockBackend:
         statement = Statement(words, output, (), state, state, self._layout)
         return Verified(statement, _SECURITY_BITS, {}, statement.identities)
 
-    def _execute(self, program: bytes, program_input: bytes) -> tuple[_native.Run, list[str]]:
+    def _execute(self, program: bytes, program_input: bytes, layout: str) -> tuple[_native.Run, list[str]]:
         try:
             loaded = _native.Program(program)
-            run = loaded.run(program_input, self._layout, self.limits.max_steps)
+            run = loaded.run(program_input, layout, self.limits.max_steps)
         except _native.NativeError as error:
             code, message = error.args
             raise PoisonError(code, message) from error

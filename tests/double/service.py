@@ -15,8 +15,8 @@ from tests.double.backend import NAME, Double, MockBackend
 def main(folder: Path) -> int:
     heed_leash()
 
-    def make(settings: ProverSettings, layout: str) -> Backends:
-        backend = MockBackend(Double(folder), layout=layout, scratch_dir=settings.scratch_dir)
+    def make(settings: ProverSettings) -> Backends:
+        backend = MockBackend(Double(folder), scratch_dir=settings.scratch_dir)
         return Backends({NAME: backend}, fall_back=False)
 
     return serve(ProverSettings(), make, allow_mock=True)

@@ -21,7 +21,7 @@ from tests.faults.watching import Contents, read_all
 
 from proofrail.cli.home import Home
 from proofrail.commitment.checkpoint import parse_vkey
-from proofrail.messaging.metrics import LABELS
+from proofrail.messaging.metric_names import LABELS
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical, parse_object, sha256_hex
@@ -190,7 +190,7 @@ def test_services_tell_how_they_are(kept: Kept, service: str) -> None:
             ("proofrail_proposals_total", "accepted"): len(contents.attestations()),
             ("proofrail_proposals_total", "refused"): len(contents.letters()),
             ("proofrail_runs_total", "completed"): runs,
-            ("proofrail_window_runs",): 0,
+            ("proofrail_in_flight",): 0,
         },
         "prover": {("proofrail_proofs_total", "proof", "stwo"): runs, ("proofrail_proving", "stwo"): 0},
         "auditor": {

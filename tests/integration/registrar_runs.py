@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 from faststream.kafka import KafkaBroker
-from tests.unit.client_cases import AUDITOR, BLOB, FORMS, FULL, RUN, SEED, Published
+from tests.unit.client_cases import AUDITOR, BLOB, FULL, RUN, SEED, Published
 
 from proofrail.artifacts.store import ArtifactStore
-from proofrail.cairo.risk_program import load_chain
 from proofrail.client import REGISTRATIONS, Registration, subscribe
 from proofrail.messaging.client import publish
 from proofrail.messaging.embedded import EmbeddedKafka
@@ -26,8 +25,7 @@ from proofrail.registrar.app import ledger_of, trust_of
 from proofrail.registrar.service import Registrar
 from proofrail.registrar.settings import RegistrarSettings
 from proofrail.wire import topics
-from proofrail.wire.canonical import canonical
-from proofrail.wire.messages import Input, to_line
+from proofrail.wire.messages import to_line
 
 Settings = Callable[..., RegistrarSettings]
 
@@ -100,14 +98,6 @@ async def registered(kafka: KafkaSettings, count: int | None = None) -> list[Reg
                 if len(found) == count:
                     break
     return found
-
-
-async def say_inputs(kafka: KafkaSettings, run: Published) -> None:
-    """The commitments of the run, as a run of the chain build."""
-    program = {"backend": "cairo", "method_id": load_chain().method_id, "artifact_sha256": "0" * 64}
-    seal = canonical({**run.seal.to_object(), "program": program}) + b"\n"
-    inputs = [Input(run_id=RUN, index=index, input=form) for index, form in enumerate(FORMS)]
-    await say(kafka, *((topics.COMMITMENTS, one) for one in inputs), (topics.COMMITMENTS, seal))
 
 
 async def until(holds: Callable[[], bool]) -> None:

@@ -22,7 +22,6 @@ from tests.integration.registrar_runs import (
     running,
     say,
     say_all,
-    say_inputs,
     until,
 )
 from tests.integration.registrar_runs import kafka as kafka
@@ -124,7 +123,6 @@ async def test_attestations_are_recorded_on_chain_once(
     hashes. A second registrar that has lost its position sends nothing."""
     node.next_of("addInvokeTransaction", "take, then drop")
     await say_all(kafka, run)
-    await say_inputs(kafka, run)
     await say(kafka, *((topics.ATTESTATIONS, one) for one in run.attestations))
     async with running(settings(**on_chain)):
         found = await registered(kafka, 2)
@@ -136,7 +134,7 @@ async def test_attestations_are_recorded_on_chain_once(
     (tmp_path / "registrar" / "position").unlink()
     async with running(settings(**on_chain)) as context:
         await until(lambda: context._ready)
-        await until(lambda: context.metrics.registry.get_sample_value("proofrail_unregistered") == 0)
+        await until(lambda: context.metrics.registry.get_sample_value("proofrail_in_flight") == 0)
     assert (2, {1}) == (len(node.sent()), set(node.model.executed.values()))
 
 
@@ -146,7 +144,6 @@ async def test_a_registrar_that_ends_while_its_transaction_waits_leaves_it_to_th
     """The next one finds the transaction in the journal, follows it to its end, and names it in what it publishes."""
     node.model.holding = True
     await say_all(kafka, run)
-    await say_inputs(kafka, run)
     await say(kafka, *((topics.ATTESTATIONS, one) for one in run.attestations))
     async with running(settings(**on_chain)):
         await until(lambda: len(node.model.transactions) == 1)

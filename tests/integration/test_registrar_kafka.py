@@ -12,7 +12,6 @@ from tests.integration.registrar_runs import (
     running,
     say,
     say_all,
-    say_inputs,
     until,
 )
 from tests.integration.registrar_runs import kafka as kafka
@@ -23,7 +22,8 @@ from proofrail.cli.output import Exit
 from proofrail.cli.status import run_status
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
-from proofrail.wire.canonical import canonical
+from proofrail.wire.canonical import canonical, sha256_hex
+from proofrail.wire.messages import to_line
 
 pytestmark = pytest.mark.kafka
 
@@ -47,7 +47,7 @@ async def test_attestations_become_registrations_once(
     await say(kafka, *((topics.ATTESTATIONS, one) for one in (b"{", mock, orphan, forged, seed, full)))
     async with running(settings()) as context:
         found = await registered(kafka, 3)
-        assert 1 == context.metrics.registry.get_sample_value("proofrail_unregistered")
+        assert 1 == context.metrics.registry.get_sample_value("proofrail_in_flight")
     by_outcome = {(one.allocation_id, one.outcome, one.code) for one in found}
     assert {
         ("seed", "refused", "attestation-signature"),
@@ -61,7 +61,7 @@ async def test_attestations_become_registrations_once(
             (tmp_path / "registrar" / "position").unlink()
         async with running(settings()) as context:
             # Settled when only the orphan is open again, and all the rest has been looked at.
-            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_unregistered") == 1)
+            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 1)
     assert 3 == len(await registered(kafka))
     assert Exit.NEGATIVE == await run_status(kafka.bootstrap, ["seed", "full", "none"], True, TRUST)
     states = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
@@ -84,7 +84,7 @@ async def test_what_was_refused_by_wrong_settings_is_not_lost(
         async with running(given) as context:
             await until(lambda c=context: c._ready)
             found = await registered(kafka, count)
-            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_unregistered") == 0)
+            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 0)
         assert expected[:count] == [(one.outcome, one.code) for one in found], number
     assert 2 == len(await registered(kafka))
 
@@ -92,16 +92,31 @@ async def test_what_was_refused_by_wrong_settings_is_not_lost(
 async def test_rows_of_the_chain_build_are_recorded_by_their_path(
     kafka: KafkaSettings, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The path is made from the run's inputs on trace.commitments.v1, which come last here."""
+    """The attestation carries it. One with another path, another root or none is refused, each by its code, and the
+    ledger holds what the honest ones say."""
     run = published(monkeypatch, facts(chain=True))
+    seed, full = run.attestations
+    assert seed.chain is not None
+    assert full.chain is not None
+    place = seed.chain.to_object()
+    without = {name: value for name, value in seed.to_object().items() if name != "chain"}
+    forged = {
+        "row-path-wrong": signed(seed, chain={**place, "path": ["0x1"]}),
+        "row-path-malformed": signed(seed, chain={**place, "path": ["0x1", "0x1"]}),
+        "attestation-chain": signed(seed, chain={**place, "root": "0x1"}),
+    }
+    old = signed(type(seed).model_validate(without))
     await say_all(kafka, run)
-    await say(kafka, *((topics.ATTESTATIONS, one) for one in run.attestations))
-    async with running(settings()) as context:
-        await until(lambda: context.metrics.registry.get_sample_value("proofrail_unregistered") == 2)
-        await say_inputs(kafka, run)
-        found = await registered(kafka, 2)
-    assert [("seed", "recorded", 0), ("full", "recorded", 1)] == [
-        (one.allocation_id, one.outcome, one.row) for one in found
+    await say(kafka, *((topics.ATTESTATIONS, one) for one in (*forged.values(), old, seed, full)))
+    async with running(settings()):
+        found = await registered(kafka, 6)
+    refused = [(one.attestation, one.code) for one in found if one.outcome == "refused"]
+    digests = [
+        (code, sha256_hex(to_line(one))) for code, one in [*forged.items(), ("attestation-chain", old)]
+    ]
+    assert sorted((digest, code) for code, digest in digests) == sorted(refused)
+    assert [("seed", 0), ("full", 1)] == [
+        (one.allocation_id, one.row) for one in found if one.outcome == "recorded"
     ]
 
 

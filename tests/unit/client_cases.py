@@ -5,18 +5,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from proofrail.cairo import risk_rows
 from proofrail.cairo.risk_model import decide, expected_output
 from proofrail.cairo.risk_program import load, load_chain
+from proofrail.cairo.row_path import row_paths
 from proofrail.client import Attestation, AuditReport, Proof, Trust, parse_proposal, report_digest
 from proofrail.commitment.checkpoint import Signer, generate_key
 from proofrail.proving import verifier
 from proofrail.proving.blake import blake_program_hash
 from proofrail.proving.message import claims
 from proofrail.proving.roots import known_root
-from proofrail.wire.canonical import canonical, sha256_hex
+from proofrail.wire.canonical import canonical, felt_hex, sha256_hex
 from proofrail.wire.messages import CommitmentSeal
 from proofrail.wire.signing import sign_message
 
@@ -121,10 +123,23 @@ def published(monkeypatch: Any, stated: dict[str, Any]) -> Published:
         for subject in ("run", "proof")
     )
     seal = CommitmentSeal(run_id=RUN, items=1, blocks=1, bits=16, block_items=256, chain="0" * 64, root=ROOT)
-    return Published(proof, reports, seal, tuple(_attested(row, proof, reports) for row in range(2)))  # type: ignore[arg-type]
+    of_chain = verified.statement.output[:1] != (1,)
+    places = list(map(_place, range(2))) if of_chain else [{}, {}]
+    attestations = tuple(_attested(row, proof, reports, place) for row, place in enumerate(places))
+    return Published(proof, reports, seal, attestations)  # type: ignore[arg-type]
 
 
-def _attested(row: int, proof: Proof, reports: Any) -> Attestation:
+@cache
+def _place(row: int) -> dict[str, Any]:
+    """The member `chain` of a row's attestation."""
+    found = row_paths(FORMS)[row]
+    _, count, root = risk_rows.expected_output(FORMS)
+    place = {"count": count, "root": hex(root), "index": row, "inputs_hash": felt_hex(found.row[1])}
+    path = [felt_hex(node) for node in found.path]
+    return {"chain": {**place, "program_hash": load_chain().method_id, "path": path}}
+
+
+def _attested(row: int, proof: Proof, reports: Any, place: dict[str, Any]) -> Attestation:
     form = FORMS[row]
     decision = decide(form)
     return signed(
@@ -151,6 +166,7 @@ def _attested(row: int, proof: Proof, reports: Any) -> Attestation:
                     for name, report in zip(("run_report", "proof_report"), reports, strict=True)
                 },
                 "timestamp": 1,
+                **place,
             }
         )
     )

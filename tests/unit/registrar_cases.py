@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,16 @@ class Serializer:
         return [len(proof), *proof]
 
 
+@dataclass(frozen=True)
+class Scribe:
+    """A `Signer` whose signatures no chain would take, at no cost: a real one takes 75 ms."""
+
+    accounts: tuple[int, ...] = (0xA1, 0xA2)
+
+    async def sign(self, account: int, transaction: int, payload: Mapping[str, Any]) -> list[int]:
+        return [account, transaction]
+
+
 def proven(model: ChainModel, fact: Fact, proof: bytes = b"proof") -> bytes:
     """Have the model's verifier accept `proof` for the fact."""
     model.proofs[(len(proof), *proof)] = (fact.fact_hash, fact.bits)
@@ -75,7 +87,8 @@ def starknet_ledger(chain: Chain, path: Path, **changed: Any) -> StarknetLedger:
         "batch": 4,
         **changed,
     }
-    return StarknetLedger(chain, path / "transactions.sqlite", Serializer(), Limits(**limits), **given)
+    calldata = given.pop("calldata", Serializer())
+    return StarknetLedger(chain, path / "transactions.sqlite", calldata, Limits(**limits), **given)
 
 
 def model() -> ChainModel:

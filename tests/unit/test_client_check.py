@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,7 +24,8 @@ from stone_goldens import GOLDEN, needs_stone
 from stone_goldens import proof as stone_proof
 
 from proofrail.artifacts.store import ArtifactStore
-from proofrail.cairo.risk_model import decide
+from proofrail.cairo.pedersen import PRIME
+from proofrail.cairo.risk_model import decide, expected_output
 from proofrail.cairo.row_path import row_paths
 from proofrail.client import (
     Attestation,
@@ -38,7 +38,9 @@ from proofrail.client import (
     parse_proposal,
     read_message,
     report_digest,
+    row_path,
 )
+from proofrail.client.rows import proven_row
 from proofrail.commitment.checkpoint import generate_key
 from proofrail.proving import verifier
 from proofrail.proving.message import claims
@@ -292,19 +294,76 @@ async def test_a_program_is_accepted_by_hash_and_by_its_builtins(
     assert "proof-builtins" == await proof_code(ProofChecker(STORE, TRUST).check(run.proof))
 
 
-async def test_a_row_under_a_root_is_proven_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The chain build's output holds no rows: an attestation needs its row's path, and another row's will not do."""
-    run = published(monkeypatch, facts(chain=True))
-    proofs, paths = ProofChecker(STORE, TRUST), row_paths(FORMS)
-    for row, attestation in enumerate(run.attestations):
-        checked = await proofs.check(run.proof, attestation, (SEED, FULL)[row], paths[row])
+@pytest.fixture
+def chained(monkeypatch: pytest.MonkeyPatch) -> Published:
+    """A run of the chain build, whose output is a root."""
+    ArtifactStore(STORE).put(BLOB)
+    return published(monkeypatch, facts(chain=True))
+
+
+async def test_a_row_under_a_root_is_proven_by_its_path(chained: Published) -> None:
+    """The chain build's output holds no rows: an attestation carries its row's path, and what a contract takes is made
+    from the attestation alone."""
+    proofs = ProofChecker(STORE, TRUST)
+    for row, attestation in enumerate(chained.attestations):
+        given = everything(chained, row)
+        assert attestation == check(to_line(attestation), TRUST, **given)
+        checked = await proofs.check(chained.proof, attestation, given["proposal"])
         assert checked.rows is None
-    for path, code in (
-        (None, "attestation-row"),
-        (paths[1], "attestation-row"),
-        (replace(paths[1], index=0), "row-path-wrong"),
-    ):
-        assert code == await proof_code(proofs.check(run.proof, run.attestations[0], SEED, path))
+    assert row_paths(FORMS) == [row_path(one) for one in chained.attestations]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"chain": None}, "attestation-chain"),
+        ({"root": "0x1"}, "attestation-chain"),
+        ({"count": 3}, "attestation-chain"),
+        ({"program_hash": "0x1"}, "attestation-chain"),
+        ({"path": ["0x1"]}, "row-path-wrong"),
+        ({"path": []}, "row-path-malformed"),
+        ({"path": [hex(PRIME)]}, "malformed-felt"),
+        ({"inputs_hash": "0x1"}, "row-path-wrong"),
+        ({"inputs_hash": hex(PRIME)}, "malformed-felt"),
+    ],
+)
+async def test_a_row_that_does_not_stand_where_it_is_said_to_is_refused(
+    chained: Published, change: dict[str, Any], code: str
+) -> None:
+    """Another root, program, path or inputs than were proven, although signed: each by its code. What can be told from
+    the Proof message is told without the proof."""
+    attestation = chained.attestations[0]
+    assert attestation.chain is not None
+    chain = None if "chain" in change else {**attestation.chain.to_object(), **change}
+    told = {**attestation.to_object(), **({"chain": chain} if chain else {})}
+    if chain is None:
+        del told["chain"]
+    lying = signed(Attestation.model_validate(told))
+    assert code == await proof_code(ProofChecker(STORE, TRUST).check(chained.proof, lying, SEED))
+    if code == "attestation-chain":
+        assert code == code_of(lambda: check(lying, TRUST, proof=chained.proof))
+
+
+async def test_the_row_of_another_allocation_is_not_ones_own(chained: Published) -> None:
+    """With the index and the path of its neighbour an attestation does not hold."""
+    first, second = chained.attestations
+    assert first.chain is not None
+    assert second.chain is not None
+    place = {**second.chain.to_object(), "inputs_hash": first.chain.inputs_hash}
+    moved = signed(first, row=1, chain=place)
+    assert "row-path-wrong" == await proof_code(ProofChecker(STORE, TRUST).check(chained.proof, moved))
+
+
+async def test_a_row_in_the_output_stands_under_no_root(run: Published, chained: Published) -> None:
+    """An attestation of the first build that has a place under a root is refused."""
+    chain = chained.attestations[0].chain
+    assert chain is not None
+    lying = signed(run.attestations[0], chain=chain.to_object())
+    assert "attestation-chain" == code_of(lambda: check(lying, TRUST, proof=run.proof))
+    output = expected_output(map(decide, FORMS))
+    assert "attestation-chain" == code_of(
+        lambda: proven_row(lying, run.proof.identities["program_hash"], output)
+    )
 
 
 async def test_a_proof_that_the_registry_could_not_verify_is_refused_on_demand(run: Published) -> None:

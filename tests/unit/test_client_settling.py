@@ -13,11 +13,12 @@ from client_cases import BLOB, FULL, SEED, STRANGER, TRUST, Published, facts, na
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.client import Attestation, ProofChecker, ProofrailError, check
 from proofrail.client import settlement as client_settlement
-from proofrail.client.settlement import Settlement, digest_of
+from proofrail.client.settlement import Settlement
 from proofrail.messaging.records import Record
 from proofrail.proving import verifier
 from proofrail.wire import topics
 from proofrail.wire.messages import to_line
+from proofrail.wire.readable import proposal_digest
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Published:
 
 
 def _proposed(value: bytes, offset: int) -> client_settlement.Published:
-    return client_settlement.Published(topics.PROPOSALS, 0, offset, value, 0.0, digest_of(value))
+    return client_settlement.Published(topics.PROPOSALS, 0, offset, value, 0.0, proposal_digest(value))
 
 
 def _attested(attestation: Attestation) -> Record:

@@ -15,63 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from risk_cases import pair
+from tests.double.stated_proof import stated
+from tests.unit.registry_attacks import (
+    ANYBODY,
+    BATCH,
+    BITS,
+    CALLS,
+    CHECKOUT,
+    CONFIGURATION,
+    FACTS,
+    PROGRAM,
+    RECORDER,
+    ROW,
+    SECOND,
+    WEAK_CONFIGURATION,
+)
 
 from proofrail.cairo import contract_compiler, risk_rows
-from proofrail.cairo.merkle import paths, root
-from proofrail.cairo.risk_program import load, load_chain
-from proofrail.proving.identities import fact_hash, output_hash
+from proofrail.cairo.compiled import Compile, run
+from proofrail.cairo.risk_program import load_chain
 from proofrail.wire.errors import UnusableInputError
 
-CHECKOUT = Path(__file__).parents[2]
 CONTRACTS = CHECKOUT / "tests" / "data" / "contracts"
-VECTORS = [
-    json.loads(line) for line in (CHECKOUT / "schemas/vectors/chain-build.ndjson").read_bytes().splitlines()
-]
-
-
-def _text(text: str) -> int:
-    return int.from_bytes(text.encode(), "big")
-
-
-PROGRAM = int(load_chain().method_id, 16)
-CONFIGURATION = [_text("recursive"), _text("blake2s_248_lsb"), _text("stone6"), _text("strict")]
-WEAK_CONFIGURATION = [_text("recursive"), _text("keccak_160_lsb"), _text("stone6"), _text("relaxed")]
-RECORDER, ANYBODY = 77, 78
-BITS = 96
-
-
-class Batch:
-    """Rows and their tree, as a run of the chain build has them."""
-
-    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
-        leaves = [risk_rows.leaf(row) for row in rows]
-        self.rows, self.root, self.paths = rows, root(leaves), paths(leaves)
-
-    def fact(self, program: int = PROGRAM) -> int:
-        return fact_hash(program, output_hash(risk_rows.output(len(self.rows), self.root)))
-
-    def record(self, of: int, /, **changed: Any) -> list[int]:
-        """The calldata of `record`, with some of its arguments changed."""
-        given: dict[str, Any] = {
-            "program": PROGRAM,
-            "count": len(self.rows),
-            "root": self.root,
-            "row": self.rows[of],
-            "index": of,
-            "path": self.paths[of],
-        } | changed
-        row, path = given["row"], given["path"]
-        head = [given["program"], given["count"], given["root"], len(row), *row]
-        return [*head, given["index"], len(path), *path]
-
-
-BATCH = Batch([[int(felt, 16) for felt in line["row"]] for line in VECTORS])
-ROW = BATCH.rows[0]
-ANOTHER = Batch(
-    [risk_rows.row(pair(max_deviation_bps=500) | {"allocation_id": f"b-{at}"}) for at in range(5)]
-)
-SECOND = Batch([risk_rows.row(pair(max_single_bps=5700))])  # another proposal under the id of ROW
 
 
 class Chain:
@@ -80,7 +45,8 @@ class Chain:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
         self.facts = self.deploy(CONTRACTS / "fact_registry_double.json", [])
-        self.lying = self.deploy(CONTRACTS / "fact_registry_double.json", [])
+        self.lying = self.deploy(CONTRACTS / "lying_fact_registry.json", [BITS, *CONFIGURATION])
+        self.babbling = self.deploy(CONTRACTS / "lying_fact_registry.json", [0, *CONFIGURATION])
         self.contract = self.deploy(self.artifact, self.constructor())
         self.do(do="keep")
 
@@ -187,6 +153,27 @@ def test_a_changed_contract_is_noticed(tmp_path: Path) -> None:
     ] == contract_compiler.stale_digests(tmp_path)
 
 
+def test_the_manifest_names_the_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever declares it needs no compiler; a hash that is not the artifact's is noticed without one."""
+    pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
+    artifacts = contract_compiler.artifacts_of("cairo/contracts/artifacts", contract_compiler.CONTRACTS)
+    assert [] == artifacts.other_hashes(CHECKOUT)
+    shutil.copytree(CHECKOUT / "cairo" / "contracts", tmp_path / "cairo" / "contracts")
+    manifest = tmp_path / artifacts.folder / "MANIFEST.json"
+    written = json.loads(manifest.read_text())
+    manifest.write_text(
+        json.dumps(written).replace(written["programs"]["decision_registry"]["class_hash"], "0x1")
+    )
+
+    def unavailable() -> Compile:
+        raise UnusableInputError("compiler-unavailable", "none")
+
+    assert 1 == run(artifacts, tmp_path, unavailable, "compiler", None, ["--check"])
+    said = capsys.readouterr().err
+    assert "nothing was recompiled" in said
+    assert "the manifest says that class_hash of decision_registry is 0x1, and" in said
+
+
 def test_another_package_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The compiler is taken by its digest: what else a package index gives is not unpacked."""
 
@@ -257,19 +244,6 @@ def test_an_allocation_is_decided_once(chain: Chain) -> None:
     assert chain.approved(ROW, inputs=ROW[1])
 
 
-FACTS: dict[str, tuple[list[tuple[int, int, list[int]]], str]] = {
-    "a fact nobody registered": ([], "FACT_NOT_REGISTERED"),
-    "a fact of another batch": ([(ANOTHER.fact(), BITS, CONFIGURATION)], "FACT_NOT_REGISTERED"),
-    "a fact of another program": ([(BATCH.fact(PROGRAM + 1), BITS, CONFIGURATION)], "FACT_NOT_REGISTERED"),
-    "fewer bits": ([(BATCH.fact(), BITS - 1, CONFIGURATION)], "TOO_FEW_SECURITY_BITS"),
-    "another configuration": ([(BATCH.fact(), BITS, WEAK_CONFIGURATION)], "CONFIGURATION_NOT_ACCEPTED"),
-    "the bits of one and the configuration of another": (
-        [(BATCH.fact(), BITS, WEAK_CONFIGURATION), (BATCH.fact(), BITS - 1, CONFIGURATION)],
-        "TOO_FEW_SECURITY_BITS",
-    ),
-}
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("attack", FACTS)
 def test_no_decision_without_its_proof(chain: Chain, attack: str) -> None:
@@ -293,9 +267,36 @@ def test_more_than_is_asked_is_enough(chain: Chain) -> None:
 @pytest.mark.slow
 def test_a_registry_that_lies_is_not_asked(chain: Chain) -> None:
     """The registry is that of the deployment, and no argument names another."""
-    chain.register(BATCH.fact(), to=chain.lying)
+    told = chain.call("get_all_verifications_for_fact_hash", [BATCH.fact()], to=chain.lying)
+    assert [1, BATCH.fact(), BITS, *CONFIGURATION] == told
     assert "FACT_NOT_REGISTERED" == chain.record(BATCH.record(0))
     assert [chain.facts] == chain.call("fact_registry", [])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("registry", ["babbling", "nothing there", "contract"])
+def test_what_is_no_registry_verifies_nothing(chain: Chain, registry: str) -> None:
+    """Answers that are no verifications, no contract at all, or one without such a function: nothing is recorded."""
+    address = getattr(chain, registry, 0xABC)
+    contract = chain.deploy(chain.artifact, chain.constructor(facts=address))
+    assert [1] != chain.call("record", BATCH.record(0), to=contract, caller=RECORDER)
+    assert [0, 0, 0, 0] == chain.call("decision", [ROW[0]], to=contract)
+
+
+@pytest.mark.slow
+def test_the_stand_in_believes_what_a_proof_says_of_itself(chain: Chain) -> None:
+    """Program, output and bits are read from the proof as Integrity takes it; the same proof twice is one verification;
+    what is cut off is no proof."""
+    proof = stated(load_chain().words, risk_rows.output(len(BATCH.rows), BATCH.root), BITS)
+    for _ in range(2):
+        told = chain.call("verify_proof_full_and_register_fact", [*CONFIGURATION, *proof], to=chain.facts)
+        assert [BATCH.fact(), chain.facts, BITS, *CONFIGURATION] == told[:-1]
+    (count, *_) = chain.call("get_all_verifications_for_fact_hash", [BATCH.fact()], to=chain.facts)
+    assert 1 == count
+    assert [1] == chain.record(BATCH.record(0))
+    cut = [*CONFIGURATION, *proof[:1000]]
+    said = chain.call("verify_proof_full_and_register_fact", cut, to=chain.facts)
+    assert "Input too short for arguments" == said
 
 
 @pytest.mark.slow
@@ -306,47 +307,6 @@ def test_only_a_recorder_records(chain: Chain) -> None:
     assert [[1], [0]] == [chain.call("may_record", [account]) for account in (RECORDER, ANYBODY)]
     open_to_all = chain.deploy(chain.artifact, chain.constructor(recorders=[]))
     assert [1] == chain.call("record", BATCH.record(0), to=open_to_all, caller=ANYBODY)
-
-
-def _row(position: int, value: int) -> list[int]:
-    row = list(ROW)
-    row[position] = value
-    return row
-
-
-NODE = (risk_rows.leaf(BATCH.rows[0]), risk_rows.leaf(BATCH.rows[1]))
-CALLS: dict[str, tuple[list[int], str]] = {
-    "another program": (BATCH.record(0, program=int(load().method_id, 16)), "PROGRAM_NOT_ACCEPTED"),
-    "the path of another row": (BATCH.record(0, path=BATCH.paths[1]), "PATH_WRONG"),
-    "another index": (BATCH.record(0, index=1), "PATH_WRONG"),
-    "an index beyond the batch": (BATCH.record(4, index=5), "INDEX_OUT_OF_RANGE"),
-    "an index with a bit above the tree": (BATCH.record(0, index=8), "INDEX_OUT_OF_RANGE"),
-    "another count of the same depth": (BATCH.record(0, count=6), "FACT_NOT_REGISTERED"),
-    "another count": (BATCH.record(0, count=4), "PATH_LENGTH"),
-    "no count": (BATCH.record(0, count=0), "COUNT_OUT_OF_RANGE"),
-    "a count beyond a run": (BATCH.record(0, count=2**16 + 1), "COUNT_OUT_OF_RANGE"),
-    "another root": (BATCH.record(0, root=ANOTHER.root), "PATH_WRONG"),
-    "a row of another batch": (BATCH.record(0, row=ANOTHER.rows[0]), "PATH_WRONG"),
-    "another batch": (ANOTHER.record(0), "FACT_NOT_REGISTERED"),
-    "a path too short": (BATCH.record(0, path=BATCH.paths[0][:-1]), "PATH_LENGTH"),
-    "a path too long": (BATCH.record(0, path=[*BATCH.paths[0], 0]), "PATH_LENGTH"),
-    "a node as leaf": (BATCH.record(0, row=[*NODE, *ROW[2:]], path=BATCH.paths[0][1:]), "PATH_LENGTH"),
-    "a node as leaf, its id cut": (
-        BATCH.record(0, row=[1, NODE[1], *ROW[2:]], count=3, path=BATCH.paths[0][1:]),
-        "PATH_WRONG",
-    ),
-    "a verdict turned": (BATCH.record(1, row=[*BATCH.rows[1][:3], 0, *BATCH.rows[1][4:]]), "PATH_WRONG"),
-    "a verdict that flows over": (BATCH.record(0, row=_row(3, 64)), "ROW_MALFORMED"),
-    "a verdict beyond 32 bits": (BATCH.record(0, row=_row(3, 2**32)), "ROW_MALFORMED"),
-    "a risk that flows over": (BATCH.record(0, row=_row(5, 128)), "ROW_MALFORMED"),
-    "a share that flows over": (BATCH.record(0, row=_row(6, 2**14)), "ROW_MALFORMED"),
-    "shares that do not add up": (BATCH.record(0, row=_row(7, 4401)), "ROW_MALFORMED"),
-    "an id beyond its range": (BATCH.record(0, row=_row(0, 2**248)), "ROW_MALFORMED"),
-    "another model": (BATCH.record(0, row=_row(2, 1)), "ROW_MALFORMED"),
-    "one protocol": (BATCH.record(0, row=[*ROW[:4], 1, 35, 10_000, 10_000]), "ROW_MALFORMED"),
-    "more protocols than there are": (BATCH.record(0, row=_row(4, 3)), "ROW_MALFORMED"),
-    "no row": (BATCH.record(0, row=[]), "ROW_MALFORMED"),
-}
 
 
 @pytest.mark.slow

@@ -15,12 +15,12 @@ from structlog.testing import capture_logs
 from tests.double.backend import Double, MockBackend
 from tests.double.program import Mode
 from tests.faults import proposals
-from tests.faults.forging import TRACER_VKEY, sealed, subject
+from tests.faults.forging import TRACER_VKEY, sealed
 
 from proofrail.artifacts.reference import Ref
 from proofrail.artifacts.store import ArtifactStore
-from proofrail.audit.settings import RunPolicy
-from proofrail.cairo import risk_program
+from proofrail.audit.risk_runs import RiskRuns
+from proofrail.cairo.risk_program import load
 from proofrail.messaging.metrics import Metrics
 from proofrail.prover.job import JobLimits, ProvingJob
 from proofrail.prover.progress import ProofProgress
@@ -91,8 +91,7 @@ class Scene:
         )
         policy = Policy(backends=backends.names, allow_mock=allow_mock)
         job = ProvingJob(
-            subject(),
-            RunPolicy.of(risk_program.run_spec()),
+            RiskRuns.all(),
             [TRACER_VKEY],
             backends,
             policy,
@@ -182,14 +181,14 @@ def test_a_proof_is_not_made_again_for_want_of_the_store(scene: Scene) -> None:
     proof = scene.settle(store=Away(3), attempts=1)
     assert isinstance(proof, Proof)
     assert 1 == len(scene.stone.pids())
-    assert 3 == scene.value("proofrail_retries_total", reason="store-away")
+    assert 3 == scene.value("proofrail_retries_total", code="store-away")
 
 
 def test_a_proof_names_its_seal_its_program_and_the_attempt_that_made_it(scene: Scene) -> None:
     """What a registrar asks of it beside the proof; waiting for the store is no attempt."""
     proof = scene.settle(store=Away(1))
     assert isinstance(proof, Proof)
-    seal, program = _run().seal, subject().program
+    seal, program = _run().seal, load()
     assert seal is not None
     assert (seal["root"], 1, program.proven) == (proof.root, proof.attempt, proof.program)
     assert proof.evidence is not None

@@ -14,9 +14,11 @@ import pytest
 
 pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
 
+import aiohttp
+from starknet_py.hash.utils import private_to_stark_key, verify_message_signature
 from tests.double.chain import PRESET, ChainModel, configuration
 from tests.double.node import CHAIN_ID, Node, serving
-from tests.unit.registrar_cases import decisions, model, proven, starknet_ledger
+from tests.unit.registrar_cases import Scribe, decisions, model, proven, starknet_ledger
 
 from proofrail.registrar.ledger import LedgerMisconfigured, Receipt, RefusedEntry
 from proofrail.registrar.starknet.chain import ChainAway
@@ -48,10 +50,8 @@ def url(node: Node) -> Iterator[str]:
 
 
 def _ledger(url: str, path: Path, **changed: Any) -> StarknetLedger:
-    wallet = changed.pop("wallet", KeyFile({0xA1: 0x1234, 0xA2: 0x5678}))
-    return starknet_ledger(
-        RpcChain(url, CHAIN_ID, wallet, 0.5), path, **{"confirm_s": 5.0, "poll_s": 0.01, **changed}
-    )
+    chain = RpcChain(url, CHAIN_ID, changed.pop("signer", Scribe()), 30.0)
+    return starknet_ledger(chain, path, **{"confirm_s": 30.0, "poll_s": 0.01, **changed})
 
 
 @pytest.fixture
@@ -86,6 +86,17 @@ async def test_a_batch_goes_out_in_one_transaction(ledger: StarknetLedger, node:
     assert 1 == len(node.sent())
 
 
+async def test_a_wallets_key_signs_the_transactions_hash(url: str, node: Node, tmp_path: Path) -> None:
+    """The signature that is sent is that of the hash, under the key in the wallet."""
+    ledger = _ledger(url, tmp_path, signer=KeyFile({0xA1: 0x1234}))
+    await ledger.open()
+    await ledger.record(BATCH)
+    (sent,), (hash_,) = node.sent(), node.model.transactions
+    signature = [int(felt, 16) for felt in sent["signature"]]
+    assert verify_message_signature(int(hash_, 16), signature, private_to_stark_key(0x1234))
+    await ledger.close()
+
+
 async def test_a_fact_is_verified_with_its_configuration(ledger: StarknetLedger, node: Node) -> None:
     """The four short strings of the preset go before the proof's felts, to the registry that the contract names."""
     node.model.facts.clear()
@@ -104,7 +115,14 @@ async def test_after_a_lost_answer_the_outcome_is_looked_up(
 ) -> None:
     """Whether the node had taken it or not: one transaction has the effect, and what is sent again is the same, byte
     for byte, though the price has risen meanwhile."""
-    _after_estimating(node, lambda: setattr(node.model, "price", 1_400))
+
+    def change() -> None:
+        node.model.price = 1_400
+        # Only now: what was asked before must be answered, however busy the machine is.
+        if how == "take, then say nothing":
+            ledger._chain._node._session._timeout = aiohttp.ClientTimeout(total=0.2)  # type: ignore[attr-defined]
+
+    _after_estimating(node, change)
     node.next_of("addInvokeTransaction", how)
     results = await ledger.record(BATCH)
     assert [True] * 3 == [one.new for one in results]  # type: ignore[union-attr]
@@ -159,7 +177,7 @@ async def test_an_account_sends_nothing_beside_a_transaction_without_outcome(
 ) -> None:
     """The second of two batches waits, though its account is free again."""
     node.model.holding = True
-    ledger = _ledger(url, tmp_path, wallet=KeyFile({0xA1: 0x1234}), batch=1, confirm_s=0.05)
+    ledger = _ledger(url, tmp_path, signer=Scribe((0xA1,)), batch=1, confirm_s=0.05)
     await ledger.open()
     with pytest.raises(TransientError) as raised:
         await ledger.record(BATCH[:2])

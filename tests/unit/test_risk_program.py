@@ -8,20 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from risk_cases import BUILDS, Build, allocation, allocations, execute, expected, pair, protocol
+from risk_cases import BUILDS, Build, allocation, execute, expected, pair, protocol
 
 from proofrail.cairo import compiler, risk_model
 from proofrail.cairo.adapter import AllocationToTraceAdapter
 from proofrail.cairo.risk_program import (
     decode_output,
-    estimated_steps,
     load,
-    pedersens_of,
     program_input,
     risk_engine_artifact,
     samples,
-    steps_of,
 )
 from proofrail.wire.canonical import sha256_hex
 from proofrail.wire.errors import InvalidProposalError, PoisonError, UnusableInputError
@@ -105,15 +101,6 @@ def test_decoding_is_strict(felts: list[int]) -> None:
     assert "risk-output-malformed" == raised.value.code
 
 
-@settings(max_examples=60, deadline=None)
-@given(allocations())
-def test_estimated_steps_are_a_close_bound(form: dict[str, Any]) -> None:
-    """The estimate is never below the steps taken, and at most a third above."""
-    steps = execute(form).real_steps
-    assert steps <= estimated_steps([form]) <= steps * 4 // 3
-    assert estimated_steps([form, form]) == estimated_steps([form]) + steps_of(form)
-
-
 def _counts(*forms: dict[str, Any]) -> tuple[int, int, int]:
     """Steps, range checks and Pedersen instances of a run."""
     execution = execute(*forms)
@@ -122,13 +109,6 @@ def _counts(*forms: dict[str, Any]) -> tuple[int, int, int]:
         segments[name]["stop_ptr"] - segments[name]["begin_addr"] for name in ("range_check", "pedersen")
     )
     return execution.real_steps, range_checks, pedersens // 3
-
-
-@settings(max_examples=20, deadline=None)
-@given(allocations())
-def test_pedersen_instances_are_known_beforehand(form: dict[str, Any]) -> None:
-    """The formula is exact for every allocation."""
-    assert pedersens_of(form) == _counts(form)[2]
 
 
 @pytest.mark.parametrize(

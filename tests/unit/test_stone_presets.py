@@ -18,10 +18,11 @@ from proofrail import _native
 from proofrail.proving import backends, identities
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.policy import Policy
+from proofrail.proving.statement import TracedRun
 from proofrail.proving.stone import presets, version
 from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
-from proofrail.proving.stone.layouts import LAYOUTS
+from proofrail.proving.stone.layouts import LAYOUTS, layout_named
 from proofrail.proving.stone.parameters import StoneParameters
 from proofrail.proving.stone.presets import PRESETS, Preset, preset_named
 from proofrail.proving.stone.proof import StoneProof
@@ -328,26 +329,45 @@ def _check_allowed(proof: StoneProof, allowed: Collection[str]) -> None:
 
 
 def test_presets_in_settings_make_proofs_for_the_chain(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stone proves with the first one's hasher, for that goal; presets of another layout and of stwo are refused."""
+    """Stone proves for that goal, to fit one of them; presets of another layout and of stwo are refused."""
     made: list[dict[str, Any]] = []
     monkeypatch.setattr(
         backends, "StoneBackend", type("Stone", (), {"name": "stone", "__init__": _noting(made)})
     )
     strict, relaxed = (f"small/blake2s_248_lsb/stone6/{memory}" for memory in ("strict", "relaxed"))
-    listed = presets.presets_of(f" {relaxed}\n{strict} ", "small")
+    listed = presets.presets_of(f" {relaxed}\n{strict} ", ["small", "recursive"])
     assert [relaxed, strict] == presets.names_of(listed)
     backends.make(("stone",), 96, "small", presets=listed)
-    backends.make(("stone",), 96, "small", presets=presets.presets_of("", "small"))
-    chosen = [{name: made_with[name] for name in ("goal", "hasher", "allowed_presets")} for made_with in made]
+    backends.make(("stone",), 96, "small", presets=presets.presets_of("", ["small"]))
+    chosen = [{name: made_with[name] for name in ("goal", "allowed_presets")} for made_with in made]
     assert [
-        {"goal": "chain", "hasher": "blake2s_248_lsb", "allowed_presets": [relaxed, strict]},
-        {"goal": "speed", "hasher": None, "allowed_presets": list(PRESETS)},
+        {"goal": "chain", "allowed_presets": [relaxed, strict]},
+        {"goal": "speed", "allowed_presets": list(PRESETS)},
     ] == chosen
     assert presets.names_of(()) is None
     with pytest.raises(UnusableInputError, match="preset-of-stwo"):
         backends.make(("stone", "stwo"), 96, "small", presets=listed)
     with pytest.raises(UnusableInputError, match="preset-of-another-layout"):
-        presets.presets_of(strict, "recursive")
+        presets.presets_of(strict, ["recursive"])
+
+
+def test_a_proof_for_the_chain_has_the_hasher_of_a_preset_that_is_strong_enough() -> None:
+    """Of the run's own layout, the first that is named: a digest of 160 bits gives 80 bits of security, and no more.
+    Where none is strong enough, that is said."""
+    weak, strong = "small/keccak_160_lsb/stone6/strict", "small/blake2s_248_lsb/stone6/strict"
+    recursive = "recursive/keccak_160_lsb/stone6/strict"
+    traced = TracedRun("small", 16_384, (), (0, 1))
+    for bits, named, collisions in (
+        (96, [weak, strong], 124),
+        (80, [weak, strong], 80),
+        (80, [strong, weak], 124),
+    ):
+        backend = StoneBackend(min_security_bits=bits, goal="chain", allowed_presets=named)
+        found = backend._chosen(traced.n_steps, layout_named("small"), None)
+        assert collisions == REGISTRY_HASHERS[str(found.hasher)].collision_bits
+    lacking = StoneBackend(min_security_bits=96, goal="chain", allowed_presets=[weak, recursive])
+    with pytest.raises(PolicyError, match="parameters-security"):
+        lacking.expected_cost(traced)
 
 
 def _noting(made: list[dict[str, Any]]) -> Any:

@@ -10,17 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.faults import proposals
 
+from proofrail.cairo.risk_builds import CHAIN, FIRST, RiskBuild, Size
 from proofrail.cairo.risk_program import LEAST_PEDERSENS
 from proofrail.messaging.records import Record, TopicPartition
 from proofrail.tracer.gathering import Gatherer
 from proofrail.tracer.index import AllocationIndex
-from proofrail.tracer.intake import BatchLimits, Intake, Read, Refused, read
+from proofrail.tracer.intake import BatchLimits, Intake, Read, Refused
 from proofrail.wire import topics
 from proofrail.wire.messages import IndexEntry
 
 EACH_MS = 5
 ROOM = 528
-LIMITS = BatchLimits(1 << 20, 1 << 14, 1 << 26)
+LIMITS = BatchLimits(Size(1 << 20, 1 << 14), 1 << 26)
 WHERE = TopicPartition(topics.PROPOSALS, 0)
 
 
@@ -71,8 +72,9 @@ def intake(
     found: Sequence[Read | Refused] = (),
     index: AllocationIndex | None = None,
     limits: BatchLimits = LIMITS,
+    build: RiskBuild = FIRST,
 ) -> Intake:
-    judged = Intake(index or AllocationIndex(), limits)
+    judged = Intake(index or AllocationIndex(), build, limits)
     judged.take(found)
     return judged
 
@@ -152,8 +154,9 @@ async def test_whatever_comes_keeps_its_order_and_is_not_held_up(gaps: list[int]
     assert len(arrivals) == begin
 
 
-def _read(values: Sequence[bytes]) -> list[Read | Refused]:
-    return [read(Record(*WHERE, number, b"", value, {}, 0)) for number, value in enumerate(values)]
+def _read(values: Sequence[bytes], build: RiskBuild = FIRST) -> list[Read | Refused]:
+    records = [Record(*WHERE, number, b"", value, {}, 0) for number, value in enumerate(values)]
+    return intake(build=build).read(records)
 
 
 def test_each_record_is_judged_on_its_own() -> None:
@@ -195,8 +198,18 @@ def test_each_record_is_judged_on_its_own() -> None:
 def test_what_does_not_fit_is_left_with_all_that_follows() -> None:
     """A position can be committed only behind a prefix; one proposal always fits."""
     values = proposals.several("many", 4)
-    two = BatchLimits(LIMITS.steps, 2 * LEAST_PEDERSENS, LIMITS.size)
+    two = BatchLimits(Size(LIMITS.room.steps, 2 * LEAST_PEDERSENS), LIMITS.size)
     judged = intake(_read([*values[:3], b"none", values[3]]), limits=two)
     assert (2, 3, 0, True) == (len(judged.accepted), len(judged.left), len(judged.refused), judged.is_full)
-    small = BatchLimits(1, 1, 1)
+    small = BatchLimits(Size(1, 1), 1)
     assert [0] == [one.record.offset for one in intake(_read(values), limits=small).accepted]
+
+
+def test_a_run_of_the_chain_build_takes_no_more_than_it_has_room_for() -> None:
+    """The hashes of the tree count, too: sixteen over two protocols are full, and the seventeenth begins the next."""
+    limits = BatchLimits(Size(16_384, 128), LIMITS.size)
+    values = proposals.several("chained", 40)
+    judged = intake(_read(values, CHAIN), limits=limits, build=CHAIN)
+    assert (16, 24, True) == (len(judged.accepted), len(judged.left), judged.is_full)
+    next_one = intake(judged.left, limits=limits, build=CHAIN)
+    assert [16, 17] == [one.record.offset for one in next_one.accepted[:2]]

@@ -22,7 +22,7 @@ def test_a_proven_run_takes_no_place(order: tuple[str, ...]) -> None:
     window = RunWindow(1)
     for what in order:
         window.sealed(RUN) if what == "sealed" else window.proven(RUN.run_id)
-    assert (0, True, None) == (window.in_flight, window.has_room, window.take_failed())
+    assert (0, True, None) == (len(window.open_runs), window.has_room, window.take_failed())
 
 
 @pytest.mark.parametrize("order", [*permutations(("sealed", "sealed", "failed", "failed"))], ids=" ".join)
@@ -33,7 +33,7 @@ def test_a_failed_run_is_taken_once(order: tuple[str, ...]) -> None:
         window.sealed(RUN) if what == "sealed" else window.failed(FAILURE)
         taken.append(window.take_failed())
     assert [FailedRun(RUN, FAILURE)] == [one for one in taken if one is not None]
-    assert 0 == window.in_flight
+    assert 0 == len(window.open_runs)
 
 
 def test_a_failed_run_that_was_put_back_is_taken_again() -> None:
@@ -55,9 +55,9 @@ def test_a_full_window_has_no_room_until_a_run_is_settled() -> None:
     for digit in "12":
         assert window.has_room
         window.sealed(OpenRun(digit * 32, ()))
-    assert (2, False) == (window.in_flight, window.has_room)
+    assert (2, False) == (len(window.open_runs), window.has_room)
     window.proven("2" * 32)
-    assert (1, True) == (window.in_flight, window.has_room)
+    assert (1, True) == (len(window.open_runs), window.has_room)
 
 
 def test_an_index_entry_is_kept_as_it_was_published() -> None:

@@ -179,6 +179,51 @@ def test_an_attestation_agrees_with_itself() -> None:
             Attestation.model_validate({**ATTESTATION, **change})
 
 
+FELTS = st.integers(0, 2**251).map(hex)
+PLACES = st.fixed_dictionaries(
+    {
+        "program_hash": FELTS,
+        "count": st.integers(1, 2**16),
+        "root": FELTS,
+        "index": st.integers(0, 2**16 - 1),
+        "inputs_hash": FELTS,
+        "path": st.lists(FELTS, max_size=16),
+    }
+)
+
+
+@given(PLACES)
+def test_the_place_of_a_row_survives_byte_for_byte(place: dict[str, object]) -> None:
+    """`chain` is written back as it was, and left out where there is none: felts are text, counts are not."""
+    line = canonical({"v": 1, "type": "Attestation", **ATTESTATION, "row": place["index"], "chain": place})
+    assert line == to_line(parse_message(line))
+    without = canonical({"v": 1, "type": "Attestation", **ATTESTATION})
+    assert without == to_line(parse_message(without))
+    assert b"chain" not in without
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("index", 1),
+        ("count", 0),
+        ("count", 2**16 + 1),
+        ("count", "0x1"),
+        ("path", ["0x1"] * 17),
+        ("path", [1]),
+        ("root", "0x01"),
+        ("inputs_hash", None),
+    ],
+)
+def test_the_place_of_another_row_or_form_is_refused(member: str, value: object) -> None:
+    """Its index is the attestation's row; felts are "0x…"; no run has more than 65,536 rows."""
+    place = {"program_hash": "0x1", "count": 1, "root": "0x2", "index": 0, "inputs_hash": "0x3", "path": []}
+    told = {"v": 1, "type": "Attestation", **ATTESTATION, "chain": {**place, member: value}}
+    with pytest.raises(MalformedError, match="malformed-message") as refused:
+        parse_message(told)
+    assert str(refused.value.context["member"]).startswith("chain")
+
+
 @given(st.integers(0, 63))
 def test_a_verdict_is_the_sum_of_its_reasons(verdict: int) -> None:
     """Names stand in the order of their bits, and only those of set bits."""

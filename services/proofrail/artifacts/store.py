@@ -1,14 +1,17 @@
-"""Content-addressed blobs (proofs, evidence) on any file system that fsspec knows."""
+"""Content-addressed blobs (proofs, evidence) on any file system or object store that fsspec knows."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import os
+import sys
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import fsspec
+from fsspec.implementations.local import LocalFileSystem
 
 from proofrail.artifacts.errors import AlteredArtifact, MissingArtifact, StoreUnavailable
 from proofrail.artifacts.reference import Ref, checked_digest
@@ -18,23 +21,27 @@ MAX_BYTES = 256 << 20
 
 
 class ArtifactStore:
-    """The store at an fsspec URL (`file:///…`, `memory://…`, `s3://…`).
+    """The store at an fsspec URL (`file:///…`, `memory://…`, or `s3://BUCKET/PREFIX` with the extra `s3`).
 
     A blob lies at `sha256/<first two hex digits>/<digest>`. What is read is checked against its name each
-    time; nothing is ever changed in place.
+    time; nothing is ever changed in place. An S3 store is reached as AWS's own tools reach it: AWS_ENDPOINT_URL,
+    AWS_ACCESS_KEY_ID, … or the files and services that stand for them; its bucket must exist.
     """
 
     def __init__(self, url: str) -> None:
         try:
-            filesystem, root = fsspec.core.url_to_fs(url)  # type: ignore[no-untyped-call]
+            # What others put there meanwhile is no business of a cache.
+            filesystem, root = fsspec.core.url_to_fs(url, use_listings_cache=False)  # type: ignore[no-untyped-call]
         except (ValueError, ImportError, OSError) as error:
             raise StoreUnavailable(
                 "artifact-store-unavailable",
                 f"{url!r} is no artifact store: {error}",
-                "Give an fsspec URL such as file:///var/lib/proofrail/artifacts",
+                "Give an fsspec URL such as file:///var/lib/proofrail/artifacts, or s3://bucket/prefix after "
+                "`pip install 'proofrail[s3]'`",
             ) from error
         self._fs: Any = filesystem
         self._root = str(root).rstrip("/")
+        self._is_local = isinstance(filesystem, LocalFileSystem)
 
     def put(self, data: bytes) -> Ref:
         """Store `data`; storing the same again changes nothing. Readers see all of it or nothing.
@@ -43,11 +50,9 @@ class ArtifactStore:
         """
         digest = hashlib.sha256(data).hexdigest()
         path = self._path(digest)
-        try:
+        with _reaching():
             if not self._holds(path, data):
                 self._write(path, data)
-        except OSError as error:
-            raise _unavailable(error) from error
         return Ref(digest=digest, size=len(data))
 
     def get(self, digest: str, size: int | None = None) -> bytes:
@@ -56,15 +61,15 @@ class ArtifactStore:
         Raises MissingArtifact, AlteredArtifact, StoreUnavailable, InvalidReference.
         """
         path = self._path(digest)
-        try:
-            with self._fs.open(path, "rb") as file:
-                data: bytes = file.read(MAX_BYTES + 1)
-        except FileNotFoundError as error:
-            raise MissingArtifact(
-                "artifact-missing", f"the store has no blob {digest}", digest=digest
-            ) from error
-        except OSError as error:
-            raise _unavailable(error) from error
+        with _reaching():
+            try:
+                data: bytes = self._fs.cat_file(path, start=0, end=MAX_BYTES + 1)
+            except FileNotFoundError as error:
+                if not self._is_local and not self._fs.exists(self._root.partition("/")[0]):
+                    raise  # an S3 store without its bucket lacks more than a blob
+                raise MissingArtifact(
+                    "artifact-missing", f"the store has no blob {digest}", digest=digest
+                ) from error
         self._check(data, digest, size)
         return data
 
@@ -73,10 +78,9 @@ class ArtifactStore:
 
         Raises StoreUnavailable, InvalidReference.
         """
-        try:
-            return bool(self._fs.exists(self._path(digest)))
-        except OSError as error:
-            raise _unavailable(error) from error
+        path = self._path(digest)
+        with _reaching():
+            return bool(self._fs.exists(path))
 
     @staticmethod
     def _check(data: bytes, digest: str, size: int | None) -> None:
@@ -102,10 +106,12 @@ class ArtifactStore:
         """An altered blob is written again: its right content is at hand."""
         if not self._fs.exists(path):
             return False
-        with self._fs.open(path, "rb") as file:
-            return bool(file.read(len(data) + 1) == data)
+        return bool(self._fs.cat_file(path, start=0, end=len(data) + 1) == data)
 
     def _write(self, path: str, data: bytes) -> None:
+        if not self._is_local:
+            self._fs.pipe_file(path, data)  # an object is there as a whole, or not at all
+            return
         scratch = f"{path}.{uuid.uuid4().hex}.part"
         self._fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
         try:
@@ -130,9 +136,17 @@ def _flush(file: Any) -> None:
         os.fsync(file.fileno())
 
 
-def _unavailable(error: OSError) -> StoreUnavailable:
-    return StoreUnavailable(
-        "artifact-store-unavailable",
-        f"the artifact store cannot be used: {error.strerror or type(error).__name__}",
-        "Check the store's URL, space and permissions",
-    )
+@contextlib.contextmanager
+def _reaching() -> Iterator[None]:
+    """Whatever the store's library says of what stands in its way becomes StoreUnavailable."""
+    botocore: Any = sys.modules.get("botocore.exceptions")  # there once a store of S3 is used
+    failures = (OSError, botocore.BotoCoreError) if botocore else (OSError,)
+    try:
+        yield
+    except failures as error:
+        said = getattr(error, "strerror", None) or type(error).__name__
+        raise StoreUnavailable(
+            "artifact-store-unavailable",
+            f"the artifact store cannot be used: {said}",
+            "Check the store's URL, space and permissions, and that it can be reached",
+        ) from error

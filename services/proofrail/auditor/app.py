@@ -3,49 +3,50 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
 
-from proofrail.artifacts.store import ArtifactStore
-from proofrail.audit.cairo_subject import RiskSubject
 from proofrail.audit.proof_audit import ProofAuditor
-from proofrail.audit.settings import RunPolicy
+from proofrail.audit.risk_runs import RiskRuns
 from proofrail.auditor.examiner import Examiner
 from proofrail.auditor.service import Auditor
 from proofrail.auditor.settings import AuditorSettings
-from proofrail.cairo import risk_program
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
+from proofrail.messaging.measured_store import MeasuredStore
 from proofrail.proving.backends import make, parse_names
 from proofrail.proving.policy import Policy
 from proofrail.proving.stone.presets import names_of, presets_of
 
 
-def run(settings: AuditorSettings) -> int:
+def run(settings: AuditorSettings, codes: Collection[str] | None = None) -> int:
     """Run the auditor until SIGTERM; returns the exit status."""
 
     async def main(context: ServiceContext) -> None:
         signer = load_or_make_signer(settings.auditor_key_file, AUDITOR_KEY_NAME, secrets.token_bytes)
-        spec = risk_program.run_spec()
-        program = spec.program
-        subject = RiskSubject(program)
-        store = ArtifactStore(settings.store_url)
+        kinds = RiskRuns.all()
+        store = MeasuredStore(settings.store_url, context.metrics)
         names = parse_names(settings.prover_backends)
-        presets = presets_of(settings.registry_presets, spec.layout)
-        verifiers = make(names, settings.min_security_bits, spec.layout, presets=presets)
+        presets = presets_of(settings.registry_presets, [kind.spec.layout for kind in kinds])
+        verifiers = make(names, settings.min_security_bits, presets=presets)
         policy = Policy(
             min_security_bits=settings.min_security_bits,
             backends=tuple(verifiers),
-            program_hashes=risk_program.program_hashes(),
+            program_hashes=[kind.method_id for kind in kinds],
             presets=names_of(presets),
         )
-        examiner = Examiner(
-            subject,
-            RunPolicy.of(spec),
-            settings.checkpoint_keys.split(),
-            ProofAuditor(program.words, program.builtins, verifiers, policy, store.get, program.proven),
-            store,
-            signer,
-        )
+        proofs = {
+            kind.method_id: ProofAuditor(
+                kind.spec.program.words,
+                kind.spec.program.builtins,
+                verifiers,
+                policy,
+                store.get,
+                kind.spec.program.proven,
+            )
+            for kind in kinds
+        }
+        examiner = Examiner(kinds, settings.checkpoint_keys.split(), proofs, store, signer)
         await Auditor(settings, examiner, context).work()
 
-    return run_service("auditor", main, settings)
+    return run_service("auditor", main, settings, codes)

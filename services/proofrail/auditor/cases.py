@@ -28,6 +28,8 @@ class Case:
     opened_at: float
     committed: CommittedRun | None = None
     committed_at: float = 0.0
+    committed_ms: int | None = None
+    """When the seal's record was written, by its own timestamp; `terminal_ms` likewise."""
     event_values: list[bytes] = field(default_factory=list)
     event_lines: int = 0
     events_searched: bool = False
@@ -38,6 +40,7 @@ class Case:
     terminal: dict[str, Any] | None = None
     terminal_value: bytes = b""
     terminal_at: float = 0.0
+    terminal_ms: int | None = None
     traceparent: str | None = None
     run_audit: RunAudit | None = None
     run_report_digest: str | None = None
@@ -89,13 +92,14 @@ class CaseFile:
             for committed in self._assembler.feed(run_id, record.value, record.traceparent):
                 case.committed = committed
                 case.committed_at = now
+                case.committed_ms = record.timestamp
                 case.ends = None
                 case.traceparent = committed.traceparent
         elif record.topic == topics.EVENTS:
             case.event_values.append(record.value)
             case.event_lines += _count_lines(record.value)
         elif record.topic == topics.PROOFS:
-            _take_terminal(case, record.value, now)
+            _take_terminal(case, record, now)
 
     def unfinished(self, run_id: str) -> list[bytes]:
         """The commitment lines so far of a run that was not sealed."""
@@ -105,10 +109,10 @@ class CaseFile:
         self._cases.pop(run_id, None)
 
 
-def _take_terminal(case: Case, value: bytes, now: float) -> None:
+def _take_terminal(case: Case, record: Record, now: float) -> None:
     """The first terminal record is the claim, also when it cannot be read; a ProofFailure that is not final is
     none."""
-    value = value.removesuffix(b"\n")
+    value = record.value.removesuffix(b"\n")
     if case.settled_by_prover or not value:
         return
     try:
@@ -124,6 +128,7 @@ def _take_terminal(case: Case, value: bytes, now: float) -> None:
         return
     case.terminal_value = value
     case.terminal_at = now
+    case.terminal_ms = record.timestamp
 
 
 def _count_lines(value: bytes) -> int:

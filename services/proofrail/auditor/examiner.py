@@ -5,27 +5,30 @@ Pure but for the artifact store; the findings are those of proofrail.audit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from proofrail.artifacts.store import ArtifactStore
-from proofrail.audit.cairo_subject import RiskSubject
 from proofrail.audit.claimed_events import EventValues
 from proofrail.audit.proof_audit import ProofAuditor
+from proofrail.audit.risk_runs import RiskRuns, runs_with
 from proofrail.audit.run_audit import RunAudit, audit_run
-from proofrail.audit.settings import RunPolicy
+from proofrail.audit.subject import Recomputed
 from proofrail.auditor.cases import Case
 from proofrail.auditor.published import PublishedProposals
 from proofrail.cairo.risk_model import decide
+from proofrail.cairo.risk_program import load_chain
+from proofrail.cairo.row_path import RowPath, row_paths
 from proofrail.commitment.checkpoint import Signer
-from proofrail.wire.canonical import canonical, sha256_hex
+from proofrail.wire.canonical import canonical, felt_hex, sha256_hex
 from proofrail.wire.messages import (
     Attestation,
     AttestedAudit,
     AttestedProof,
     AuditReport,
+    ChainPlace,
     Evidence,
     reason_names,
 )
@@ -52,19 +55,18 @@ def waiting(report: AuditReport, until: datetime) -> AuditReport:
 
 
 class Examiner:
-    """Examines cases against one program and one policy."""
+    """Examines cases, each against the build of the risk engine that its run is of."""
 
     def __init__(
         self,
-        subject: RiskSubject,
-        policy: RunPolicy,
+        kinds: Sequence[RiskRuns],
         checkpoint_keys: Sequence[str],
-        proofs: ProofAuditor,
+        proofs: Mapping[str, ProofAuditor],
         store: ArtifactStore,
         signer: Signer,
     ) -> None:
-        self._subject = subject
-        self._policy = policy
+        """`proofs`: an auditor for each of `kinds`, by its method_id."""
+        self._kinds = kinds
         self._checkpoint_keys = list(checkpoint_keys)
         self._proofs = proofs
         self._store = store
@@ -72,12 +74,13 @@ class Examiner:
 
     def examine_run(self, case: Case, published: PublishedProposals) -> RunAudit:
         """Recompute the run and compare it with everything published of it; evidence goes to the store."""
+        kind = runs_with(case.committed, self._kinds)
         audit = audit_run(
             commitments=case.committed.read() if case.committed is not None else (),
             events=None if case.events_expired else EventValues(case.event_values),
-            subject=self._subject,
+            subject=kind.subject,
             keys=self._checkpoint_keys,
-            policy=self._policy,
+            policy=kind.policy,
             published=published.__contains__,
             run_id=case.run_id,
         )
@@ -94,7 +97,8 @@ class Examiner:
     def examine_proof(self, case: Case) -> AuditReport:
         """Check the run's terminal record, and the proof it names, against the recomputed run."""
         recomputed = case.run_audit.recomputed if case.run_audit is not None else None
-        return self._proofs.audit(
+        kind = _executed(recomputed) if recomputed is not None else self._kinds[0].method_id
+        return self._proofs[kind].audit(
             case.terminal_value,
             run_id=case.run_id,
             output=recomputed.output if recomputed is not None else None,
@@ -127,9 +131,10 @@ class Examiner:
         )
         reports = AttestedAudit(run_report=run_report, proof_report=proof_report)
         root = audit.recomputed.seal["root"]
+        places = _places(audit.inputs, audit.recomputed)
         return [
-            self._attestation(form, row, case.run_id, root, proof, reports, timestamp_ns)
-            for row, form in enumerate(audit.inputs)
+            self._attestation(form, row, case.run_id, root, proof, reports, place, timestamp_ns)
+            for row, (form, place) in enumerate(zip(audit.inputs, places, strict=True))
         ]
 
     @staticmethod
@@ -140,6 +145,7 @@ class Examiner:
         root: str,
         proof: AttestedProof,
         reports: AttestedAudit,
+        place: ChainPlace | None,
         timestamp_ns: int,
     ) -> Attestation:
         # The model's decision equals the program's output: examine_run compared them.
@@ -159,5 +165,32 @@ class Examiner:
             root=root,
             proof=proof,
             audit=reports,
+            chain=place,
             timestamp=timestamp_ns,
         )
+
+
+def _executed(recomputed: Recomputed) -> str:
+    """The method_id of the program that was executed."""
+    method_id: str = recomputed.seal["program"]["method_id"]
+    return method_id
+
+
+def _places(inputs: Sequence[dict[str, Any]], recomputed: Recomputed) -> Sequence[ChainPlace | None]:
+    """Where the rows of a chain-build run stand; None for each row of another, whose output holds them."""
+    program = _executed(recomputed)
+    if program != load_chain().method_id:
+        return [None] * len(inputs)
+    root = felt_hex(recomputed.output[-1])
+    return [_place(program, root, found) for found in row_paths(inputs)]
+
+
+def _place(program: str, root: str, found: RowPath) -> ChainPlace:
+    return ChainPlace(
+        program_hash=program,
+        count=found.count,
+        root=root,
+        index=found.index,
+        inputs_hash=felt_hex(found.row[1]),
+        path=[felt_hex(node) for node in found.path],
+    )

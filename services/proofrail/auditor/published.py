@@ -12,11 +12,12 @@ from proofrail.wire.proposals import parse_proposal
 
 
 class PublishedProposals:
-    """Digests of proposals, and the traceparent each came with."""
+    """Digests of proposals, and the traceparent and timestamp each came with."""
 
     def __init__(self) -> None:
         self._first: dict[str, str] = {}
         self._traceparents: dict[str, str | None] = {}
+        self._times: dict[str, int] = {}
 
     def take(self, records: list[Record]) -> None:
         for record in records:
@@ -27,9 +28,14 @@ class PublishedProposals:
             digest = proposal.digest()
             if self._first.setdefault(proposal.allocation_id, digest) == digest:
                 self._traceparents.setdefault(digest, record.traceparent)
+                self._times.setdefault(digest, record.timestamp)
 
     def __contains__(self, digest: object) -> bool:
         return digest in self._traceparents
+
+    def published_ms(self, digest: str) -> int | None:
+        """The timestamp of its record, in milliseconds since the epoch."""
+        return self._times.get(digest)
 
     def traceparent(self, digest: str) -> str | None:
         return self._traceparents.get(digest)

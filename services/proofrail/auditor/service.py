@@ -12,6 +12,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from prometheus_client import Histogram
 
 from proofrail.auditor.cases import Case, CaseFile
 from proofrail.auditor.examiner import Examiner, Statement, waiting
@@ -21,6 +22,7 @@ from proofrail.auditor.settings import AuditorSettings
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
+from proofrail.messaging.in_flight import InFlight
 from proofrail.messaging.logs import bound
 from proofrail.messaging.positions import OpenWork
 from proofrail.messaging.records import Outbox, Record
@@ -54,6 +56,7 @@ class Auditor:
         self._draining = context.stopping
         self._said = SaidBefore()
         self._published = PublishedProposals()
+        self._in_flight = InFlight(context.metrics)
         self._forget()
         self._pipeline = Pipeline(
             settings.kafka,
@@ -62,7 +65,7 @@ class Auditor:
             topics=[topics.COMMITMENTS, topics.EVENTS, topics.PROOFS],
             outputs=[topics.REPORTS, topics.ATTESTATIONS],
             metrics=context.metrics,
-            on_lost=self._forget,
+            on_lost=self._lose,
         )
         self._proposals = View(settings.kafka, [topics.PROPOSALS], self._published.take)
 
@@ -105,6 +108,7 @@ class Auditor:
         self._open.seen(record.topic, record.partition, record.offset, run_id if goes_on else None)
         if goes_on:
             self._cases.take(record, now)
+            self._in_flight.begin(run_id)
 
     # --- one case ---------------------------------------------------------------------------------------
 
@@ -228,6 +232,7 @@ class Auditor:
         await self._pipeline.commit(outbox, self._open.positions())
         if close:
             self._cases.close(case.run_id)
+            self._in_flight.end(case.run_id)
         for one in signed:
             self._note(one.message, one.digest, case)
 
@@ -235,10 +240,17 @@ class Auditor:
         if isinstance(message, Attestation):
             self._said.attest(message.allocation_id)
             self._metrics.attestations.labels(approved=str(message.approved).lower()).inc()
+            self._observe_age(
+                self._metrics.attestation_seconds, self._published.published_ms(message.proposal_sha256)
+            )
             return
         self._said.report(message.to_object(), digest)
         self._metrics.reports.labels(subject=message.subject, verdict=message.verdict).inc()
+        since_ms = case.committed_ms if message.subject == "run" else case.terminal_ms
+        self._observe_age(self._metrics.audit_delay.labels(subject=message.subject), since_ms)
         found = message.first_mismatch
+        if found is not None:
+            self._metrics.mismatched(message.subject, found.kind)
         log = _log.info if message.verdict == "MATCH" else _log.warning
         log(
             "report",
@@ -248,7 +260,17 @@ class Auditor:
             traceparent=case.traceparent,
         )
 
-    def _forget(self, _lost: object = None) -> None:
+    @staticmethod
+    def _observe_age(histogram: Histogram, since_ms: int | None) -> None:
+        """From a record's timestamp to now; of a run that was never sealed there is none."""
+        if since_ms is not None:
+            histogram.observe(max(0.0, time.time() - since_ms / 1000))
+
+    def _lose(self, _lost: object) -> None:
+        self._in_flight.clear()
+        self._forget()
+
+    def _forget(self) -> None:
         """Drop what is in hand: it is read again from the committed position."""
         self._cases = CaseFile()
         self._open = OpenWork()

@@ -7,8 +7,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,14 +20,19 @@ _MANIFEST: Final = "MANIFEST.json"
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled program: the artifact's bytes and the sources (by path in the checkout) it comes from."""
+    """A compiled program: the artifact's bytes, the sources (by path in the checkout) it comes from, and hashes that
+    others know it by, as the manifest names them."""
 
     artifact: bytes
     sources: tuple[str, ...]
+    hashes: Mapping[str, str] = field(default_factory=dict)
 
 
 Compile = Callable[[str], Compiled]
 """Compiles what has this name. Raises UnusableInputError `compilation-failed`."""
+
+Hashes = Callable[[bytes], Mapping[str, str]]
+"""The hashes that follow from an artifact alone. Raises UnusableInputError where they cannot be computed."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,7 @@ class Artifacts:
     folder: str
     names: tuple[str, ...]
     compiler: str
+    hashes: Hashes | None = None
 
     def stale(self, checkout: Path) -> list[str]:
         """What differs between the manifest and the files it speaks of, in words; empty if nothing does."""
@@ -71,6 +77,7 @@ class Artifacts:
             programs[name] = {
                 "artifact_sha256": sha256_hex(compiled.artifact),
                 "sources": {source: _sha256_of(checkout / source) for source in compiled.sources},
+                **compiled.hashes,
             }
             print(f"{self._path(name)}: {len(compiled.artifact):,} bytes")
         manifest = {"compiler": self.compiler, "programs": programs}
@@ -78,11 +85,36 @@ class Artifacts:
         (checkout / self.folder / _MANIFEST).write_text(text)
 
     def differing(self, checkout: Path, compile_one: Compile) -> list[str]:
-        """The artifacts that are not what their sources compile to, in words."""
+        """The artifacts that are not what their sources compile to, and the hashes that are not theirs, in words."""
+        differing = []
+        for name in self.names:
+            compiled = compile_one(name)
+            if compiled.artifact != (checkout / self._path(name)).read_bytes():
+                differing.append(f"{self._path(name)} is not what {name}.cairo compiles to")
+            else:
+                differing += self._other_hashes(checkout, name, compiled.hashes)
+        return differing
+
+    def other_hashes(self, checkout: Path) -> list[str]:
+        """The hashes in the manifest that are not the artifacts', in words, as far as that takes no compiler. Raises
+        UnusableInputError where they cannot be computed."""
+        if self.hashes is None:
+            return []
         return [
-            f"{self._path(name)} is not what {name}.cairo compiles to"
+            difference
             for name in self.names
-            if compile_one(name).artifact != (checkout / self._path(name)).read_bytes()
+            for difference in self._other_hashes(
+                checkout, name, self.hashes((checkout / self._path(name)).read_bytes())
+            )
+        ]
+
+    def _other_hashes(self, checkout: Path, name: str, hashes: Mapping[str, str]) -> list[str]:
+        manifest = json.loads((checkout / self.folder / _MANIFEST).read_bytes())
+        recorded = manifest["programs"][name]
+        return [
+            f"the manifest says that {what} of {name} is {recorded.get(what)}, and it is {hash_}"
+            for what, hash_ in hashes.items()
+            if recorded.get(what) != hash_
         ]
 
     def _path(self, name: str) -> str:
@@ -114,12 +146,7 @@ def run(
             return 0
         stale = artifacts.stale(checkout)
         if not stale and not options.digests:
-            try:
-                compile_one = compiler()
-            except UnusableInputError as error:
-                print(f"compared by digests alone, for the compiler cannot be had: {error}", file=sys.stderr)
-            else:
-                stale = artifacts.differing(checkout, compile_one)
+            stale = _differing(artifacts, checkout, compiler)
     except ProofrailError as error:
         print(error, file=sys.stderr)
         return 2
@@ -130,6 +157,21 @@ def run(
         return 1
     print(f"{artifacts.folder} is up to date")
     return 0
+
+
+def _differing(artifacts: Artifacts, checkout: Path, compiler: Callable[[], Compile]) -> list[str]:
+    """What a recompilation shows; without a compiler, what the artifacts show, and on stderr what they do not."""
+    try:
+        compile_one = compiler()
+    except UnusableInputError as error:
+        print(f"nothing was recompiled, for the compiler cannot be had: {error}", file=sys.stderr)
+    else:
+        return artifacts.differing(checkout, compile_one)
+    try:
+        return artifacts.other_hashes(checkout)
+    except UnusableInputError as error:
+        print(f"compared by digests alone: {error}", file=sys.stderr)
+        return []
 
 
 def _sha256_of(path: Path) -> str | None:

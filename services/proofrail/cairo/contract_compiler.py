@@ -1,7 +1,8 @@
 """Compiles the contracts of the checkout to Sierra: `python -m proofrail.cairo.contract_compiler [--check]`.
 
 The compiler is Cairo 2.1.0 with its core library: static programs for Linux on x86-64 in the package cairo-lang 0.12.3.
-The file on the package index is taken by its digest and only unpacked: its Python is not needed.
+The file on the package index is taken by its digest and only unpacked: its Python is not needed. The manifest carries
+both hashes of each class, so that declaring one takes no compiler.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+from proofrail.cairo.class_hashes import compiled_class_hash, of_class
 from proofrail.cairo.compiled import Artifacts, Compile, Compiled, run
 from proofrail.wire.canonical import sha256_hex
 from proofrail.wire.errors import UnusableInputError
@@ -28,12 +30,25 @@ _CHECKOUT: Final = Path(__file__).parents[3]
 _IN_PACKAGE: Final = f"cairo-lang-{PACKAGE}/starkware/starknet/compiler/v1/sierra-compiler-major-1/"
 _IN_CHECKOUT: Final = _CHECKOUT / "build" / "cairo-2.1"
 
-_ARTIFACTS: Final = Artifacts("cairo/contracts/artifacts", CONTRACTS, f"Cairo 2.1.0 (cairo-lang {PACKAGE})")
-
 
 def main(arguments: list[str] | None = None) -> int:
     """The exit status is that of `compiled.run`."""
-    return run(_ARTIFACTS, _CHECKOUT, _compiler, "proofrail.cairo.contract_compiler", __doc__, arguments)
+    return compile_all(_ARTIFACTS, "cairo/contracts", "proofrail.cairo.contract_compiler", __doc__, arguments)
+
+
+def artifacts_of(folder: str, names: tuple[str, ...]) -> Artifacts:
+    """The classes of these contracts in `folder`, a path in the checkout."""
+    return Artifacts(folder, names, f"Cairo 2.1.0 (cairo-lang {PACKAGE})", of_class)
+
+
+def compile_all(
+    artifacts: Artifacts, sources: str, module: str, description: str | None, arguments: list[str] | None
+) -> int:
+    """The command line for the contracts in the folder `sources`, a path in the checkout: see `compiled.run`."""
+    return run(artifacts, _CHECKOUT, lambda: _compiler(sources), module, description, arguments)
+
+
+_ARTIFACTS: Final = artifacts_of("cairo/contracts/artifacts", CONTRACTS)
 
 
 def stale_digests(checkout: Path = _CHECKOUT) -> list[str]:
@@ -50,6 +65,18 @@ def compile_contract(source: Path, compiler: Path) -> bytes:
         said = finished.stderr.strip() or finished.stdout
         raise UnusableInputError("compilation-failed", f"{source}: {said}")
     return json.dumps(json.loads(finished.stdout), separators=(",", ":")).encode() + b"\n"
+
+
+def _compiled_class_hash(sierra: bytes, compiler: Path) -> str:
+    program = compiler.with_name("starknet-sierra-compile")
+    program.chmod(0o755)
+    with tempfile.TemporaryDirectory(prefix="cairo-2.1-") as scratch:
+        source = Path(scratch) / "class.json"
+        source.write_bytes(sierra)
+        finished = subprocess.run([program, source], capture_output=True, check=False)  # noqa: S603
+    if finished.returncode != 0:
+        raise UnusableInputError("compilation-failed", finished.stderr.decode(errors="replace").strip())
+    return compiled_class_hash(finished.stdout)
 
 
 def find_compiler() -> Path:
@@ -96,12 +123,14 @@ def _unavailable(why: str) -> UnusableInputError:
     )
 
 
-def _compiler() -> Compile:
+def _compiler(sources: str) -> Compile:
     compiler = find_compiler()
 
     def compile_named(name: str) -> Compiled:
-        source = f"cairo/contracts/{name}.cairo"
-        return Compiled(compile_contract(_CHECKOUT / source, compiler), (source,))
+        source = f"{sources}/{name}.cairo"
+        sierra = compile_contract(_CHECKOUT / source, compiler)
+        hashes = {**of_class(sierra), "compiled_class_hash": _compiled_class_hash(sierra, compiler)}
+        return Compiled(sierra, (source,), hashes)
 
     return compile_named
 

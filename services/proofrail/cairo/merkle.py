@@ -17,6 +17,15 @@ def depth(count: int) -> int:
     return (count - 1).bit_length()
 
 
+def nodes(count: int) -> int:
+    """How many nodes stand above `count` leaves: a hash each."""
+    found = 0
+    while count > 1:
+        count = (count + 1) // 2
+        found += count
+    return found
+
+
 def root(leaves: Sequence[int]) -> int:
     """The root of a tree over at least one leaf."""
     return _levels(leaves)[-1][0]

@@ -21,7 +21,7 @@ MODEL_VERSION: Final = 0
 SCHEMA: Final = 1
 """First felt of the output."""
 
-_MAX_STEPS: Final = 2**22
+MAX_STEPS: Final = 2**22
 """No batch that can be proven comes near it: a run that reached it was not made by a tracer of ours."""
 
 MAX_BATCH: Final = 2**16
@@ -34,7 +34,7 @@ _ROW_HEADER: Final = 5
 _ROW_SHARE: Final = 3
 _FELT_PRIME: Final = 2**251 + 17 * 2**192 + 1
 
-# Upper bounds of steps, held by tests/unit/test_risk_steps.py; cairo/README.md has the exact figures.
+# Upper bounds of steps, held by tests/unit/test_risk_builds.py; cairo/README.md has the exact figures.
 RUN_STEPS: Final = 32
 _STEPS_ALLOCATION: Final = 116
 _STEPS_GIVEN_RISK: Final = 134
@@ -44,6 +44,14 @@ _STEPS_LIMITED: Final = 50
 
 _PEDERSENS_ALLOCATION: Final = 9
 _PEDERSENS_PROTOCOL: Final = 11
+
+# Upper bounds of values whose range is checked.
+_CHECKS_ALLOCATION: Final = 6
+_CHECKS_GIVEN_RISK: Final = 14
+_CHECKS_METRICS: Final = 26
+_CHECKS_BOTH: Final = 28
+_CHECKS_LIMITS: Final = 6
+_CHECKS_LIMITED: Final = 3
 
 LEAST_PEDERSENS: Final = _PEDERSENS_ALLOCATION + 2 * _PEDERSENS_PROTOCOL
 """The Pedersen instances of the smallest allocation, one with two protocols."""
@@ -108,29 +116,18 @@ def decode_row(felts: Sequence[int]) -> Row:
     return row
 
 
-def estimated_steps(normal_forms: Iterable[Mapping[str, Any]]) -> int:
-    """An upper bound of a run's steps before padding, by formula: exceeded by no batch of valid proposals."""
-    return RUN_STEPS + sum(map(steps_of, normal_forms))
-
-
 def steps_of(normal_form: Mapping[str, Any]) -> int:
     """An upper bound of the steps that one allocation adds to a run."""
-    limits, protocols = normal_form["limits"], normal_form["protocols"]
-    steps = _STEPS_ALLOCATION
-    for protocol in protocols:
-        if "metrics" not in protocol:
-            steps += _STEPS_GIVEN_RISK
-        elif "risk" not in protocol:
-            steps += _STEPS_METRICS
-        else:
-            steps += _STEPS_BOTH
-    if (
-        limits["max_deviation_bps"],
-        limits["max_volatility_bps"],
-        limits["min_liquidity"],
-    ) != _NEUTRAL_LIMITS:
-        steps += _STEPS_LIMITED * len(protocols)
-    return steps
+    protocols = normal_form["protocols"]
+    steps = _STEPS_ALLOCATION + _by_kind(protocols, _STEPS_GIVEN_RISK, _STEPS_METRICS, _STEPS_BOTH)
+    return steps + _STEPS_LIMITED * len(protocols) if _has_limits(normal_form) else steps
+
+
+def checks_of(normal_form: Mapping[str, Any]) -> int:
+    """An upper bound of the values of one allocation whose range a run checks."""
+    protocols = normal_form["protocols"]
+    checks = _CHECKS_ALLOCATION + _by_kind(protocols, _CHECKS_GIVEN_RISK, _CHECKS_METRICS, _CHECKS_BOTH)
+    return checks + _CHECKS_LIMITS + _CHECKS_LIMITED * len(protocols) if _has_limits(normal_form) else checks
 
 
 def pedersens_of(normal_form: Mapping[str, Any]) -> int:
@@ -178,7 +175,7 @@ def program_hashes() -> tuple[str, str]:
 
 def run_spec() -> RunSpec:
     """How the services run the risk engine: tracer, prover and auditor agree on it by taking it from here."""
-    return RunSpec(load(), max_steps=_MAX_STEPS)
+    return RunSpec(load(), max_steps=MAX_STEPS)
 
 
 def samples() -> tuple[Path, Path]:
@@ -233,6 +230,22 @@ def _allocation_felts(form: Mapping[str, Any]) -> list[int]:
             ]
         felts += [0, 0] if risk is None else [1, risk]
     return felts
+
+
+def _by_kind(protocols: Iterable[Mapping[str, Any]], given_risk: int, metrics: int, both: int) -> int:
+    return sum(
+        given_risk if "metrics" not in protocol else both if "risk" in protocol else metrics
+        for protocol in protocols
+    )
+
+
+def _has_limits(normal_form: Mapping[str, Any]) -> bool:
+    limits = normal_form["limits"]
+    return (
+        limits["max_deviation_bps"],
+        limits["max_volatility_bps"],
+        limits["min_liquidity"],
+    ) != _NEUTRAL_LIMITS
 
 
 class _Reader:

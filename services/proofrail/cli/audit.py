@@ -20,6 +20,7 @@ from proofrail.audit.settings import RunPolicy
 from proofrail.cairo.program import CairoProgram
 from proofrail.cli.audit_vm import Vm, with_vm
 from proofrail.cli.evidence import write_evidence
+from proofrail.cli.exported import RunFiles, unpacked
 from proofrail.cli.inputs import read_inputs
 from proofrail.cli.keys import read_vkeys
 from proofrail.cli.output import Exit, ExitError, command, emit_line, interruptible, wants_json
@@ -124,6 +125,9 @@ def audit(
     both commitments and --inputs the run must have been made on these inputs. The report names what was not
     checked.
 
+    EVENTS may be an exported run (`proofrail export`): its commitments are in it, the program is the build of the
+    risk engine that it names, and each of its inputs must be among the proposals in it.
+
     A run that the step limit ended matches when it got as far as it says; whether the tracer had to stop there
     is checked with --max-steps alone, and the report says so.
 
@@ -149,15 +153,20 @@ def audit(
       proofrail audit events.ndjson --commitments commitments.ndjson \\
           --evidence evidence.json --signing-key auditor.key
       proofrail audit --commitments commitments.ndjson --vm reference
+      proofrail audit exported.ndjson --key tracer.vkey
       python schemas/verify_evidence.py evidence.json \\
           --tracer-key tracer.vkey --auditor-key auditor.vkey
     """
-    with command(), _reopenable(events) as source:
+    with command(), unpacked(events, commitments) as exported, _reopenable(exported, events) as source:
+        named = Path(events) if events and events != "-" else None
+        beside = commitments or named
+        compiled = _beside(program, beside, PROGRAM)
+        if exported is not None:
+            commitments, compiled = exported.commitments, program or exported.program
         _refuse_unusable(source, commitments)
-        beside = commitments or (Path(events) if events and events != "-" else None)
-        subject = _subject(_beside(program, beside, PROGRAM))
+        subject = _subject(compiled)
         asked = _inputs(inputs, subject)
-        keys = _keys(_beside(key, commitments, VKEY))
+        keys = _keys(_beside(key, named if exported is not None else commitments, VKEY))
         policy = RunPolicy(max_steps=max_steps)
         trace_bytes = trace.read_bytes() if trace else None
         memory_bytes = memory.read_bytes() if memory else None
@@ -180,9 +189,11 @@ def audit(
                     subject=subject,
                     keys=keys,
                     policy=policy,
+                    published=None if exported is None else exported.proposals.__contains__,
                     asked=asked,
                     trace=trace_bytes,
                     memory=memory_bytes,
+                    run_id=None if exported is None else exported.run_id,
                 )
 
         result = interruptible(audited)
@@ -197,7 +208,10 @@ def audit(
 
 
 @contextmanager
-def _reopenable(events: str | None) -> Iterator[Events | None]:
+def _reopenable(exported: RunFiles | None, events: str | None) -> Iterator[Events | None]:
+    if exported is not None:
+        yield None if exported.events is None else EventFile(exported.events)
+        return
     if events is None:
         yield None
         return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from proofrail.cli import offline, online
+from proofrail.cli import offline, online, operators
 
 app = typer.Typer(
     name="proofrail",
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 online.register(app)
 offline.register(app)
+operators.register(app)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Commands on files, without Kafka: to make, check, audit, prove and verify runs, and to read them."""
+"""Commands without Kafka: to make, check, audit, prove, verify and read runs, and to put contracts on a chain."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from proofrail.cli import raster
+from proofrail.cli import chain, raster
 from proofrail.cli.audit import audit
 from proofrail.cli.calibrate import calibrate
 from proofrail.cli.check import check
@@ -39,14 +39,15 @@ _COMMANDS: Final[tuple[Callable[..., None], ...]] = (
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for function in _COMMANDS:
-        app.command(help=_help(function))(function)
-    foreign = typer.Typer(no_args_is_help=True)
-    for name, function in raster.COMMANDS.items():
-        foreign.command(name, help=_help(function))(function)
-    app.add_typer(foreign, name="raster", help=raster.HELP)
+        app.command(help=help_of(function))(function)
+    for title, group in (("raster", raster), ("chain", chain)):
+        commands = typer.Typer(no_args_is_help=True)
+        for name, function in group.COMMANDS.items():
+            commands.command(name, help=help_of(function))(function)
+        app.add_typer(commands, name=title, help=group.HELP)
 
 
-def _help(function: Callable[..., None]) -> str:
+def help_of(function: Callable[..., None]) -> str:
     """The docstring with each paragraph on one line: the terminal wraps it, save paragraphs that begin with
     \\b.
     """

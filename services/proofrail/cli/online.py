@@ -217,20 +217,22 @@ def tracer() -> None:
     """Run the tracer alone: proposals in, sealed runs out. Settings: PROOFRAIL_… in the environment."""
     heed_leash()
     with command():
+        from proofrail.cli.codes.catalogue import ENTRIES
         from proofrail.tracer.app import run
         from proofrail.tracer.settings import TracerSettings
 
-        raise typer.Exit(run(_settings(TracerSettings)))
+        raise typer.Exit(run(_settings(TracerSettings), ENTRIES))
 
 
 def prover() -> None:
     """Run the prover alone: sealed runs in, proofs out. Settings: PROOFRAIL_… in the environment."""
     heed_leash()
     with command():
+        from proofrail.cli.codes.catalogue import ENTRIES
         from proofrail.prover.app import run
         from proofrail.prover.settings import ProverSettings
 
-        raise typer.Exit(run(_settings(ProverSettings)))
+        raise typer.Exit(run(_settings(ProverSettings), ENTRIES))
 
 
 def auditor() -> None:
@@ -240,8 +242,9 @@ def auditor() -> None:
     with command():
         from proofrail.auditor.app import run
         from proofrail.auditor.settings import AuditorSettings
+        from proofrail.cli.codes.catalogue import ENTRIES
 
-        raise typer.Exit(run(_settings(AuditorSettings)))
+        raise typer.Exit(run(_settings(AuditorSettings), ENTRIES))
 
 
 def registrar() -> None:
@@ -252,16 +255,20 @@ def registrar() -> None:
     """
     heed_leash()
     with command():
+        from proofrail.cli.codes.catalogue import ENTRIES
         from proofrail.registrar.app import run
         from proofrail.registrar.settings import RegistrarSettings
 
-        raise typer.Exit(run(_settings(RegistrarSettings)))
+        raise typer.Exit(run(_settings(RegistrarSettings), ENTRIES))
 
 
 def _settings(kind: type[_Settings]) -> _Settings:
     from pydantic import ValidationError
 
-    for name, value in Home.at(None).service_defaults().items():
+    from proofrail.cli.ledger_settings import ledger_defaults
+
+    defaults = Home.at(None).service_defaults() | ledger_defaults(os.environ)
+    for name, value in defaults.items():
         os.environ.setdefault(name, value)
     try:
         return kind()

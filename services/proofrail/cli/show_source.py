@@ -1,4 +1,5 @@
-"""What `show` and `diff` read: a run's folder, a file of events, standard input, or a run in a running system."""
+"""What `show` and `diff` read: a run's folder, a file of events, an exported run, standard input, or a run in a running
+system."""
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ from proofrail.cairo import cairo_lang
 from proofrail.cairo.decode import ProgramNames
 from proofrail.cairo.program import CairoProgram
 from proofrail.cairo.source import SourceFiles
+from proofrail.cli.exported import exported_run, is_export_file, unpack
 from proofrail.cli.home import Home
 from proofrail.cli.inputs import read_inputs
 from proofrail.cli.runfolder import COMMITMENTS, EVENTS, PROGRAM
@@ -191,8 +193,8 @@ def sources_of(run: RunSource, given: Path | None) -> SourceFiles:
 def opened(
     what: str, program: Path | None = None, home: Path | None = None, inputs: Path | None = None
 ) -> Iterator[RunSource]:
-    """The run that an argument names: a folder, a file of events, `-`, or the beginning of a run_id. `inputs` is the
-    inputs file of a run whose commitments are not at hand.
+    """The run that an argument names: a folder, a file of events, an export, `-`, or the beginning of a run_id.
+    `inputs` is the inputs file of a run whose commitments are not at hand.
 
     Raises UnusableInputError (`no-run-folder`, `file-not-found`, `run-not-found`, `run-ambiguous`, and what
     reading the topics of a running system raises).
@@ -217,6 +219,10 @@ def opened(
             )
         yield _in_folder(what, path / EVENTS, path, program, inputs)
         return
+    if is_export_file(path):
+        with tempfile.TemporaryDirectory(prefix="proofrail-show-") as scratch:
+            yield _exported(what, path, Path(scratch), program)
+        return
     # The other files count only beside the events of the same name: any other file may be of another run.
     yield _in_folder(what, path, path.parent if path.name == EVENTS else None, program, inputs)
 
@@ -228,6 +234,18 @@ def _in_folder(
         return folder / file if folder is not None and (folder / file).is_file() else None
 
     return RunSource(name, events, beside(COMMITMENTS), program or beside(PROGRAM), folder, inputs)
+
+
+def _exported(name: str, path: Path, folder: Path, program: Path | None) -> RunSource:
+    run_id, records = exported_run(path)
+    files = unpack(run_id, records, folder)
+    if files.events is None:
+        raise UnusableInputError(
+            "run-not-found",
+            f"{path} holds no trace events of run {run_id}",
+            "They had expired when it was exported: `proofrail audit` takes the commitments alone.",
+        )
+    return RunSource(name, files.events, files.commitments, program or files.program, folder)
 
 
 def _published(what: str, folder: Path, program: Path | None, home: Home) -> RunSource:

@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from proofrail.artifacts.cache import cache_dir
 from proofrail.cli.home import Home
+from proofrail.cli.ledger_settings import LEDGER, ledger_defaults
 from proofrail.cli.supervisor import ServiceProcess, Supervisor
 from proofrail.cli.terminal import SafeConsole
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, TRACER_KEY_NAME
@@ -27,9 +28,6 @@ from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.errors import ProofrailError
 
 SERVICES = ("tracer", "prover", "auditor")
-_REGISTRAR = "PROOFRAIL_REGISTRAR_LEDGER"
-"""Names a ledger: then the registrar runs, too."""
-
 _READY_S = 120.0
 _BROKER_CHECK_S = 1.0
 _STYLES = {
@@ -66,7 +64,9 @@ class System:
         for drift in await ensure_topics(kafka):
             self._log("up", {"event": "topic differs", "level": "warning", "what": str(drift)})
         env = self._service_env(bootstrap)
-        services = (*SERVICES, "registrar") if os.environ.get(_REGISTRAR) else SERVICES
+        if follow := ledger_defaults(os.environ):
+            self._log("up", {"event": "settings that follow from the ledger", **follow})
+        services = (*SERVICES, "registrar") if os.environ.get(LEDGER) else SERVICES
         self._supervisor = Supervisor(
             [ServiceProcess(name, env) for name in services], self._log, self._tell_services
         )
@@ -140,6 +140,7 @@ class System:
             "PROOFRAIL_KAFKA_BOOTSTRAP": bootstrap,
             "PROOFRAIL_INSTANCE": os.environ.get("PROOFRAIL_INSTANCE", "local"),
             **home.service_defaults(),
+            **ledger_defaults(os.environ),
             **{name: os.environ[name] for name in ("PROOFRAIL_STORE_URL",) if name in os.environ},
         }
 

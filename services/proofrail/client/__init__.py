@@ -4,6 +4,7 @@
 - `subscribe`: attestations, proofs, reports, dead letters … as a stream of typed messages, from a durable position
 - `check`, `ProofChecker`, `Trust`: whether an attestation, and the proof it rests on, may be acted on
 - `Archive`: what an attestation rests on, found by digest
+- `row_path`: the row of an attestation and its path to the root that was proven, as a contract takes them
 
 Every error is a ProofrailError with a stable code; `proofrail explain CODE` says what to do. What is not listed in
 `__all__` may change.
@@ -18,6 +19,7 @@ from proofrail.client.position import Place, Position, PositionFile, PositionSto
 from proofrail.client.proofs import CheckedProof, ProofChecker
 from proofrail.client.proposing import Proposed, propose
 from proofrail.client.reading import Item, Unreadable, read_message
+from proofrail.client.rows import row_path
 from proofrail.client.settlement import Published, Settled
 from proofrail.client.stream import Subscription, subscribe
 from proofrail.client.trust import Trust
@@ -87,6 +89,7 @@ __all__ = [
     "propose",
     "read_message",
     "report_digest",
+    "row_path",
     "subscribe",
 ]
 

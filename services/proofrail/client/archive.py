@@ -62,6 +62,11 @@ class Archive:
             await asyncio.gather(self._following, return_exceptions=True)
         await self._view.stop()
 
+    @property
+    def last_poll_age(self) -> float:
+        """Seconds since the topics were last asked for more."""
+        return self._view.last_poll_age
+
     async def catch_up(self) -> None:
         """Return when all that was published before this call has been read. Raises BrokerUnavailableError
         `view-behind`."""

@@ -9,8 +9,9 @@ from typing import Any, Final, NoReturn
 from proofrail.cairo.risk_model import decide
 from proofrail.client.errors import RefusedAttestation
 from proofrail.client.reading import read_message
+from proofrail.client.rows import check_chain
 from proofrail.client.trust import Trust
-from proofrail.wire.canonical import canonical, sha256_hex
+from proofrail.wire.canonical import canonical, parse_felt, sha256_hex
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.messages import (
     Attestation,
@@ -41,15 +42,17 @@ def check(
 
     Always: its version, its signature by an accepted auditor, that its proof is no mock, of an accepted backend and
     of enough security. With `proposal` (in native or seed form): that it is about this proposal, and decides as the
-    model does. With `proof`: that the Proof message is about the same run and proof. With `reports`: that the two it
+    model does. With `proof`: that the Proof message is about the same run and proof, and that the place under the root
+    that the attestation gives its row, where the run is one of the chain build, is under the message's root; whether
+    the path leads there, `ProofChecker` says. With `reports`: that the two it
     rests on are among them, signed, about its run, and say MATCH. With `seal`: that its root is the run's.
 
     The proof itself is `ProofChecker`'s business.
 
     Raises RefusedAttestation `attestation-signature`, `attestation-proposal`, `attestation-decision`,
-    `attestation-proof`, `attestation-report`, `attestation-root`; PolicyError `policy-mock`, `policy-backend`,
-    `policy-security`; MalformedError `unknown-version`, `unknown-type`, `malformed-…`; InvalidProposalError for a
-    `proposal` that is none. About a millisecond.
+    `attestation-proof`, `attestation-chain`, `attestation-report`, `attestation-root`; PolicyError `policy-mock`,
+    `policy-backend`, `policy-security`; MalformedError `unknown-version`, `unknown-type`, `malformed-…`;
+    InvalidProposalError for a `proposal` that is none. About a millisecond.
     """
     read = _read(attestation)
     _signed_by("attestation-signature", read, trust, "the attestation")
@@ -92,6 +95,9 @@ def check_proof_message(attestation: Attestation, proof: Proof | AttestedProof) 
     if proof.root is not None:
         run["root"] = proof.root
     _agree("attestation-proof", attestation, run, "the Proof message")
+    output = proof.statement.get("output")
+    if isinstance(output, list):
+        check_chain(attestation, str(proof.identities.get("program_hash")), [*map(parse_felt, output)])
 
 
 def parsed(proposal: Proposal | bytes) -> Proposal:

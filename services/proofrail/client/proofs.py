@@ -17,10 +17,10 @@ from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.proof_audit import ProofAuditor, Verifier
 from proofrail.cairo import risk_rows
 from proofrail.cairo.risk_model import decide
-from proofrail.cairo.risk_program import SCHEMA, Row, allocation_felt, decode_output
-from proofrail.cairo.row_path import RowPath, check_row_path
+from proofrail.cairo.risk_program import Row, allocation_felt, decode_output
 from proofrail.client.attestations import check_proof_message, check_proposal, parsed
 from proofrail.client.errors import RefusedAttestation
+from proofrail.client.rows import holds_rows, proven_row
 from proofrail.client.trust import Trust
 from proofrail.proving import verifier as stwo
 from proofrail.proving.backend import Verified
@@ -70,20 +70,20 @@ class ProofChecker:
         proof: Proof | AttestedProof,
         attestation: Attestation | None = None,
         proposal: Proposal | bytes | None = None,
-        path: RowPath | None = None,
     ) -> CheckedProof:
         """Fetch and verify the proof that a message is about, or that an attestation names (`attestation.proof`); with
         `attestation`, that it proves its row; with `proposal` too, that the row is about all of the proposal's inputs.
-        A proof of the chain build, whose output is a root, proves a row by its `path`.
+        A proof of the chain build, whose output is a root, proves a row by the path in the attestation.
 
         The attestation's own signature is `check`'s business. Fetching and verifying go on in a thread, once for the
         attestations of a run that follow one another: 20 to 80 ms for stwo, some seconds for Stone.
 
         Raises PolicyError `policy-mock`, `policy-backend`, `policy-security`, `policy-program`, `policy-preset` …;
         RefusedProof `proof-…` (`proof-claim`: the message says something else than the proof); RefusedAttestation
-        `attestation-proof`, `attestation-row`, and those of `check` about the proposal; AlteredArtifact; PoisonError
-        `risk-output-malformed`, `row-path-malformed`, `row-path-wrong`. Raises, to be tried again: MissingArtifact,
-        StoreUnavailable, TransientError `verifier-missing`, `verifier-broken`.
+        `attestation-proof`, `attestation-chain`, `attestation-row`, and those of `check` about the proposal;
+        AlteredArtifact; PoisonError `risk-output-malformed`, `row-path-malformed`, `row-path-wrong`; MalformedError
+        `malformed-felt`. Raises, to be tried again: MissingArtifact, StoreUnavailable, TransientError
+        `verifier-missing`, `verifier-broken`.
         """
         if attestation is not None:
             check_proof_message(attestation, proof)
@@ -91,7 +91,8 @@ class ProofChecker:
                 check_proposal(attestation, proposal)
         checked = await self._checked(proof)
         if attestation is not None:
-            _check_row(checked, attestation, None if proposal is None else parsed(proposal), path)
+            asked = None if proposal is None else parsed(proposal)
+            await asyncio.to_thread(_check_row, checked, attestation, asked)
         return checked
 
     async def _checked(self, proof: Proof | AttestedProof) -> CheckedProof:
@@ -176,10 +177,8 @@ def _audited(proof: Proof, blob: bytes, expected: Expected, policy: Policy, modu
     return kept.verified
 
 
-def _check_row(
-    checked: CheckedProof, attestation: Attestation, proposal: Proposal | None, path: RowPath | None
-) -> None:
-    row = _row(checked, attestation.row, path)
+def _check_row(checked: CheckedProof, attestation: Attestation, proposal: Proposal | None) -> None:
+    row = proven_row(attestation, checked.program_hash, checked.output)
     due: dict[str, object] = {
         "id": allocation_felt(attestation.allocation_id),
         "verdict": attestation.verdict,
@@ -195,19 +194,8 @@ def _check_row(
             _refuse_row(f"{name} of row {attestation.row} is {getattr(row, name)}, not {value}")
 
 
-def _row(checked: CheckedProof, index: int, path: RowPath | None) -> Row:
-    """The row at `index` of what was proven, in whichever way the output holds it."""
-    if checked.rows is not None:
-        if index >= len(checked.rows):
-            _refuse_row(f"it has {len(checked.rows)} rows, none with the index {index}")
-        return checked.rows[index]
-    if path is None or path.index != index:
-        _refuse_row(f"its output holds no rows, and no path to row {index} is at hand")
-    return check_row_path(path, checked.output)
-
-
 def _rows(output: tuple[int, ...]) -> tuple[Row, ...] | None:
-    return tuple(decode_output(output)) if output[:1] == (SCHEMA,) else None
+    return tuple(decode_output(output)) if holds_rows(output) else None
 
 
 def _refuse_row(message: str) -> NoReturn:

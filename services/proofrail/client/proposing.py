@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from proofrail.client.attestations import check
-from proofrail.client.settlement import Accept, Published, RunFacts, Settled, Settlement, digest_of
+from proofrail.client.settlement import Accept, Published, RunFacts, Settled, Settlement
 from proofrail.client.trust import Trust
 from proofrail.messaging.client import publish
 from proofrail.messaging.records import Message, Record
@@ -20,6 +20,7 @@ from proofrail.wire import topics
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError, ProofrailError
 from proofrail.wire.headers import child_traceparent, record_headers
+from proofrail.wire.readable import proposal_digest
 from proofrail.wire.topics import MAX_RECORD
 
 _SOURCE: Final = "/proofrail/client"
@@ -89,7 +90,7 @@ def proposal_message(value: bytes) -> Message:
     """The record of a proposal, valid or not, with a trace of its own."""
     traceparent = child_traceparent(None, secrets.token_bytes(16))
     headers = record_headers(topics.PROPOSALS, value, source=_SOURCE, traceparent=traceparent)
-    return Message(topics.PROPOSALS, _key(value), value[:MAX_RECORD], headers)
+    return Message(topics.PROPOSALS, proposal_key(value), value[:MAX_RECORD], headers)
 
 
 async def publish_proposals(kafka: KafkaSettings, values: Sequence[bytes]) -> list[Published]:
@@ -99,7 +100,7 @@ async def publish_proposals(kafka: KafkaSettings, values: Sequence[bytes]) -> li
     at = time.monotonic()
     written = await publish(kafka, messages)
     return [
-        Published(place.topic, place.partition, place.offset, value, at, digest_of(value))
+        Published(place.topic, place.partition, place.offset, value, at, proposal_digest(value))
         for place, value in zip(written, values, strict=True)
     ]
 
@@ -145,7 +146,8 @@ def _accept(trust: Trust | None) -> Accept | None:
     return None if trust is None else lambda attestation, one: check(attestation, trust, proposal=one.value)
 
 
-def _key(value: bytes) -> bytes:
+def proposal_key(value: bytes) -> bytes:
+    """The key of a proposal's record: its allocation_id, empty where it has none."""
     try:
         allocation_id = parse_object(value).get("allocation_id")
     except MalformedError:

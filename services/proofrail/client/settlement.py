@@ -25,6 +25,7 @@ from proofrail.wire.messages import (
 from proofrail.wire.model import Message
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.readable import proposal_digest
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,6 @@ class Published:
     @property
     def place(self) -> tuple[str, int, int]:
         return self.topic, self.partition, self.offset
-
-
-def digest_of(value: bytes) -> str | None:
-    """The proposal's digest, None where it is no valid proposal."""
-    try:
-        return parse_proposal(value).digest()
-    except ProofrailError:
-        return None
 
 
 @dataclass
@@ -126,7 +119,7 @@ class Settlement:
                     yield message, self._by_place[place]
                     return
                 # Given up after its run: published again, it gets no letter of its own.
-                digests = [digest_of(bytes.fromhex(message.value)) or ""]
+                digests = [proposal_digest(bytes.fromhex(message.value)) or ""]
             case topics.REPORTS, AuditReport():
                 facts = self._facts(message.run_id)
                 facts.verdicts[message.subject] = message.verdict

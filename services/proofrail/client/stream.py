@@ -103,6 +103,13 @@ class Subscription(Generic[T]):
         self._handed_out[line.record.tp] = line.after
         return line  # type: ignore[return-value]
 
+    async def positions_and_ends(self) -> dict[TopicPartition, tuple[int, int]]:
+        """How far behind reading is: for each partition its position and the end of what can be read now. Raises
+        BrokerUnavailableError."""
+        if self._reader is None:
+            return {}
+        return await self._reader.positions_and_ends()
+
     async def done(self, item: Line | None = None) -> None:
         """Say that `item` and all before it in its partition, or all that was delivered so far, has had its effect: a
         subscription that resumes goes on behind it. Returns when the position is kept: for a file that is a write to

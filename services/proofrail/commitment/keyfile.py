@@ -20,7 +20,7 @@ def load_or_make_signer(path: Path, name: str, entropy: Callable[[int], bytes]) 
     try:
         if not path.exists():
             _make(path, *generate_key(name, entropy(32)))
-        if path.stat().st_mode & 0o077:
+        if not is_private(path.stat()):
             raise UnusableInputError(
                 "key-file",
                 f"others can read the private key {path}",
@@ -33,6 +33,15 @@ def load_or_make_signer(path: Path, name: str, entropy: Callable[[int], bytes]) 
             f"cannot read or write the key {path}: {error.strerror}",
             "Check path and permissions.",
         ) from error
+
+
+def is_private(status: os.stat_result) -> bool:
+    """Whether a file of this status is its owner's alone, or (as container platforms mount secrets) root's and beside
+    root readable by a group of this process only."""
+    if not status.st_mode & 0o077:
+        return True
+    mounted = status.st_uid == 0 != os.geteuid() and status.st_gid in {os.getegid(), *os.getgroups()}
+    return mounted and not status.st_mode & 0o037
 
 
 def _make(path: Path, private: str, vkey: str) -> None:

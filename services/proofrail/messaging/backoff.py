@@ -53,8 +53,8 @@ async def retry_transient(
     def note(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         code = getattr(error, "code", type(error).__name__)
-        if metrics is not None:
-            metrics.retries.labels(reason=code).inc()
+        if metrics is not None and error is not None:
+            metrics.retried(error)
         _log.warning(
             "retry",
             code=code,

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from proofrail.messaging._producer import close_producer
 from proofrail.messaging.errors import BrokerUnavailableError
+from proofrail.messaging.reach import refusal
 from proofrail.messaging.records import Message
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.views import View
@@ -78,7 +79,8 @@ def tail(kafka: KafkaSettings, topics: Sequence[str]) -> View:
 
 
 async def wait_for_broker(kafka: KafkaSettings, timeout: float = 30.0) -> str:  # noqa: ASYNC109
-    """Return the cluster's id as soon as the broker answers a metadata request. Raises BrokerUnavailableError."""
+    """Return the cluster's id as soon as the broker answers a metadata request. Raises BrokerUnavailableError, and
+    UnusableInputError when a broker answers and will not have us (see reach.py)."""
     error: Exception | None = None
     try:
         async with asyncio.timeout(timeout):
@@ -89,6 +91,8 @@ async def wait_for_broker(kafka: KafkaSettings, timeout: float = 30.0) -> str:  
                     described = await admin.describe_cluster()
                 except kafka_errors.KafkaError as caught:
                     error = caught
+                    if refused := await refusal(kafka):
+                        raise refused from caught
                 else:
                     return str(described.get("cluster_id"))
                 finally:
@@ -98,5 +102,6 @@ async def wait_for_broker(kafka: KafkaSettings, timeout: float = 30.0) -> str:  
         raise BrokerUnavailableError(
             "broker-unavailable",
             f"no answer from {kafka.bootstrap} within {timeout:.0f} s ({error!r})",
-            "Start a broker (proofrail kafka) or name one in PROOFRAIL_KAFKA_BOOTSTRAP",
+            "Start a broker (proofrail kafka) or name one in PROOFRAIL_KAFKA_BOOTSTRAP; where one listens there, "
+            "check PROOFRAIL_KAFKA_SECURITY_PROTOCOL",
         ) from late

@@ -23,7 +23,7 @@ import socket
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -115,6 +115,8 @@ class EmbeddedKafka:
 
     `log_path` is `data_dir/kafka.log` unless given. `progress` is told how many jars have come in.
     `aot=False` neither uses nor records the AOT cache (the run that records it stops some 5 s later).
+    `properties` are the broker's own settings in place of ours or beside them; `{broker}` and `{controller}` in their
+    values stand for the ports. A plain listener on `{broker}` must remain.
     The calls block; in an event loop use `astart` and `astop`. A start after a kill works on the same data;
     the port stays the same over restarts while it is free.
     """
@@ -127,6 +129,7 @@ class EmbeddedKafka:
         *,
         progress: Progress | None = None,
         aot: bool = True,
+        properties: Mapping[str, str] | None = None,
     ) -> None:
         self._dir = data_dir.absolute()
         self._cache = cache_dir.absolute()
@@ -137,6 +140,7 @@ class EmbeddedKafka:
         self._log_start = 0
         self._aot: AotCache | None = None
         self._wants_aot = aot
+        self._properties = dict(properties or {})
         if "," in str(self._dir):
             raise UnusableInputError("kafka-data-dir", f"Kafka takes no folder with a comma: {self._dir}")
 
@@ -301,9 +305,10 @@ class EmbeddedKafka:
             state.broker_port = _free_port()
         # The controller's port is nobody else's business: a fresh one each time avoids sockets in TIME_WAIT.
         state.controller_port = _free_port(state.broker_port)
-        text = _PROPERTIES.format(
-            broker=state.broker_port, controller=state.controller_port, data=self._dir / "data"
-        )
+        ports = {"broker": state.broker_port, "controller": state.controller_port}
+        own = "".join(f"{name}={value.format(**ports)}\n" for name, value in self._properties.items())
+        # Of a property that stands twice Kafka takes the last.
+        text = _PROPERTIES.format(**ports, data=self._dir / "data") + own
         (self._dir / "server.properties").write_text(text)
 
     def _format(self, java: list[str | Path], state: _State) -> None:

@@ -15,8 +15,9 @@ import inspect
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from typing import Any, Final, Protocol
 
 import structlog
@@ -30,8 +31,10 @@ from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.errors import EXIT_RESTART, BrokerUnavailableError, RestartRequiredError
 from proofrail.messaging.logs import bound, configure_logging
 from proofrail.messaging.metrics import Metrics
+from proofrail.messaging.sampling import LaggingReader, measured
 from proofrail.messaging.settings import KafkaSettings, ServiceSettings
 from proofrail.messaging.transactions import Pipeline
+from proofrail.messaging.views import View
 from proofrail.wire.canonical import canonical
 from proofrail.wire.errors import ProofrailError, UnusableInputError
 
@@ -43,8 +46,6 @@ Check = Callable[[], str | Awaitable[str | None] | None]
 _READY_POLL_AGE: Final = 15.0
 _ALIVE_POLL_AGE: Final = 120.0
 _PING_SECONDS: Final = 2.0
-_LAG_EVERY: Final = 0.25
-_SAMPLE_EVERY: Final = 5.0
 _EXIT_FAILED: Final = 1
 _EXIT_UNUSABLE: Final = 2
 
@@ -74,6 +75,7 @@ class ServiceContext:
     started_at: float = field(default_factory=time.monotonic)
     _checks: dict[str, Check] = field(default_factory=dict)
     _readers: dict[str, Reader] = field(default_factory=dict)
+    _measured: list[LaggingReader] = field(default_factory=list)
     _ready: bool = False
 
     @property
@@ -97,6 +99,12 @@ class ServiceContext:
     def watch(self, name: str, reader: Reader) -> None:
         """Make readiness (15 s) and liveness (120 s) depend on `reader` being polled."""
         self._readers[name] = reader
+        if isinstance(reader, Pipeline | View):
+            self.measure(reader)
+
+    def measure(self, reader: LaggingReader) -> None:
+        """Show how far `reader` is behind."""
+        self._measured.append(reader)
 
     async def missing(self) -> dict[str, str]:
         """What is missing for readiness, by check."""
@@ -118,6 +126,7 @@ class ServiceContext:
             if said is not None:
                 found[name] = said
             self.metrics.ready.labels(check=name).set(said is None)
+        self.metrics.serving.set(not found)
         return found
 
     def stuck(self) -> dict[str, str]:
@@ -138,31 +147,36 @@ class ServiceContext:
 Main = Callable[[ServiceContext], Awaitable[None]]
 
 
-def run_service(name: str, main: Main, settings: ServiceSettings) -> int:
-    """Run `main` as the service `name` until it returns or SIGTERM or SIGINT comes; returns the exit status.
+def run_service(
+    name: str, main: Main, settings: ServiceSettings, codes: Collection[str] | None = None
+) -> int:
+    """Run `main` as the service `name` until it returns or SIGTERM or SIGINT comes; returns the exit status. `codes`:
+    those of errors that its metrics tell apart (see Metrics).
 
     0 after an orderly end, 75 (`EXIT_RESTART`) when the supervisor must start it anew, 2 for unusable
     settings or input, 1 for every other failure. A second signal ends it at once.
     """
     configure_logging(name, settings)
     try:
-        return asyncio.run(_host(name, main, settings))
+        return asyncio.run(_host(name, main, settings, Metrics(name, codes)))
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
 
-async def _host(name: str, main: Main, settings: ServiceSettings) -> int:
+async def _host(name: str, main: Main, settings: ServiceSettings, metrics: Metrics) -> int:
     broker = KafkaBroker(
         settings.kafka.bootstrap.split(","),
         security=_security(settings.kafka),
         client_id=f"proofrail-{name}",
         logger=None,
     )
-    context = ServiceContext(name, settings, Metrics(), broker)
+    context = ServiceContext(name, settings, metrics, broker)
+    if settings.key_until is not None:
+        metrics.key_change.labels(key=name).set(_midnight(settings.key_until))
     context.metrics.last_poll_age.set_function(context._oldest_poll)
     app = AsgiFastStream(broker, asgi_routes=_routes(context), logger=None)
     try:
-        async with _serving(app, settings), _watching(context):
+        async with _serving(app, settings), measured(metrics, context._measured, context.missing):
             task = asyncio.create_task(_work(context, app, main))
             with _signals(context, task):
                 return await _outcome(context, task)
@@ -177,6 +191,7 @@ async def _work(context: ServiceContext, app: AsgiFastStream, main: Main) -> Non
             await wait_for_broker(context.kafka, 2.0)
             break
         except BrokerUnavailableError as error:
+            context.metrics.retried(error)
             _log.warning("broker-unavailable", error=str(error))
     if context.stopping.is_set():
         return
@@ -206,6 +221,7 @@ async def _outcome(context: ServiceContext, task: asyncio.Task[None]) -> int:
     if error is None:
         _log.info("stopped")
         return 0
+    context.metrics.failed(error)
     if isinstance(error, ProofrailError):
         _log.error("failed", code=error.code, error=str(error))
     else:
@@ -233,33 +249,8 @@ def _signals(context: ServiceContext, task: asyncio.Task[None]) -> Iterator[None
             loop.remove_signal_handler(number)
 
 
-@contextlib.asynccontextmanager
-async def _watching(context: ServiceContext) -> AsyncIterator[None]:
-    async def lateness() -> None:
-        sampled = 0.0
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(_LAG_EVERY)
-            context.metrics.event_loop_lag.observe(max(0.0, time.perf_counter() - before - _LAG_EVERY))
-            if time.monotonic() - sampled > _SAMPLE_EVERY:
-                sampled = time.monotonic()
-                await _sample_lag(context)
-
-    task = asyncio.create_task(lateness())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-
-
-async def _sample_lag(context: ServiceContext) -> None:
-    for reader in context._readers.values():
-        if isinstance(reader, Pipeline):
-            with contextlib.suppress(BrokerUnavailableError):
-                for tp, behind in (await reader.lag()).items():
-                    context.metrics.consumer_lag.labels(topic=tp.topic, partition=tp.partition).set(behind)
+def _midnight(day: date) -> float:
+    return datetime.combine(day, datetime.min.time(), UTC).timestamp()
 
 
 class _Server(uvicorn.Server):

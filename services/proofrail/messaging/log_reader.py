@@ -111,6 +111,14 @@ class LogReader:
         waited for. Raises PlaceLostError, ProofrailError `topic-unreadable`."""
         return await retry_transient(self._read)
 
+    async def positions_and_ends(self) -> dict[TopicPartition, tuple[int, int]]:
+        """For each partition, where reading is (markers behind the last record are passed) and the end of what can be
+        read now. Raises BrokerUnavailableError."""
+        consumer = self._started()
+        with self._translated():
+            ends = await consumer.end_offsets(list(self._next))
+            return {tp: (await consumer.position(tp), end) for tp, end in ends.items()}
+
     async def at_end(self) -> bool:
         """Whether all that was committed at `start` has been read."""
         consumer = self._started()

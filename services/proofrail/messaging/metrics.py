@@ -1,129 +1,176 @@
-"""The metrics of all services, defined once so that names, units and labels agree.
-
-Labels are bounded by design (design section 7, rule 7): topics, partitions, codes, backends, verdicts; never
-a run_id or an allocation_id.
-"""
+"""The metrics of one process, made from the names in `metric_names` and from nothing else."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Final
+import itertools
+import re
+import time
+from collections.abc import Collection
+from importlib.metadata import version
+from typing import Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, GCCollector, Histogram, ProcessCollector
-
-LABELS: Final = frozenset(
-    {"topic", "partition", "outcome", "code", "reason", "backend", "subject", "verdict", "approved", "check"}
+from aiokafka.errors import KafkaError
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
 )
-"""Every label name in use; each has few values."""
 
-_FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-_SLOW: Final = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
-_COUNTS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
-_SIZES: Final = (1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9)
-_RATIOS: Final = (0.25, 0.5, 0.75, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
+from proofrail.messaging import metric_names as names
+from proofrail.messaging.metric_names import CounterName, GaugeName, HistogramName, MetricName
+
+_OTHER: Final = "other"
+_KAFKA: Final = "kafka"
+_WELL_FORMED: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_LONGEST_CODE: Final = 64
+
+# A gauge beside every counter and histogram, with its birth: twice the series, and Prometheus needs none.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+_Metric = TypeVar("_Metric", Counter, Gauge, Histogram)
 
 
-@dataclass(frozen=True)
 class Metrics:
-    """One process's metrics, on a registry of its own. Times are in seconds, sizes in bytes."""
+    """One process's metrics, on a registry of its own. What is another service's is counted and not shown; a process
+    that is none of the services shows all.
 
-    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    `codes`: those that a label may have; any that is well-formed, when None. Codes also come with records that others
+    wrote, so they are no bound by themselves.
+    """
 
-    records_consumed: Counter = field(init=False)
-    records_produced: Counter = field(init=False)
-    bytes_produced: Counter = field(init=False)
-    transactions: Counter = field(init=False)
-    transaction_seconds: Histogram = field(init=False)
-    rebalances: Counter = field(init=False)
-    consumer_lag: Gauge = field(init=False)
-    last_poll_age: Gauge = field(init=False)
-    retries: Counter = field(init=False)
-    dead_letters: Counter = field(init=False)
-    event_loop_lag: Histogram = field(init=False)
-    ready: Gauge = field(init=False)
-
-    proposals: Counter = field(init=False)
-    runs: Counter = field(init=False)
-    run_seconds: Histogram = field(init=False)
-    run_allocations: Histogram = field(init=False)
-    run_items: Histogram = field(init=False)
-    run_steps: Histogram = field(init=False)
-    window_runs: Gauge = field(init=False)
-
-    proofs: Counter = field(init=False)
-    proof_seconds: Histogram = field(init=False)
-    proof_bytes: Histogram = field(init=False)
-    proving: Gauge = field(init=False)
-    proof_elapsed: Gauge = field(init=False)
-    proof_expected: Gauge = field(init=False)
-    proof_time_ratio: Histogram = field(init=False)
-
-    reports: Counter = field(init=False)
-    audit_seconds: Histogram = field(init=False)
-    attestations: Counter = field(init=False)
-    attestation_seconds: Histogram = field(init=False)
-    registrations: Counter = field(init=False)
-    registration_seconds: Histogram = field(init=False)
-    unregistered: Gauge = field(init=False)
-
-    def __post_init__(self) -> None:
+    def __init__(self, service: str | None = None, codes: Collection[str] | None = None) -> None:
+        self.registry = CollectorRegistry()
+        self._service = service
+        self._codes = codes
         ProcessCollector(registry=self.registry)
         GCCollector(registry=self.registry)
 
-        counter = {
-            "records_consumed": ("Records read", ("topic",)),
-            "records_produced": ("Records committed", ("topic",)),
-            "bytes_produced": ("Bytes of committed values", ("topic",)),
-            "transactions": ("Kafka transactions: committed, aborted", ("outcome",)),
-            "rebalances": ("Assignments received from the consumer group", ()),
-            "retries": ("Work tried again, by the code of the error", ("reason",)),
-            "dead_letters": ("Dead letters written, by code", ("code",)),
-            "proposals": ("Proposals taken in: accepted, duplicate, refused", ("outcome",)),
-            "runs": ("Runs sealed: completed, failed", ("outcome",)),
-            "proofs": ("Terminal records written: proof or the code of the failure", ("backend", "outcome")),
-            "reports": ("Audit reports written", ("subject", "verdict")),
-            "attestations": ("Attestations written", ("approved",)),
-            "registrations": ("Registrations written: recorded, or the code of the refusal", ("outcome",)),
-        }
-        gauge = {
-            "consumer_lag": ("Records between the position and the end", ("topic", "partition")),
-            "last_poll_age": ("Seconds since the service last asked Kafka for records", ()),
-            "ready": ("1 when the check passes", ("check",)),
-            "window_runs": ("Sealed runs without a terminal record", ()),
-            "unregistered": ("Attestations read, and neither recorded nor refused yet", ()),
-            "proving": ("Proofs under way", ("backend",)),
-            "proof_elapsed": ("Time that the proof under way has taken; 0 without one", ("backend",)),
-            "proof_expected": ("Time that the proof under way is expected to take in all", ("backend",)),
-        }
-        histogram: dict[str, tuple[str, tuple[str, ...], tuple[float, ...]]] = {
-            "transaction_seconds": ("From begin to commit", (), _FAST),
-            "event_loop_lag": ("How late a timer of the event loop fired", (), _FAST),
-            "run_seconds": ("One run, from its proposals to its commit", (), _FAST),
-            "run_allocations": ("Allocations in a run", (), _COUNTS),
-            "run_items": ("Trace events in a run", (), _SIZES),
-            "run_steps": ("VM steps in a run", (), _SIZES),
-            "proof_seconds": ("One proof, from the sealed run to its commit", ("backend",), _SLOW),
-            "proof_bytes": ("Size of a proof", ("backend",), _SIZES),
-            "proof_time_ratio": ("Time that a proof took over the time expected", ("backend",), _RATIOS),
-            "audit_seconds": ("One audit", ("subject",), _FAST),
-            "attestation_seconds": ("From a proposal's timestamp to its attestation", (), _SLOW),
-            "registration_seconds": ("From an attestation's timestamp to its registration", (), _SLOW),
-        }
-        units = {
-            "last_poll_age": "_seconds",
-            "event_loop_lag": "_seconds",
-            "consumer_lag": "_records",
-            "proof_elapsed": "_seconds",
-            "proof_expected": "_seconds",
-        }
-        for name, (text, labels) in counter.items():
-            self._set(name, Counter(f"proofrail_{name}", text, labels, registry=self.registry))
-        for name, (text, labels) in gauge.items():
-            full = f"proofrail_{name}{units.get(name, '')}"
-            self._set(name, Gauge(full, text, labels, registry=self.registry))
-        for name, (text, labels, buckets) in histogram.items():
-            full = f"proofrail_{name}{units.get(name, '')}"
-            self._set(name, Histogram(full, text, labels, buckets=buckets, registry=self.registry))
+        self.info = self._gauge(names.INFO)
+        self.serving = self._gauge(names.SERVING)
+        self.ready = self._gauge(names.READY)
+        self.last_poll_age = self._gauge(names.LAST_POLL_AGE)
+        self.event_loop_lag = self._histogram(names.EVENT_LOOP_LAG)
+        self.retries = self._counter(names.RETRIES)
+        self.last_error = self._gauge(names.LAST_ERROR)
+        self.key_change = self._gauge(names.KEY_CHANGE)
 
-    def _set(self, name: str, metric: Counter | Gauge | Histogram) -> None:
-        object.__setattr__(self, name, metric)
+        self.in_flight = self._gauge(names.IN_FLIGHT)
+        self.oldest_in_flight = self._gauge(names.OLDEST_IN_FLIGHT)
+        self.stalled = self._gauge(names.STALLED)
+
+        self.records_consumed = self._counter(names.RECORDS_CONSUMED)
+        self.records_produced = self._counter(names.RECORDS_PRODUCED)
+        self.bytes_produced = self._counter(names.BYTES_PRODUCED)
+        self.transactions = self._counter(names.TRANSACTIONS)
+        self.transaction_seconds = self._histogram(names.TRANSACTION_SECONDS)
+        self.rebalances = self._counter(names.REBALANCES)
+        self.consumer_lag = self._gauge(names.CONSUMER_LAG)
+        self.consumer_lag_seconds = self._gauge(names.CONSUMER_LAG_SECONDS)
+        self.record_age = self._histogram(names.RECORD_AGE)
+
+        self.proposals = self._counter(names.PROPOSALS)
+        self.dead_letters = self._counter(names.DEAD_LETTERS)
+        self.last_dead_letter = self._gauge(names.LAST_DEAD_LETTER)
+        self.runs = self._counter(names.RUNS)
+        self.run_seconds = self._histogram(names.RUN_SECONDS)
+        self.run_allocations = self._histogram(names.RUN_ALLOCATIONS)
+        self.run_items = self._histogram(names.RUN_ITEMS)
+        self.run_steps = self._histogram(names.RUN_STEPS)
+
+        self.proofs = self._counter(names.PROOFS)
+        self.proof_seconds = self._histogram(names.PROOF_SECONDS)
+        self.proof_stage_seconds = self._histogram(names.PROOF_STAGE_SECONDS)
+        self.proof_bytes = self._histogram(names.PROOF_BYTES)
+        self.proving = self._gauge(names.PROVING)
+        self.proof_elapsed = self._gauge(names.PROOF_ELAPSED)
+        self.proof_expected = self._gauge(names.PROOF_EXPECTED)
+        self.proof_time_ratio = self._histogram(names.PROOF_TIME_RATIO)
+
+        self.store_operations = self._counter(names.STORE_OPERATIONS)
+        self.store_bytes = self._counter(names.STORE_BYTES)
+        self.store_seconds = self._histogram(names.STORE_SECONDS)
+
+        self.reports = self._counter(names.REPORTS)
+        self.mismatches = self._counter(names.MISMATCHES)
+        self.last_mismatch = self._gauge(names.LAST_MISMATCH)
+        self.audit_seconds = self._histogram(names.AUDIT_SECONDS)
+        self.audit_delay = self._histogram(names.AUDIT_DELAY)
+        self.attestations = self._counter(names.ATTESTATIONS)
+        self.attestation_seconds = self._histogram(names.ATTESTATION_SECONDS)
+
+        self.registrations = self._counter(names.REGISTRATIONS)
+        self.registration_seconds = self._histogram(names.REGISTRATION_SECONDS)
+        self.ledger_transactions = self._counter(names.LEDGER_TRANSACTIONS)
+        self.ledger_gas = self._counter(names.LEDGER_GAS)
+        self.ledger_fees = self._counter(names.LEDGER_FEES)
+
+        self.info.labels(version=version("proofrail")).set(1)
+
+    def code(self, code: str) -> str:
+        """The code as a label's value: itself when it is known, else `other`."""
+        known = _is_well_formed(code) if self._codes is None else code in self._codes
+        return code if known else _OTHER
+
+    def retried(self, error: BaseException) -> None:
+        """Work is to be tried again because of `error`."""
+        code = self._code_of(error)
+        self.retries.labels(code=code).inc()
+        self.last_error.labels(code=code).set(time.time())
+
+    def dead_lettered(self, code: str) -> None:
+        """A dead letter was written."""
+        self.dead_letters.labels(code=self.code(code)).inc()
+        self.last_dead_letter.set(time.time())
+
+    def mismatched(self, subject: str, kind: str) -> None:
+        """A mismatch was reported, the first one of this kind."""
+        self.mismatches.labels(subject=subject, kind=kind).inc()
+        self.last_mismatch.labels(subject=subject).set(time.time())
+
+    def failed(self, error: BaseException) -> None:
+        """`error` has ended a piece of work, or the service."""
+        self.last_error.labels(code=self._code_of(error)).set(time.time())
+
+    def _code_of(self, error: BaseException) -> str:
+        if isinstance(error, KafkaError):
+            return _KAFKA
+        return self.code(str(getattr(error, "code", "")))
+
+    def _counter(self, name: CounterName) -> Counter:
+        return self._with_known_labels(
+            name, Counter(name.name, name.means, _labels(name), registry=self._registry_for(name))
+        )
+
+    def _gauge(self, name: GaugeName) -> Gauge:
+        return self._with_known_labels(
+            name, Gauge(name.name, name.means, _labels(name), registry=self._registry_for(name))
+        )
+
+    def _histogram(self, name: HistogramName) -> Histogram:
+        metric = Histogram(
+            name.name, name.means, _labels(name), buckets=name.buckets, registry=self._registry_for(name)
+        )
+        return self._with_known_labels(name, metric)
+
+    def _registry_for(self, name: MetricName) -> CollectorRegistry | None:
+        own = self._service not in names.ALL or self._service in name.services
+        return self.registry if own else None
+
+    @staticmethod
+    def _with_known_labels(name: MetricName, metric: _Metric) -> _Metric:
+        if name.labels and all(label.values for label in name.labels):
+            for values in itertools.product(*(label.values for label in name.labels)):
+                metric.labels(*values)
+        return metric
+
+
+def _labels(name: MetricName) -> tuple[str, ...]:
+    return tuple(label.name for label in name.labels)
+
+
+def _is_well_formed(code: str) -> bool:
+    return len(code) <= _LONGEST_CODE and _WELL_FORMED.fullmatch(code) is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import ssl
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -52,13 +53,18 @@ class KafkaSettings(BaseSettings):
             raise ValueError("tls_key_file needs tls_cert_file")
         return self
 
+    @property
+    def servers(self) -> list[str]:
+        """The brokers of `bootstrap`, each `host:port`."""
+        return [server.strip() for server in self.bootstrap.split(",") if server.strip()]
+
     def client_options(self) -> dict[str, Any]:
         """The options that every aiokafka client takes.
 
         Raises UnusableInputError `kafka-tls` when a certificate or key cannot be loaded.
         """
         options: dict[str, Any] = {
-            "bootstrap_servers": [server.strip() for server in self.bootstrap.split(",") if server.strip()],
+            "bootstrap_servers": self.servers,
             "request_timeout_ms": self.request_timeout_ms,
             "security_protocol": self.security_protocol,
         }
@@ -116,5 +122,9 @@ class ServiceSettings(BaseSettings):
 
     drain_seconds: float = Field(default=25.0, gt=0)
     """How long work in hand may take after SIGTERM before it is cancelled."""
+
+    key_until: date | None = None
+    """The day (YYYY-MM-DD, its first moment in UTC) on which the service's signing key is to be changed. Keys do not
+    end by themselves: this is for the alert that says so some time before."""
 
     kafka: KafkaSettings = Field(default_factory=KafkaSettings)

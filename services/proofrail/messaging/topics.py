@@ -8,9 +8,10 @@ from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, for_code
 
 from proofrail.messaging.backoff import retry_transient
+from proofrail.messaging.reach import refusal
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import ProofrailError, TransientError
 from proofrail.wire.topics import TOPICS, TopicSpec
@@ -44,7 +45,7 @@ async def ensure_topics(
     """Create the topics (all of wire.topics by default) that do not exist yet; change nothing that does.
 
     Returns what differs in those that exist: nothing is altered behind an operator's back. Raises
-    ProofrailError `topic-refused` when the broker refuses one.
+    ProofrailError `topic-refused` when the broker refuses one, UnusableInputError when it refuses us (see reach.py).
     """
     wanted = {spec.name: spec for spec in (TOPICS.values() if specs is None else specs)}
     factor = kafka.replication_factor if replication_factor is None else replication_factor
@@ -56,6 +57,10 @@ async def ensure_topics(
             await admin.start()
             await _create(admin, wanted.values(), factor)
             return await _drift(admin, wanted)
+        except KafkaConnectionError as error:
+            if refused := await refusal(kafka):
+                raise refused from error
+            raise
         finally:
             await admin.close()
 

@@ -186,18 +186,17 @@ class Pipeline:
         """For each owned partition, the next offset after the records handed out."""
         return dict(self._handed)
 
-    async def lag(self) -> dict[TopicPartition, int]:
-        """For each owned partition whose end is known, the offsets between position and end (transaction
-        markers behind the last record do not count once they were passed)."""
+    async def positions_and_ends(self) -> dict[TopicPartition, tuple[int, int]]:
+        """For each owned partition, the offset of the next record to hand out and the end of what can be read now.
+        Transaction markers behind the last record do not count once they were passed. Raises KafkaError."""
         consumer = self._running
-        found: dict[TopicPartition, int] = {}
-        for tp in self._handed:
-            with contextlib.suppress(TimeoutError, AssertionError, kafka_errors.KafkaError):
-                async with asyncio.timeout(1):
-                    position = await consumer.position(tp)
-                if (end := consumer.highwater(tp)) is not None:
-                    waiting = sum(record.tp == tp for record in self._stash)
-                    found[tp] = max(0, end - position) + waiting
+        wanted = [tp for tp in self._handed if tp in consumer.assignment()]
+        ends = await consumer.end_offsets(wanted) if wanted else {}
+        found: dict[TopicPartition, tuple[int, int]] = {}
+        for tp, end in ends.items():
+            if tp in consumer.assignment():
+                stashed = (record.offset for record in self._stash if record.tp == tp)
+                found[tp] = (next(stashed, await consumer.position(tp)), end)
         return found
 
     async def ends(self, topic: str) -> dict[TopicPartition, int]:
@@ -237,10 +236,16 @@ class Pipeline:
                 kept.append(record)
         self._stash = kept
         if taken and self._metrics is not None:
-            for topic in {record.topic for record in taken}:
-                count = sum(record.topic == topic for record in taken)
-                self._metrics.records_consumed.labels(topic=topic).inc(count)
+            self._note_taken(self._metrics, taken)
         return taken
+
+    @staticmethod
+    def _note_taken(metrics: Metrics, taken: Sequence[Record]) -> None:
+        now = time.time()
+        for topic in {record.topic for record in taken}:
+            stamps = [record.timestamp / 1000 for record in taken if record.topic == topic]
+            metrics.records_consumed.labels(topic=topic).inc(len(stamps))
+            metrics.record_age.labels(topic=topic).observe(max(0.0, now - min(stamps)))
 
     async def _fill(self, max_records: int, timeout_ms: int) -> None:
         """Put what can be had within `timeout_ms` into the stash. A poll that takes longer (a rebalance

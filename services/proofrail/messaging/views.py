@@ -116,6 +116,13 @@ class View:
         """Seconds since the view last asked for records."""
         return time.monotonic() - self._polled_at
 
+    async def positions_and_ends(self) -> dict[TopicPartition, tuple[int, int]]:
+        """For each partition, the offset of the next record and the end of what can be read now. Raises
+        BrokerUnavailableError, KafkaError."""
+        consumer = self._started(self._consumer)
+        ends = await consumer.end_offsets(self._partitions)
+        return {tp: (await consumer.position(tp), end) for tp, end in ends.items()}
+
     async def catch_up(self, timeout: float = _CATCH_UP_SECONDS) -> None:  # noqa: ASYNC109
         """Return when all that was written before this call has been handled.
 

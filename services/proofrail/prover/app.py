@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
 
-from proofrail.artifacts.store import ArtifactStore
-from proofrail.audit.cairo_subject import RiskSubject
-from proofrail.audit.settings import RunPolicy
-from proofrail.cairo import risk_program
+from proofrail.audit.risk_runs import RiskRuns
+from proofrail.cairo.risk_builds import BUILDS
 from proofrail.messaging.host import ServiceContext, run_service
+from proofrail.messaging.measured_store import MeasuredStore
 from proofrail.prover.job import JobLimits, ProvingJob, tell_unusable
 from proofrail.prover.service import Prover
 from proofrail.prover.settings import ProverSettings
@@ -21,29 +20,34 @@ from proofrail.proving.cost import memory_of
 from proofrail.proving.policy import Policy
 from proofrail.proving.registry import registry_of
 from proofrail.proving.scratch import sweep
-from proofrail.proving.stone.presets import names_of, presets_of
+from proofrail.proving.stone.presets import Preset, names_of, presets_of
 
 _log = structlog.get_logger(__name__)
 
 _SHARE_OF_DRAIN: Final = 0.5
 """Of the time that a service has to stop, for a proof that is nearly done; the rest is for its publication."""
 
-MakeBackends = Callable[[ProverSettings, str], Backends]
-"""Makes the backends of these settings for runs traced in the layout of this name."""
+MakeBackends = Callable[[ProverSettings], Backends]
+"""Makes the backends of these settings."""
 
 
-def run(settings: ProverSettings) -> int:
+def run(settings: ProverSettings, codes: Collection[str] | None = None) -> int:
     """Run the prover until SIGTERM; returns the exit status."""
-    return serve(settings, configured)
+    return serve(settings, configured, codes=codes)
 
 
-def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: bool = False) -> int:
+def serve(
+    settings: ProverSettings,
+    make_backends: MakeBackends,
+    *,
+    allow_mock: bool = False,
+    codes: Collection[str] | None = None,
+) -> int:
     """As `run`, with backends of the caller's; `allow_mock` lets results pass that are stamped as mocks."""
 
     async def main(context: ServiceContext) -> None:
-        spec = risk_program.run_spec()
-        subject = RiskSubject(spec.program)
-        backends = make_backends(settings, spec.layout)
+        kinds = RiskRuns.all()
+        backends = make_backends(settings)
         limits = JobLimits(
             settings.max_attempts,
             settings.proof_timeout_s,
@@ -55,37 +59,39 @@ def serve(settings: ProverSettings, make_backends: MakeBackends, *, allow_mock: 
         policy = Policy(
             min_security_bits=settings.min_security_bits,
             backends=backends.names,
-            program_hashes=risk_program.program_hashes(),
-            presets=names_of(presets_of(settings.registry_presets, spec.layout)),
+            program_hashes=[kind.method_id for kind in kinds],
+            presets=names_of(_presets(settings)),
             allow_mock=allow_mock,
         )
         job = ProvingJob(
-            subject,
-            RunPolicy.of(spec),
+            kinds,
             settings.checkpoint_keys.split(),
             backends,
             policy,
-            ArtifactStore(settings.store_url),
+            MeasuredStore(settings.store_url, context.metrics),
             limits,
             context.metrics,
             registry_of(settings.registry_network, settings.registry_address),
         )
         await Prover(settings, job, context).work()
 
-    return run_service("prover", main, settings)
+    return run_service("prover", main, settings, codes)
 
 
-def configured(settings: ProverSettings, layout: str) -> Backends:
+def configured(settings: ProverSettings) -> Backends:
     """The backends that the settings name."""
     made = make(
         parse_names(settings.prover_backends),
         settings.min_security_bits,
-        layout,
         scratch_dir=settings.scratch_dir,
         nice=settings.prover_nice,
-        presets=presets_of(settings.registry_presets, layout),
+        presets=_presets(settings),
     )
     return Backends(made, fall_back=settings.prover_fall_back)
+
+
+def _presets(settings: ProverSettings) -> tuple[Preset, ...]:
+    return presets_of(settings.registry_presets, [build.layout for build in BUILDS.values()])
 
 
 def _check_host(settings: ProverSettings, backends: Backends) -> None:

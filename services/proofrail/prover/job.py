@@ -17,9 +17,8 @@ from typing import Any
 import structlog
 
 from proofrail.artifacts.store import ArtifactStore
-from proofrail.audit.cairo_subject import RiskSubject
+from proofrail.audit.risk_runs import RiskRuns, runs_with
 from proofrail.audit.run_audit import RunAudit, audit_run
-from proofrail.audit.settings import RunPolicy
 from proofrail.messaging.metrics import Metrics
 from proofrail.prover.progress import ProofProgress
 from proofrail.proving.backend import ProofResult
@@ -59,6 +58,7 @@ class JobLimits:
 class _Made:
     """A proof that was made and is not published yet."""
 
+    kind: RiskRuns
     result: ProofResult
     expected: Expected
     seconds: float
@@ -77,8 +77,7 @@ class ProvingJob:
 
     def __init__(
         self,
-        subject: RiskSubject,
-        run_policy: RunPolicy,
+        kinds: Sequence[RiskRuns],
         checkpoint_keys: Sequence[str],
         backends: Backends,
         policy: Policy,
@@ -87,8 +86,7 @@ class ProvingJob:
         metrics: Metrics,
         registry: Registry | None = None,
     ) -> None:
-        self._subject = subject
-        self._run_policy = run_policy
+        self._kinds = kinds
         self._checkpoint_keys = list(checkpoint_keys)
         self._backends = backends
         self._policy = policy
@@ -128,7 +126,7 @@ class ProvingJob:
                     next_step=error.next_step,
                     again_in_s=pause,
                 )
-                self._metrics.retries.labels(reason=error.code).inc()
+                self._metrics.retried(error)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(draining.wait(), pause)
             except ProofrailError as error:
@@ -152,9 +150,11 @@ class ProvingJob:
             await asyncio.gather(task, drained, return_exceptions=True)
 
     async def _prove(self, run: CommittedRun, attempt: int) -> _Made:
-        audit = await asyncio.to_thread(self._check, run)
-        program = self._subject.program
-        arguments = json.dumps(self._subject.program_input(audit.inputs)).encode()
+        kind = await asyncio.to_thread(runs_with, run, self._kinds)
+        with self._metrics.proof_stage_seconds.labels(stage="check").time():
+            audit = await asyncio.to_thread(self._check, run, kind)
+        program = kind.spec.program
+        arguments = json.dumps(kind.subject.program_input(audit.inputs)).encode()
         recomputed = audit.recomputed
         output, traced = (recomputed.output, recomputed.traced) if recomputed is not None else ([], None)
         _log.info("run-checked", allocations=len(audit.inputs), n_steps=traced and traced.n_steps)
@@ -171,18 +171,20 @@ class ProvingJob:
                 traced=traced,
             )
             self._progress.made(result.timings["prove"] / 1000)
+        seconds = time.perf_counter() - started
+        self._metrics.proof_stage_seconds.labels(stage="prove").observe(seconds)
         expected = Expected.of(program.words, program.builtins, output, traced)
-        return _Made(result, expected, time.perf_counter() - started, attempt)
+        return _Made(kind, result, expected, seconds, attempt)
 
-    def _check(self, run: CommittedRun) -> RunAudit:
+    def _check(self, run: CommittedRun, kind: RiskRuns) -> RunAudit:
         """Execute the run again. Raises PoisonError when it is not what its seal says, or too large."""
         if run.fault is not None:
             raise PoisonError(run.fault.code, f"the run's commitments cannot be read: {run.fault.message}")
         audit = audit_run(
             commitments=run.lines,
-            subject=self._subject,
+            subject=kind.subject,
             keys=self._checkpoint_keys,
-            policy=self._run_policy,
+            policy=kind.policy,
             # The program's own output is what is proven; whether it is the right decision, the auditor says.
             with_model=False,
             run_id=run.run_id,
@@ -211,7 +213,8 @@ class ProvingJob:
                 is_mock=result.is_mock,
                 program_hash=made.expected.program_hash,
             )
-            verified = self._backends.verify(result.backend, result.proof, made.expected, self._policy)
+            with self._metrics.proof_stage_seconds.labels(stage="verify").time():
+                verified = self._backends.verify(result.backend, result.proof, made.expected, self._policy)
         except RefusedProof as error:
             raise PoisonError(
                 error.code,
@@ -221,11 +224,12 @@ class ProvingJob:
         except ProofrailError as error:
             error.context["backend"] = result.backend
             raise
-        ref = self._store.put(result.proof)
+        with self._metrics.proof_stage_seconds.labels(stage="store").time():
+            ref = self._store.put(result.proof)
         origin = Provenance(
             root=run.seal["root"] if run.seal is not None else None,
             attempt=made.attempt,
-            program=self._subject.program.proven,
+            program=made.kind.spec.program.proven,
             registry=self._registry,
         )
         record = proof_message(run.run_id, result, verified, ref.uri, origin)
@@ -240,7 +244,8 @@ class ProvingJob:
     def _failure(self, run: CommittedRun, error: ProofrailError, attempts: int) -> ProofFailure:
         backend = self._backend_of(error)
         _log.error("proof-failed", backend=backend, code=error.code, message=error.message, attempts=attempts)
-        self._metrics.proofs.labels(backend=backend, outcome=error.code).inc()
+        self._metrics.failed(error)
+        self._metrics.proofs.labels(backend=backend, outcome=self._metrics.code(error.code)).inc()
         return ProofFailure(
             run_id=run.run_id,
             backend=backend,

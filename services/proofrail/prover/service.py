@@ -14,6 +14,7 @@ import structlog
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
+from proofrail.messaging.in_flight import InFlight
 from proofrail.messaging.logs import bound
 from proofrail.messaging.positions import OpenWork
 from proofrail.messaging.records import Outbox, Record
@@ -46,6 +47,7 @@ class Prover:
         self._draining = context.stopping
         self._terminal: set[str] = set()
         self._proofs = View(settings.kafka, [topics.PROOFS], self._see_terminals)
+        self._in_flight = InFlight(context.metrics)
         self._forget()
         self._pipeline = Pipeline(
             settings.kafka,
@@ -54,7 +56,7 @@ class Prover:
             topics=[topics.COMMITMENTS],
             outputs=[topics.PROOFS],
             metrics=context.metrics,
-            on_lost=self._forget,
+            on_lost=self._lose,
         )
 
     async def work(self) -> None:
@@ -102,6 +104,7 @@ class Prover:
         self._open.close(run.run_id)
         await self._pipeline.commit(outbox, self._open.positions())
         self._terminal.add(run.run_id)
+        self._in_flight.end(run.run_id)
         if self._queue and self._queue[0] is run:
             self._queue.popleft()
 
@@ -116,9 +119,15 @@ class Prover:
         settled = run_id in self._terminal
         self._open.seen(record.topic, record.partition, record.offset, None if settled else run_id)
         if not settled:
-            self._queue.extend(self._assembler.feed(run_id, record.value, record.traceparent))
+            for run in self._assembler.feed(run_id, record.value, record.traceparent):
+                self._queue.append(run)
+                self._in_flight.begin(run.run_id)
 
-    def _forget(self, _lost: object = None) -> None:
+    def _lose(self, _lost: object) -> None:
+        self._in_flight.clear()
+        self._forget()
+
+    def _forget(self) -> None:
         """Drop what is in hand: it is read again from the committed position."""
         self._assembler = RunAssembler()
         self._queue: deque[CommittedRun] = deque()

@@ -60,15 +60,15 @@ def parse_names(listed: str) -> tuple[str, ...]:
 def make(
     names: Sequence[str],
     min_security_bits: int,
-    layout: str,
+    layout: str = "small",
     *,
     scratch_dir: Path | None = None,
     nice: int = DEFAULT_NICE,
     presets: Sequence[Preset] = (),
 ) -> dict[str, Backend]:
-    """The backends of these names, in their order. `layout` is that of the traced runs, in which stone proves;
-    `scratch_dir` and `nice` are for the processes that prove. With `presets` proofs are made for the registry, with
-    the hasher of the first. Raises UnusableInputError `preset-of-stwo`."""
+    """The backends of these names, in their order. `layout`: in which stone proves what it is given without its traced
+    run; `scratch_dir` and `nice` are for the processes that prove. With `presets` proofs are made for the registry, to
+    fit one of them. Raises UnusableInputError `preset-of-stwo`."""
     if presets and StwoBackend.name in names:
         raise UnusableInputError(
             "preset-of-stwo",
@@ -85,7 +85,6 @@ def make(
             scratch_dir=scratch_dir,
             nice=nice,
             goal="chain" if presets else "speed",
-            hasher=presets[0].hasher if presets else None,
             allowed_presets=[preset.name for preset in presets or PRESETS.values()],
         ),
     }

@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from proofrail.cairo.risk_program import load_chain
 from proofrail.client import Trust
 from proofrail.messaging.host import ServiceContext, run_service
+from proofrail.messaging.metrics import Metrics
 from proofrail.proving.stone.presets import preset_named
 from proofrail.registrar.calldata import CalldataCommand, StoneCalldata
 from proofrail.registrar.file_ledger import FileLedger
 from proofrail.registrar.ledger import Ledger, LedgerMisconfigured
 from proofrail.registrar.service import Registrar
-from proofrail.registrar.settings import RegistrarSettings
+from proofrail.registrar.settings import ON_CHAIN_PRESETS, RegistrarSettings
 from proofrail.wire.canonical import parse_felt
 from proofrail.wire.errors import MalformedError
 
-_ON_CHAIN_PRESETS = (
-    "recursive/keccak_160_lsb/stone5/strict",
-    "recursive/keccak_160_lsb/stone6/strict",
-    "recursive/blake2s_248_lsb/stone6/strict",
-)
-"""Those that one transaction can verify, with all of the public memory looked at."""
 
-
-def run(settings: RegistrarSettings) -> int:
+def run(settings: RegistrarSettings, codes: Collection[str] | None = None) -> int:
     """Run the registrar until SIGTERM; returns the exit status."""
 
     async def main(context: ServiceContext) -> None:
-        ledger = ledger_of(settings)
+        ledger = ledger_of(settings, context.metrics)
         await Registrar(settings, ledger, trust_of(settings, ledger), context).work()
 
-    return run_service("registrar", main, settings)
+    return run_service("registrar", main, settings, codes)
 
 
 def trust_of(settings: RegistrarSettings, ledger: Ledger) -> Trust:
@@ -41,7 +37,7 @@ def trust_of(settings: RegistrarSettings, ledger: Ledger) -> Trust:
     return Trust(keys, bits, ("stone",), {program.method_id: program.builtins}, ledger.presets)
 
 
-def ledger_of(settings: RegistrarSettings) -> Ledger:
+def ledger_of(settings: RegistrarSettings, metrics: Metrics | None = None) -> Ledger:
     """The ledger that the settings name. Raises UnusableInputError `preset-unknown`; LedgerMisconfigured
     `chain-extra`, `wallet-file`, `chain-address`."""
     presets = [preset_named(name).name for name in settings.registrar_presets.split()]
@@ -49,10 +45,10 @@ def ledger_of(settings: RegistrarSettings) -> Ledger:
         return FileLedger(
             settings.registrar_dir / "ledger.sqlite", settings.min_security_bits, presets or None
         )
-    return _starknet(settings, presets or list(_ON_CHAIN_PRESETS))
+    return _starknet(settings, presets or list(ON_CHAIN_PRESETS), metrics)
 
 
-def _starknet(settings: RegistrarSettings, presets: list[str]) -> Ledger:
+def _starknet(settings: RegistrarSettings, presets: list[str], metrics: Metrics | None) -> Ledger:
     from proofrail.registrar.starknet.chain import Finality
     from proofrail.registrar.starknet.ledger import StarknetLedger
     from proofrail.registrar.starknet.rpc import RpcChain
@@ -83,6 +79,7 @@ def _starknet(settings: RegistrarSettings, presets: list[str]) -> Ledger:
         presets=presets,
         programs=[parse_felt(load_chain().method_id)],
         batch=settings.registrar_batch,
+        metrics=metrics,
     )
 
 

@@ -14,8 +14,6 @@ from typing import Final
 
 import structlog
 
-from proofrail.artifacts.store import ArtifactStore
-from proofrail.cairo.risk_program import load_chain
 from proofrail.client import (
     ATTESTATIONS,
     Archive,
@@ -31,15 +29,15 @@ from proofrail.client import (
     subscribe,
 )
 from proofrail.messaging.backoff import retry_transient
-from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
+from proofrail.messaging.in_flight import InFlight
+from proofrail.messaging.measured_store import MeasuredStore
 from proofrail.messaging.publisher import OutcomeUnknownError, TransactionalPublisher
 from proofrail.messaging.records import Message
 from proofrail.messaging.views import View
 from proofrail.registrar.batch import Batch
 from proofrail.registrar.cases import Case, OpenCases
 from proofrail.registrar.examiner import Examiner
-from proofrail.registrar.inputs import RunInputs
 from proofrail.registrar.ledger import Decision, Fact, Ledger
 from proofrail.registrar.said import SaidBefore
 from proofrail.registrar.settings import RegistrarSettings
@@ -65,23 +63,21 @@ class Registrar:
         self._metrics = context.metrics
         self._draining = context.stopping
         self._log = structlog.get_logger(__name__).bind(ledger=ledger.identity.kind)
-        self._store = ArtifactStore(settings.store_url)
+        self._store = MeasuredStore(settings.store_url, self._metrics)
         self._said = SaidBefore(ledger.identity)
-        self._inputs = RunInputs([load_chain().method_id])
         self._archive = Archive(settings.kafka)
         proofs = ProofChecker(settings.store_url, trust)
-        self._examiner = Examiner(self._archive, trust, proofs, self._inputs, settings.grounds_within_s)
+        self._examiner = Examiner(self._archive, trust, proofs, settings.grounds_within_s)
         self._examining = asyncio.Semaphore(_EXAMINED_AT_ONCE)
         self._open = OpenCases()
         self._room = asyncio.Semaphore(_MOST_OPEN)
         self._arrived = asyncio.Event()
-        self._metrics.unregistered.set_function(lambda: len(self._open))
+        self._in_flight = InFlight(self._metrics)
 
     async def work(self) -> None:
         """Register until draining."""
         kafka = self._settings.kafka
         own = View(kafka, [topics.REGISTRATIONS], self._said.take)
-        inputs = View(kafka, [topics.COMMITMENTS], self._inputs.take)
         positions = PositionFile(self._settings.registrar_dir / "position")
         stream = subscribe(kafka, ATTESTATIONS, positions=positions, unreadable="deliver")
         async with AsyncExitStack() as stack:
@@ -92,22 +88,24 @@ class Registrar:
             )
             # What a predecessor left open is settled before it is read what was said.
             await publisher.settle()
-            for view in (own, inputs):
-                await stack.enter_async_context(view)
-                await view.catch_up()
+            await stack.enter_async_context(own)
+            await own.catch_up()
             await stack.enter_async_context(self._archive)
             await stack.enter_async_context(stream)
-            self._context.watch("runs", inputs)
+            self._context.watch("grounds", self._archive)
+            self._context.measure(stream)
             self._context.check("ledger", self._ledger.missing)
             self._context.ready()
-            await run_beside(self._register_all(stream, publisher, own), inputs)
+            await self._register_all(stream, publisher, own)
 
     # --- reading ------------------------------------------------------------------------------------------
 
     async def _read(self, stream: Subscription[Item | Unreadable]) -> None:
         async for item in stream:
             await self._room.acquire()
-            self._open.add(Case(item, due_at=0.0))
+            case = Case(item, due_at=0.0)
+            self._open.add(case)
+            self._in_flight.begin(case)
             self._arrived.set()
 
     async def _register_all(
@@ -157,11 +155,14 @@ class Registrar:
         await batch.record()
         for case, error in batch.deferred.items():
             case.defer(time.monotonic())
-            self._metrics.retries.labels(reason=error.code).inc()
+            self._metrics.retried(error)
             self._log.warning("later", allocation_id=case.item.key, code=error.code, error=error.message)
         registrations = batch.registrations(time.time_ns())
         await self._publish([*registrations.items()], publisher, own)
         last = [self._open.settle(case) for case in cases if case not in batch.deferred]
+        for case in cases:
+            if case not in batch.deferred:
+                self._in_flight.end(case)
         for _ in last:
             self._room.release()
         for item in last:
@@ -173,7 +174,8 @@ class Registrar:
         item = case.item
         if isinstance(item, Unreadable):
             self._log.error("unreadable", offset=item.offset, code=item.error.code, error=item.error.message)
-            self._metrics.registrations.labels(outcome=item.error.code).inc()
+            self._metrics.failed(item.error)
+            self._metrics.registrations.labels(outcome=self._metrics.code(item.error.code)).inc()
             return None
         if not isinstance(item.message, Attestation) or self._said.is_recorded(item.digest):
             return None
@@ -211,7 +213,8 @@ class Registrar:
             self._observe(case, one)
 
     def _observe(self, case: Case, one: Registration) -> None:
-        self._metrics.registrations.labels(outcome=one.code or "recorded").inc()
+        outcome = self._metrics.code(one.code) if one.code else "recorded"
+        self._metrics.registrations.labels(outcome=outcome).inc()
         if one.outcome == "recorded":
             self._log.info("recorded", allocation_id=one.allocation_id, transaction=one.transaction)
         else:

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
 from proofrail.messaging.settings import ServiceSettings
+
+ON_CHAIN_PRESETS: Final = (
+    "recursive/keccak_160_lsb/stone5/strict",
+    "recursive/keccak_160_lsb/stone6/strict",
+    "recursive/blake2s_248_lsb/stone6/strict",
+)
+"""Those that one transaction can verify, with all of the public memory looked at."""
 
 
 class RegistrarSettings(ServiceSettings):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Collection
 
-from proofrail.cairo.risk_program import run_spec
 from proofrail.commitment.checkpoint import TRACER_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
@@ -14,11 +14,11 @@ from proofrail.tracer.service import Tracer
 from proofrail.tracer.settings import TracerSettings
 
 
-def run(settings: TracerSettings) -> int:
+def run(settings: TracerSettings, codes: Collection[str] | None = None) -> int:
     """Run the tracer until SIGTERM; returns the exit status."""
 
     async def main(context: ServiceContext) -> None:
         signer = load_or_make_signer(settings.tracer_key_file, TRACER_KEY_NAME, secrets.token_bytes)
-        await Tracer(settings, Sealer(run_spec(), signer, time.time_ns), context).work()
+        await Tracer(settings, Sealer(settings.build.spec(), signer, time.time_ns), context).work()
 
-    return run_service("tracer", main, settings)
+    return run_service("tracer", main, settings, codes)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from proofrail.messaging.records import Record, TopicPartition
-from proofrail.tracer.intake import Intake, Read, Refused, read
+from proofrail.tracer.intake import Intake, Read, Refused
 from proofrail.wire import topics
 
 _POLL_MS: Final = 200
@@ -76,7 +76,7 @@ class Gatherer:
                 break
             if not found:
                 since = self._clock()
-            more = [read(record) for record in records]
+            more = intake.read(records)
             found += more
             intake.take(more)
         return found

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from proofrail.cairo.risk_program import LEAST_PEDERSENS, RUN_STEPS, pedersens_of, steps_of
+from proofrail.cairo.risk_builds import RiskBuild, Size
 from proofrail.messaging.records import Record
 from proofrail.tracer.index import AllocationIndex
 from proofrail.wire.errors import InvalidProposalError, ProofrailError
@@ -20,8 +20,7 @@ class Read:
     record: Record
     form: dict[str, Any]
     digest: str
-    steps: int
-    hashes: int
+    takes: Size
 
     @property
     def allocation_id(self) -> str:
@@ -39,22 +38,10 @@ class Refused:
 
 @dataclass(frozen=True)
 class BatchLimits:
-    """What one run may hold: VM steps and Pedersen hashes (what the backends can prove at once), and bytes of
-    proposals."""
+    """What one run may hold: `room` for the VM (what the backends can prove at once), and bytes of proposals."""
 
-    steps: int
-    hashes: int
+    room: Size
     size: int
-
-
-def read(record: Record) -> Read | Refused:
-    """What a record says, whatever came before it."""
-    try:
-        proposal = parse_proposal(record.value)
-    except ProofrailError as error:
-        return Refused(record, error)
-    form = proposal.normal_form()
-    return Read(record, form, proposal.digest(), steps_of(form), pedersens_of(form))
 
 
 class Intake:
@@ -65,20 +52,25 @@ class Intake:
     a prefix of what was read and a position can be committed behind it.
     """
 
-    def __init__(self, index: AllocationIndex, limits: BatchLimits) -> None:
+    def __init__(self, index: AllocationIndex, build: RiskBuild, limits: BatchLimits) -> None:
         self.accepted: list[Read] = []
         self.repeated: list[Record] = []
         self.refused: list[Refused] = []
         self.left: list[Read | Refused] = []
         self._index = index
+        self._build = build
         self._limits = limits
         self._digests: dict[str, str] = {}
-        self._steps, self._hashes, self._size = RUN_STEPS, 0, 0
+        self._taken, self._size = Size(0, 0), 0
 
     @property
     def is_full(self) -> bool:
         """Whether no further proposal would fit."""
-        return bool(self.left) or self._hashes + LEAST_PEDERSENS > self._limits.hashes
+        return bool(self.left) or not self._has_room(self._build.least)
+
+    def read(self, records: Iterable[Record]) -> list[Read | Refused]:
+        """What records say, whatever came before them, unjudged."""
+        return [self._read(record) for record in records]
 
     def take(self, found: Iterable[Read | Refused]) -> None:
         """Judge what was read next."""
@@ -90,6 +82,14 @@ class Intake:
             else:
                 self._judge(one)
 
+    def _read(self, record: Record) -> Read | Refused:
+        try:
+            proposal = parse_proposal(record.value)
+        except ProofrailError as error:
+            return Refused(record, error)
+        form = proposal.normal_form()
+        return Read(record, form, proposal.digest(), self._build.size_of(form))
+
     def _judge(self, one: Read) -> None:
         entry = self._index.get(one.allocation_id)
         known = entry.proposal_sha256 if entry is not None else self._digests.get(one.allocation_id)
@@ -100,18 +100,17 @@ class Intake:
         elif self.accepted and not self._fits(one):
             self.left.append(one)
         else:
-            self._steps += one.steps
-            self._hashes += one.hashes
+            self._taken += one.takes
             self._size += len(one.record.value)
             self._digests[one.allocation_id] = one.digest
             self.accepted.append(one)
 
     def _fits(self, one: Read) -> bool:
-        return (
-            self._steps + one.steps <= self._limits.steps
-            and self._hashes + one.hashes <= self._limits.hashes
-            and self._size + len(one.record.value) <= self._limits.size
-        )
+        return self._has_room(one.takes) and self._size + len(one.record.value) <= self._limits.size
+
+    def _has_room(self, more: Size) -> bool:
+        taken = self._build.besides(len(self.accepted) + 1) + self._taken + more
+        return taken.fits(self._limits.room)
 
 
 def _reused(allocation_id: str, known: str) -> InvalidProposalError:

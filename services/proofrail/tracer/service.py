@@ -17,6 +17,7 @@ import structlog
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
+from proofrail.messaging.in_flight import InFlight
 from proofrail.messaging.records import Outbox, Record, TopicPartition
 from proofrail.messaging.transactions import Pipeline
 from proofrail.messaging.views import View
@@ -47,9 +48,10 @@ class Tracer:
         self._context = context
         self._metrics = context.metrics
         self._draining = context.stopping
-        self._limits = BatchLimits(settings.max_steps, settings.max_hashes, settings.max_bytes)
+        self._limits = BatchLimits(settings.room, settings.max_bytes)
         self._index = AllocationIndex()
         self._window = RunWindow(settings.runs_in_flight)
+        self._in_flight = InFlight(self._metrics)
         self._assembler = RunAssembler()
         self._backlog: list[Read | Refused] = []
         self._indexed: frozenset[TopicPartition] = frozenset()
@@ -98,7 +100,7 @@ class Tracer:
     # --- steps ----------------------------------------------------------------------------------------
 
     async def _step(self, index: View) -> None:
-        self._metrics.window_runs.set(self._window.in_flight)
+        self._in_flight.become(self._window.open_runs)
         failed = self._window.take_failed()
         if failed is not None:
             await self._run_again_in_halves(failed)
@@ -119,7 +121,7 @@ class Tracer:
                 await self._settle(intake)
 
     def _intake(self) -> Intake:
-        return Intake(self._index, self._limits)
+        return Intake(self._index, self._settings.build, self._limits)
 
     async def _wait_for_room(self) -> None:
         """Let proposals wait in Kafka until a run is settled."""
@@ -204,16 +206,15 @@ class Tracer:
                 moved = [entry.model_copy(update={"dead_letter": failure.code})]
                 self._add_late_dead_letter(outbox, forms[0], entry, failure)
             else:
-                middle = (len(forms) + 1) // 2
-                for half in filter(None, (forms[:middle], forms[middle:])):
-                    again = await asyncio.to_thread(self._sealer.seal, half, run.traceparent)
+                for part in self._parts(forms):
+                    again = await asyncio.to_thread(self._sealer.seal, part, run.traceparent)
                     sealed.append(again)
                     outbox.messages.extend(again.messages)
                     moved += [
                         entries[form["allocation_id"]].model_copy(
                             update={"run_id": again.run.run_id, "row": row}
                         )
-                        for row, form in enumerate(half)
+                        for row, form in enumerate(part)
                     ]
             self._add_entries(outbox, moved)
             await self.pipeline.commit(outbox, {})
@@ -228,6 +229,16 @@ class Tracer:
         _log.warning(
             "run-split", run_id=run.run_id, code=failure.code, runs=[one.run.run_id for one in sealed]
         )
+
+    def _parts(self, forms: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        """Halves of what did not go together. A run of another program may have held more than one of ours does: what
+        does not fit is divided further."""
+        middle = (len(forms) + 1) // 2
+        parts: list[list[dict[str, Any]]] = []
+        for half in filter(None, (forms[:middle], forms[middle:])):
+            fits = len(half) == 1 or self._settings.build.size(half).fits(self._limits.room)
+            parts += [half] if fits else self._parts(half)
+        return parts
 
     async def _start_over(self) -> None:
         self._drop_records(frozenset())
@@ -295,7 +306,7 @@ class Tracer:
         value = to_line(letter) + b"\n"
         headers = record_headers(topics.PROPOSALS_DLQ, value, source=SOURCE, traceparent=traceparent)
         outbox.add(topics.PROPOSALS_DLQ, key, value, headers)
-        self._metrics.dead_letters.labels(code=letter.code).inc()
+        self._metrics.dead_lettered(letter.code)
 
     def _positions_before(self, left: Sequence[Read | Refused]) -> dict[TopicPartition, int]:
         positions = self.pipeline.positions

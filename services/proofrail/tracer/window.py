@@ -48,8 +48,9 @@ class RunWindow:
         self.changed = asyncio.Event()
 
     @property
-    def in_flight(self) -> int:
-        return len(self._open)
+    def open_runs(self) -> frozenset[str]:
+        """The ids of the runs without a terminal record."""
+        return frozenset(self._open)
 
     @property
     def has_room(self) -> bool:

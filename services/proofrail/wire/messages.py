@@ -39,6 +39,9 @@ MAX_DEAD_LETTER_VALUE: Final = 48 * 1024
 _MAX_DEAD_LETTER_KEY: Final = 1024
 _MAX_DEAD_LETTER_MESSAGE: Final = 1024
 
+MAX_CHAIN_ROWS: Final = 2**16
+"""Most rows of a chain-build run."""
+
 REASONS: Final = {
     1: "RISK_MISMATCH",
     2: "OVER_MAX_SINGLE",
@@ -346,6 +349,23 @@ class AttestedAudit(Part):
     proof_report: Hash
 
 
+class ChainPlace(Part):
+    """Where the row of a chain-build run stands under the root that the run outputs: with the decision in the
+    attestation, all that a contract needs to check it against a verified fact."""
+
+    program_hash: Felt
+    count: Annotated[int, Within(1, MAX_CHAIN_ROWS)]
+    """Rows of the run."""
+    root: Felt
+    """Of the tree over the rows, the output's last felt."""
+    index: Count
+    """The attestation's `row`."""
+    inputs_hash: Felt
+    """Of the row: what the decision was made on."""
+    path: Annotated[list[Felt], Field(max_length=(MAX_CHAIN_ROWS - 1).bit_length())]
+    """The nodes beside the way from the leaf to the root, from below."""
+
+
 class Attestation(Message):
     """The final word on one allocation: decided, proven and audited."""
 
@@ -365,6 +385,8 @@ class Attestation(Message):
     root: Hash
     proof: AttestedProof
     audit: AttestedAudit
+    chain: Annotated[ChainPlace | None, Absent] = None
+    """There exactly when the run is one of the chain build."""
     timestamp: Nanoseconds
     signature: Annotated[Signature | None, Absent] = None
     """Absent only before signing."""
@@ -384,6 +406,8 @@ class Attestation(Message):
                 raise PydanticCustomError(
                     "inconsistent", "must have one element for each protocol", {"member": member}
                 )
+        if self.chain is not None and self.chain.index != self.row:
+            raise PydanticCustomError("inconsistent", "must be the row", {"member": "chain.index"})
         return self
 
 

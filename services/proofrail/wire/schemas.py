@@ -19,8 +19,10 @@ from pydantic.json_schema import GenerateJsonSchema
 from proofrail.wire import topics
 from proofrail.wire.events import EVENT_TYPES
 from proofrail.wire.evidence import EvidenceBundle
+from proofrail.wire.export import Export, ExportedRecord
 from proofrail.wire.headers import CE_SPECVERSION, CONTENT_TYPE
 from proofrail.wire.messages import MESSAGE_TYPES
+from proofrail.wire.model import Message
 from proofrail.wire.proposals import Proposal, SeedProposal
 
 _ASYNCAPI: Final = "asyncapi.json"
@@ -43,10 +45,17 @@ ON_TOPIC: Final[dict[str, tuple[str, list[str]]]] = {
 }
 """What stands on each topic, in words, and the types of its messages."""
 
+IN_FILES: Final[dict[str, type[Message]]] = {
+    "EvidenceBundle": EvidenceBundle,
+    "Export": Export,
+    "ExportedRecord": ExportedRecord,
+}
+"""Lines of files, which stand on no topic."""
+
 
 def json_schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schema (draft 2020-12) of every message, by type."""
-    models: dict[str, type[BaseModel]] = {**EVENT_TYPES, **MESSAGE_TYPES, "EvidenceBundle": EvidenceBundle}
+    models: dict[str, type[BaseModel]] = {**EVENT_TYPES, **MESSAGE_TYPES, **IN_FILES}
     schemas = {name: _schema(model, name) for name, model in sorted(models.items())}
     native, seed = _schema(Proposal, "native"), _schema(SeedProposal, "seed", versioned=False)
     definitions = native.pop("$defs")

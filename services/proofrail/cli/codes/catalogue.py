@@ -10,6 +10,7 @@ from proofrail.cli.codes.audits import MISMATCHES, PROOF_MISMATCHES, UNDECIDED
 from proofrail.cli.codes.checks import CHECKS
 from proofrail.cli.codes.client import CLIENT
 from proofrail.cli.codes.entry import Area, Entry
+from proofrail.cli.codes.operators import OPERATORS
 from proofrail.cli.codes.programs import NATIVE, PROGRAMS, VM
 from proofrail.cli.codes.proofs import PROOFS, PROVER
 from proofrail.cli.codes.raster import RASTER
@@ -40,6 +41,7 @@ AREAS: Final[tuple[Area, ...]] = (
     STORE,
     KAFKA,
     FILES,
+    OPERATORS,
     NATIVE,
 )
 

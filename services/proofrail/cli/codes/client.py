@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proofrail.cli.codes.entry import Area, Entry
+from proofrail.cli.codes.entry import TRACE, Area, Entry
 
 _DO_NOT_ACT = "Do not act on it; tell the auditor's operator, and keep the line: it is evidence."
 _NOT_OURS = "Whoever wrote it can write to the topic, and is not the auditor; or the auditor is wrong."
@@ -51,6 +51,13 @@ CLIENT: Final = Area.of(
             "The proof holds, and its row is not what the attestation says.",
             "The attestation was made for another row, another proof or other inputs.",
             _DO_NOT_ACT,
+        ),
+        Entry(
+            "attestation-chain",
+            "The attestation places its row under another root than was proven, or does not say where it stands.",
+            "Program, count or root differ from the proof's; or the auditor that signed it is too old.",
+            _DO_NOT_ACT,
+            f"{TRACE}, The chain build",
         ),
         Entry(
             "grounds-missing",

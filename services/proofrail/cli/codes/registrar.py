@@ -8,6 +8,7 @@ from proofrail.cli.codes.entry import Area, Entry
 
 _SETTINGS: Final = "services/proofrail/registrar/settings.py"
 _SENDER: Final = "services/proofrail/registrar/starknet/sender.py"
+_CHAIN: Final = "services/proofrail/cli/chain.py"
 _FOR_CHAIN: Final = (
     "Trace the chain build, prove it with --for chain, and with as many queries as the bits take."
 )
@@ -45,7 +46,7 @@ REGISTRAR: Final = Area.of(
         Entry(
             "chain-address",
             "A setting is no address on Starknet.",
-            "It is no felt, or has leading zeros or capitals.",
+            "It is no felt; as a setting it may not have leading zeros or capitals either.",
             "Give it as 0x…, lower case, without leading zeros.",
             _SETTINGS,
         ),
@@ -74,6 +75,13 @@ REGISTRAR: Final = Area.of(
             "It is asked again; if it stays, the message has the node's words.",
         ),
         Entry(
+            "chain-options",
+            "What was asked of `proofrail chain` contradicts itself or has another form.",
+            "--anyone beside --recorder, shares that are no basis points, or what is no allocation_id.",
+            "The message says which; `proofrail chain --help` shows the forms.",
+            _CHAIN,
+        ),
+        Entry(
             "chain-other-network",
             "The node is of another chain than the settings say.",
             "PROOFRAIL_CHAIN_URL or PROOFRAIL_CHAIN_NETWORK is wrong.",
@@ -93,10 +101,31 @@ REGISTRAR: Final = Area.of(
             _SENDER,
         ),
         Entry(
+            "class-unusable",
+            "A contract class cannot be declared as it lies here.",
+            "It is no Sierra class, its CASM is not beside it, or its hash is not the one on record.",
+            "Compile it again; for those of Proofrail: install the package again.",
+            "services/proofrail/registrar/starknet/classes.py",
+        ),
+        Entry(
+            "contract-not-found",
+            "No contract is at the address.",
+            "The address or the node's network is wrong, or it was not deployed yet.",
+            "Check both; `proofrail chain deploy` puts a DecisionRegistry there.",
+            _CHAIN,
+        ),
+        Entry(
+            "deployment-refused",
+            "The chain refuses to declare or deploy a contract.",
+            "The message has the chain's or the constructor's own word for it.",
+            "Correct what it is deployed with; what was there before is as it was.",
+            "services/proofrail/registrar/starknet/deploy.py",
+        ),
+        Entry(
             "fee-over-cap",
             "A transaction may cost more than is allowed.",
             "Gas is dear at the moment, or the batch is large.",
-            "Wait, or raise PROOFRAIL_CHAIN_MAX_FEE_FRI.",
+            "Wait, or raise PROOFRAIL_CHAIN_MAX_FEE_FRI; for `chain deploy`: --max-fee.",
             _SENDER,
         ),
         Entry(
@@ -140,12 +169,6 @@ REGISTRAR: Final = Area.of(
             "The row to be recorded is not the one in the proven output, or of another allocation.",
             "The attestation was made for another row.",
             "Do not act on it; tell the auditor's operator.",
-        ),
-        Entry(
-            "path-missing",
-            "The path of a row of the chain build cannot be computed.",
-            "The run's inputs are not (yet, or no longer) on trace.commitments.v1.",
-            "It is tried again; what has expired must be put back.",
         ),
         Entry(
             "proof-annotations",

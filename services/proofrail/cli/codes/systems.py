@@ -309,6 +309,24 @@ KAFKA: Final = Area.of(
             "Check PROOFRAIL_KAFKA_TLS_CA_FILE, _TLS_CERT_FILE and _TLS_KEY_FILE.",
         ),
         Entry(
+            "kafka-login",
+            "The broker refused the login.",
+            "User, password or mechanism are not those it knows.",
+            "Check PROOFRAIL_KAFKA_SASL_USERNAME, _SASL_PASSWORD and _SASL_MECHANISM.",
+        ),
+        Entry(
+            "kafka-certificate",
+            "The broker's certificate is not accepted.",
+            "Another authority signed it, it has expired, or it is for another host.",
+            "Name the bundle in PROOFRAIL_KAFKA_TLS_CA_FILE, and the broker as its certificate names it.",
+        ),
+        Entry(
+            "kafka-protocol",
+            "The broker takes no TLS connection of ours.",
+            "The port speaks something else, or the broker wants a client's certificate.",
+            "Check PROOFRAIL_KAFKA_SECURITY_PROTOCOL and the port; PROOFRAIL_KAFKA_TLS_CERT_FILE and _TLS_KEY_FILE.",
+        ),
+        Entry(
             "kafka-data-dir",
             "Kafka takes no folder with a comma.",
             "Its settings are lists.",

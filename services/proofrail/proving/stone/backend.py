@@ -21,8 +21,10 @@ from proofrail.proving.scratch import environment, scratch_folder
 from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stone import presets, programs, verifier
 from proofrail.proving.stone.choose import Choice, choose
+from proofrail.proving.stone.hashes import REGISTRY_HASHERS
 from proofrail.proving.stone.inputs import PROOF, USAGE, prover_command, write_inputs
-from proofrail.proving.stone.layouts import layout_named
+from proofrail.proving.stone.layouts import Layout, layout_named
+from proofrail.proving.stone.presets import preset_named
 from proofrail.proving.stone.programs import Installed
 from proofrail.proving.stone.proof import StoneProof
 from proofrail.proving.stone.prover_config import prover_config
@@ -54,8 +56,12 @@ class _Run:
 
 
 class StoneBackend:
-    """Proves in `layout`, with the parameters that `choose` finds for the run, the security level and the
-    goal."""
+    """Proves a traced run in its layout, another one in `layout`, with the parameters that `choose` finds for the run,
+    the security level and the goal.
+
+    For goal chain, a proof has to fit one of `allowed_presets`: where no `hasher` is named, it has that of the first
+    that is strong enough.
+    """
 
     name = verifier.NAME
     limits = STONE_LIMITS
@@ -93,7 +99,7 @@ class StoneBackend:
 
     def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
         """See Backend."""
-        return self._chosen(traced.n_steps, memory_limit).cost
+        return self._chosen(traced.n_steps, layout_named(traced.layout), memory_limit).cost
 
     async def prove(
         self,
@@ -115,7 +121,8 @@ class StoneBackend:
         await asyncio.to_thread(self_test, prover, verifying)
         tell = on_progress or _quiet
         tell(Progress("execute", None))
-        run = await asyncio.to_thread(self._execute, program, program_input, memory_limit)
+        layout = self._layout if traced is None else layout_named(traced.layout)
+        run = await asyncio.to_thread(self._execute, program, program_input, layout, memory_limit)
         tell(Progress("execute", run.seconds))
         run.choice.cost.admit(memory_limit)
         with scratch_folder(self._scratch_dir, run.file_bytes) as scratch:
@@ -132,22 +139,33 @@ class StoneBackend:
         """See Backend and `proofrail.proving.stone.verifier.verify`; three calls of Stone's verifier."""
         return verifier.verify(proof, expected, policy)
 
-    def _execute(self, program: bytes, program_input: bytes, memory_limit: int | None) -> _Run:
+    def _execute(
+        self, program: bytes, program_input: bytes, layout: Layout, memory_limit: int | None
+    ) -> _Run:
         begin = time.monotonic()
         try:
-            native = _native.Program(program).run(program_input, self._layout.name, self.limits.max_steps)
+            native = _native.Program(program).run(program_input, layout.name, self.limits.max_steps)
         except _native.NativeError as error:
             code, message = error.args
             raise PoisonError(code, message) from error
         if native.error is not None:
             raise PoisonError("vm-failed", f"the program fails: {native.error['message']}")
-        choice = self._chosen(native.n_steps, memory_limit)
+        choice = self._chosen(native.n_steps, layout, memory_limit)
         if self._goal == "chain":
             presets.check_allowed(choice.parameters, json.loads(native.public_input()), self._presets)
         return _Run(native, choice, time.monotonic() - begin)
 
-    def _chosen(self, n_steps: int, memory: int | None) -> Choice:
-        return choose(n_steps, self._layout.name, self._bits, self._goal, hasher=self._hasher, memory=memory)
+    def _chosen(self, n_steps: int, layout: Layout, memory: int | None) -> Choice:
+        hasher = self._hasher or self._hasher_of_presets(layout)
+        return choose(n_steps, layout.name, self._bits, self._goal, hasher=hasher, memory=memory)
+
+    def _hasher_of_presets(self, layout: Layout) -> str | None:
+        if self._goal != "chain":
+            return None
+        named = [preset_named(name) for name in self._presets]
+        allowed = [preset.hasher for preset in named if preset.layout == layout.name]
+        strong = [name for name in allowed if self._bits <= REGISTRY_HASHERS[name].collision_bits]
+        return next(iter([*strong, *allowed]), None)
 
     async def _call(
         self, prover: Path, scratch: Path, seconds: float | None, memory_limit: int | None

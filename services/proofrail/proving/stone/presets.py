@@ -99,16 +99,16 @@ def preset_named(name: str) -> Preset:
         ) from None
 
 
-def presets_of(listed: str, layout: str) -> tuple[Preset, ...]:
-    """The presets in a setting, separated by white space, for proofs of runs in `layout`. Raises UnusableInputError
-    `preset-unknown`, `preset-of-another-layout`."""
+def presets_of(listed: str, layouts: Collection[str]) -> tuple[Preset, ...]:
+    """The presets in a setting, separated by white space, for proofs of runs in these layouts. Raises
+    UnusableInputError `preset-unknown`, `preset-of-another-layout`."""
     found = tuple(map(preset_named, listed.split()))
-    strange = [preset.name for preset in found if preset.layout != layout]
+    strange = [preset.name for preset in found if preset.layout not in layouts]
     if strange:
         raise UnusableInputError(
             "preset-of-another-layout",
-            f"no run in layout {layout} has a proof that fits {strange[0]}",
-            f"Name presets that begin with {layout}/.",
+            f"no run in layout {' or '.join(layouts)} has a proof that fits {strange[0]}",
+            f"Name presets that begin with {' or '.join(f'{layout}/' for layout in layouts)}.",
         )
     return found
 

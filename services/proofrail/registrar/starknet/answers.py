@@ -78,6 +78,10 @@ class Reason(Enum):
 
 _REASONS: Final[Mapping[str, Reason]] = {
     "ALREADY_RECORDED": Reason.DONE,
+    "NO_FACT_REGISTRY": Reason.SETTINGS,
+    "NO_PROGRAM": Reason.SETTINGS,
+    "NO_CONFIGURATION": Reason.SETTINGS,
+    "NO_SECURITY": Reason.SETTINGS,
     "NOT_A_RECORDER": Reason.SETTINGS,
     "PROGRAM_NOT_ACCEPTED": Reason.SETTINGS,
     "FACT_NOT_REGISTERED": Reason.FACT,
@@ -90,6 +94,10 @@ _REASONS: Final[Mapping[str, Reason]] = {
     "PATH_WRONG": Reason.ENTRY,
     "ANOTHER_DECISION": Reason.ENTRY,
     "VERIFIER_NOT_FOUND": Reason.SETTINGS,
+    # A registry of facts that is none: its address is the deployment's.
+    "ENTRYPOINT_NOT_FOUND": Reason.SETTINGS,
+    "Returned data too short": Reason.SETTINGS,
+    "is not deployed": Reason.SETTINGS,
     "Invalid final_pc": Reason.ENTRY,
     "Invalid program": Reason.ENTRY,
     "Invalid builtin": Reason.ENTRY,

@@ -11,7 +11,16 @@ from proofrail.proving.stone.presets import Preset
 from proofrail.registrar.ledger import Decision, Fact, LedgerMisconfigured
 from proofrail.registrar.starknet.chain import Call
 
+PRESETS_OF_ONE_TRANSACTION: Final = (
+    "recursive/keccak_160_lsb/stone5/strict",
+    "recursive/keccak_160_lsb/stone6/strict",
+    "recursive/blake2s_248_lsb/stone6/strict",
+)
+"""Those that one transaction can verify, with all of the public memory looked at."""
+
 _VERIFICATION_FELTS: Final = 6
+_SHARE_BITS: Final = 14
+_VERDICT_BITS: Final = 6
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,39 @@ def decision_of(registry: int, allocation: int) -> Call:
     return Call(registry, "decision", (allocation,))
 
 
+@dataclass(frozen=True)
+class Stored:
+    """A recorded decision, as far as the contract tells."""
+
+    inputs_hash: int
+    verdict: int
+    leaf: int
+
+
+def read_decision(answer: Sequence[int]) -> Stored | None:
+    """From what `decision` answers: recorded, inputs_hash, verdict, leaf. None where nothing is recorded."""
+    recorded, inputs_hash, verdict, leaf = _of_length(answer, 4, "decision")
+    return Stored(inputs_hash, verdict, leaf) if recorded else None
+
+
 def read_leaf(answer: Sequence[int]) -> int | None:
-    """The leaf of a recorded decision, from what `decision` answers: recorded, inputs_hash, verdict, leaf."""
-    recorded, _, _, leaf = _of_length(answer, 4, "decision")
-    return leaf if recorded else None
+    """The leaf of a recorded decision."""
+    stored = read_decision(answer)
+    return None if stored is None else stored.leaf
+
+
+def is_approved(registry: int, allocation: int, shares: Sequence[int]) -> Call:
+    """DecisionRegistry.is_approved; shares in basis points, in the proposal's order."""
+    return Call(registry, "is_approved", (allocation, len(shares), *shares))
+
+
+def read_shares(outcome: int) -> tuple[int, ...]:
+    """The proposed shares in a felt of the contract's storage `outcomes`: a one, 14 bits a share, 6 of the verdict."""
+    packed, shares = outcome >> _VERDICT_BITS, []
+    while packed > 1:
+        packed, share = divmod(packed, 1 << _SHARE_BITS)
+        shares.append(share)
+    return tuple(reversed(shares))
 
 
 def verifications_of(facts: int, fact_hash: int) -> Call:

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from proofrail.messaging.metrics import Metrics
 from proofrail.proving.stone.presets import preset_named
 from proofrail.registrar.calldata import Calldata
 from proofrail.registrar.ledger import (
@@ -57,6 +58,7 @@ class StarknetLedger:
         presets: Collection[str],
         programs: Collection[int],
         batch: int,
+        metrics: Metrics | None = None,
     ) -> None:
         self._chain = chain
         self._journal_path = journal
@@ -67,6 +69,7 @@ class StarknetLedger:
         self._presets = {name: contracts.configuration(preset_named(name)) for name in presets}
         self._programs = tuple(programs)
         self._batch = batch
+        self._metrics = metrics
         self._journal: Journal | None = None
         self._sender_: Sender | None = None
         self._facts = 0
@@ -89,7 +92,7 @@ class StarknetLedger:
             if self._journal is None:
                 self._journal = await asyncio.to_thread(Journal, self._journal_path)
             await self._connect()
-            self._sender_ = Sender(self._chain, self._journal, self._limits)
+            self._sender_ = Sender(self._chain, self._journal, self._limits, self._metrics)
             # First what a predecessor left: what stands on chain is not settled before.
             await self._sender_.settle()
             await self._check_contract()

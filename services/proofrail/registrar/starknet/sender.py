@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from proofrail.messaging.metrics import Metrics
 from proofrail.registrar.ledger import LedgerMisconfigured
 from proofrail.registrar.starknet.answers import (
     HASH_UNKNOWN,
@@ -79,10 +80,13 @@ class _Closed:
 class Sender:
     """Sends the transactions of all accounts of one chain. An intention takes any account that is free."""
 
-    def __init__(self, chain: Chain, journal: Journal, limits: Limits) -> None:
+    def __init__(
+        self, chain: Chain, journal: Journal, limits: Limits, metrics: Metrics | None = None
+    ) -> None:
         self._chain = chain
         self._journal = journal
         self._limits = limits
+        self._metrics = metrics
         self._unsettled: set[int] = set()
         self._free: asyncio.Queue[int] = asyncio.Queue()
         for account in chain.accounts:
@@ -153,7 +157,15 @@ class Sender:
         signed = await self._chain.sign(account, nonce, calls, bounds)
         entry = Entry(signed, account, nonce)
         await asyncio.to_thread(self._journal.write, entry, effects)
+        self._count_fees(estimated)
         return entry
+
+    def _count_fees(self, estimated: Fees) -> None:
+        if self._metrics is None:
+            return
+        for name in ("l1_gas", "l1_data_gas", "l2_gas"):
+            self._metrics.ledger_gas.labels(resource=name).inc(getattr(estimated, name).amount)
+        self._metrics.ledger_fees.inc(estimated.total)
 
     def _bounds(self, estimated: Fees, margin: float) -> Fees:
         bounds = estimated.times(margin, _PRICE_MARGIN)
@@ -182,6 +194,8 @@ class Sender:
             if closed is not None:
                 await asyncio.to_thread(self._journal.close_entry, entry, closed.outcome, closed.reason)
                 self._unsettled.discard(entry.account)
+                if self._metrics is not None:
+                    self._metrics.ledger_transactions.labels(outcome=closed.outcome).inc()
                 if closed.because in (Answer.BALANCE, Answer.SETTINGS):
                     raise refused(closed.because, closed.reason)
                 return closed

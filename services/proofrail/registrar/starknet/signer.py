@@ -10,9 +10,10 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, Final, Protocol
 
 from proofrail.cairo.pedersen import PRIME
+from proofrail.commitment.keyfile import is_private
 from proofrail.registrar.ledger import LedgerMisconfigured
 from proofrail.wire.canonical import canonical, felt_hex, parse_felt
 from proofrail.wire.errors import MalformedError, TransientError
@@ -50,7 +51,9 @@ class KeyFile:
         `wallet-file` when others can read it, too, or it holds no keys. Its content is never quoted."""
         try:
             with path.open("rb") as file:
-                if (mode := _mode(file)) & 0o077:
+                status = os.fstat(file.fileno())
+                if not is_private(status):
+                    mode = status.st_mode & 0o7777
                     raise _unusable(
                         path, f"others have access to it (mode {mode:04o})", f"Run `chmod 600 {path}`"
                     )
@@ -151,10 +154,6 @@ class SignerCommand:
 
 _TEMPORARY: Final = 75
 _FORM: Final = "It holds a line for each account: its address and its private key, both as 0x…"
-
-
-def _mode(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_mode & 0o7777
 
 
 def _unusable(path: Path, why: str, next_step: str) -> LedgerMisconfigured:

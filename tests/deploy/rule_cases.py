@@ -1,0 +1,359 @@
+"""What the rules are tried on: a system's series, and which alerts fire when, all of them and no other.
+
+Series are in promtool's notation, a sample every 5 s; the clock of its tests begins at 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+STEP_S: Final = 5
+_LONG: Final = 900
+DAY_S: Final = 86_400
+NEVER: Final = -100_000
+"""A time long before the beginning of the clock."""
+
+
+def always(value: float) -> str:
+    return f"{value}x{_LONG}"
+
+
+def until(seconds: int, before: float, after: float | str) -> str:
+    """`before` until then, `after` from then on."""
+    first = f"{before}x{seconds // STEP_S - 1}"
+    return f"{first} stale" if isinstance(after, str) else f"{first} {after}x{_LONG}"
+
+
+def growing(per_s: float, start: float = 0) -> str:
+    return f"{start}+{per_s * STEP_S}x{_LONG}"
+
+
+HEALTHY: Final[Mapping[str, str]] = {
+    **{
+        f'up{{job="{job}",instance="{job}-0"}}': always(1)
+        for job in ("tracer", "prover", "auditor", "registrar")
+    },
+    **{
+        f'proofrail_serving{{job="{job}",instance="{job}-0"}}': always(1)
+        for job in ("tracer", "prover", "auditor", "registrar")
+    },
+    **{
+        f'proofrail_ready{{job="{job}",instance="{job}-0",check="broker"}}': always(1)
+        for job in ("tracer", "prover", "auditor", "registrar")
+    },
+    'proofrail_ready{job="prover",instance="prover-0",check="backends"}': always(1),
+    'proofrail_ready{job="registrar",instance="registrar-0",check="ledger"}': always(1),
+    'proofrail_last_dead_letter_timestamp_seconds{job="tracer",instance="tracer-0"}': always(NEVER),
+    'proofrail_last_mismatch_timestamp_seconds{job="auditor",instance="auditor-0",subject="run"}': always(
+        NEVER
+    ),
+    **{
+        f'proofrail_stalled_seconds{{job="{job}",instance="{job}-0"}}': always(0)
+        for job in ("tracer", "prover", "auditor", "registrar")
+    },
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """`firing`: at a time in seconds, the alerts that fire, each with its labels besides the severity. `near`: the
+    alert that this comes close to and does not raise."""
+
+    name: str
+    series: Mapping[str, str]
+    firing: Mapping[int, Sequence[tuple[str, Mapping[str, str]]]]
+    near: str = ""
+    without: Sequence[str] = field(default=())
+
+    def to_group(self, severities: Mapping[str, str]) -> dict[str, Any]:
+        """As a test group of promtool's."""
+        series = {**HEALTHY, **self.series}
+        kept = {
+            name: values for name, values in series.items() if not any(one in name for one in self.without)
+        }
+        return {
+            "name": self.name,
+            "interval": f"{STEP_S}s",
+            "input_series": [{"series": name, "values": values} for name, values in kept.items()],
+            "promql_expr_test": [
+                {
+                    "expr": 'ALERTS{alertstate="firing"}',
+                    "eval_time": f"{at}s",
+                    "exp_samples": [
+                        {"labels": _alert(name, severities[name], labels), "value": 1}
+                        for name, labels in firing
+                    ],
+                }
+                for at, firing in self.firing.items()
+            ],
+        }
+
+
+def _alert(name: str, severity: str, labels: Mapping[str, str]) -> str:
+    said = {"alertname": name, "alertstate": "firing", "severity": severity, **labels}
+    return "ALERTS{" + ",".join(f'{key}="{value}"' for key, value in sorted(said.items())) + "}"
+
+
+def of(job: str, name: str, instance: int = 0, **labels: str) -> str:
+    """A series of one instance of a service."""
+    said = {"job": job, "instance": f"{job}-{instance}", **labels}
+    return name + "{" + ",".join(f'{key}="{value}"' for key, value in said.items()) + "}"
+
+
+_STALLING: Final = {
+    of(job, "proofrail_stalled_seconds"): growing(1) for job in ("tracer", "prover", "auditor")
+}
+_BUCKET: Final = "proofrail_event_loop_lag_seconds_bucket"
+_OPERATIONS: Final = "proofrail_store_operations_total"
+_LAG: Final = {"topic": "allocation.proposals.v1", "partition": "0"}
+
+CASES: Final = (
+    Case("a healthy system", {}, {60: (), 900: ()}),
+    Case("a system without registrar", {}, {120: ()}, "ProofrailServiceDown", without=('job="registrar"',)),
+    *(
+        Case(
+            f"the {job} is killed",
+            {of(job, "up"): until(30, 1, 0)},
+            {
+                25: (),
+                35: (),
+                40: [("ProofrailServiceDown", {"job": job})],
+                600: [("ProofrailServiceDown", {"job": job})],
+            },
+        )
+        for job in ("tracer", "auditor", "registrar")
+    ),
+    Case(
+        "the auditor is gone from the discovery of targets",
+        {of("auditor", "up"): until(30, 1, "stale")},
+        {40: [("ProofrailServiceDown", {"job": "auditor"})]},
+    ),
+    Case(
+        "a target is missed once",
+        {of("tracer", "up"): f"1x5 0 1x{_LONG}"},
+        {30: (), 40: (), 60: ()},
+        "ProofrailServiceDown",
+    ),
+    Case(
+        "one of two tracers is down",
+        {of("tracer", "up", 1): until(30, 1, 0)},
+        {40: (), 50: [("ProofrailInstancesDown", {"job": "tracer"})]},
+        "ProofrailServiceDown",
+    ),
+    Case("both tracers run", {of("tracer", "up", 1): always(1)}, {120: ()}, "ProofrailInstancesDown"),
+    Case(
+        "the prover is killed while many runs are in flight",
+        {
+            of("prover", "up"): until(30, 1, 0),
+            of("prover", "proofrail_stalled_seconds"): until(30, 0, "stale"),
+            of("prover", "proofrail_serving"): until(30, 1, "stale"),
+            of("prover", "proofrail_ready", check="backends"): until(30, 1, "stale"),
+            of("prover", "proofrail_ready", check="broker"): until(30, 1, "stale"),
+            **{of(job, "proofrail_stalled_seconds"): growing(1) for job in ("tracer", "auditor")},
+            of("tracer", "proofrail_consumer_lag_seconds", **_LAG): growing(1),
+            of("tracer", "proofrail_consumer_lag_records", **_LAG): growing(10),
+        },
+        {35: (), 40: [("ProofrailProverUnreachable", {})], 900: [("ProofrailProverUnreachable", {})]},
+        "ProofrailNoProgress",
+    ),
+    Case(
+        "all of two provers are killed",
+        {of("prover", "up"): until(30, 1, 0), of("prover", "up", 1): until(30, 1, 0)},
+        {40: [("ProofrailProverUnreachable", {})]},
+        "ProofrailInstancesDown",
+    ),
+    Case(
+        "both provers lack their backend",
+        {
+            of("prover", "proofrail_ready", check="backends"): until(30, 1, 0),
+            of("prover", "proofrail_ready", 1, check="backends"): until(30, 1, 0),
+            of("prover", "proofrail_serving"): until(30, 1, 0),
+            of("prover", "proofrail_serving", 1): until(30, 1, 0),
+        },
+        {35: (), 40: [("ProofrailProverUnreachable", {})], 300: [("ProofrailProverUnreachable", {})]},
+        "ProofrailServiceNotReady",
+    ),
+    Case(
+        "one of two provers lacks its backend",
+        {of("prover", "proofrail_ready", 1, check="backends"): always(0), of("prover", "up", 1): always(1)},
+        {300: ()},
+        "ProofrailProverUnreachable",
+    ),
+    Case(
+        "the broker is away",
+        {
+            **{
+                of(job, "proofrail_ready", check="broker"): until(30, 1, 0)
+                for job in ("tracer", "prover", "auditor", "registrar")
+            },
+            **{
+                of(job, "proofrail_serving"): until(30, 1, 0)
+                for job in ("tracer", "prover", "auditor", "registrar")
+            },
+            **_STALLING,
+        },
+        {35: (), 40: [("ProofrailKafkaUnreachable", {})], 600: [("ProofrailKafkaUnreachable", {})]},
+        "ProofrailServiceNotReady",
+    ),
+    Case(
+        "the auditor alone does not reach the broker",
+        {
+            of("auditor", "proofrail_ready", check="broker"): until(30, 1, 0),
+            of("auditor", "proofrail_serving"): until(30, 1, 0),
+        },
+        {60: (), 90: [("ProofrailServiceNotReady", {"job": "auditor"})]},
+        "ProofrailKafkaUnreachable",
+    ),
+    Case(
+        "the tracer takes half a minute to start",
+        {of("tracer", "proofrail_serving"): f"0x6 1x{_LONG}"},
+        {30: (), 60: (), 120: ()},
+        "ProofrailServiceNotReady",
+    ),
+    Case(
+        "the tracer's loop is late by more than half a second once in ten times",
+        {
+            of("tracer", _BUCKET, le="0.5"): growing(3.6),
+            of("tracer", _BUCKET, le="1.0"): growing(4),
+            of("tracer", _BUCKET, le="+Inf"): growing(4),
+        },
+        {120: [("ProofrailEventLoopLag", {"job": "tracer"})]},
+    ),
+    Case(
+        "the tracer's loop is late once in a thousand times",
+        {
+            of("tracer", _BUCKET, le="0.5"): growing(3.996),
+            of("tracer", _BUCKET, le="1.0"): growing(4),
+            of("tracer", _BUCKET, le="+Inf"): growing(4),
+        },
+        {120: ()},
+        "ProofrailEventLoopLag",
+    ),
+    Case(
+        "an assignment every ten seconds",
+        {of("tracer", "proofrail_rebalances_total"): growing(0.1)},
+        {600: [("ProofrailRebalancing", {"job": "tracer"})]},
+    ),
+    Case(
+        "an assignment a minute",
+        {of("tracer", "proofrail_rebalances_total"): growing(1 / 60)},
+        {600: ()},
+        "ProofrailRebalancing",
+    ),
+    Case(
+        "a store without space",
+        {of("prover", _OPERATIONS, operation="put", outcome="failed"): until(60, 0, 1)},
+        {55: (), 65: [("ProofrailStoreFailing", {"job": "prover", "outcome": "failed"})], 400: ()},
+    ),
+    Case(
+        "an artifact that was changed",
+        {of("auditor", _OPERATIONS, operation="get", outcome="altered"): until(60, 0, 1)},
+        {65: [("ProofrailStoreFailing", {"job": "auditor", "outcome": "altered"})]},
+    ),
+    Case(
+        "an artifact that has not arrived",
+        {of("auditor", _OPERATIONS, operation="get", outcome="missing"): growing(1)},
+        {120: ()},
+        "ProofrailStoreFailing",
+    ),
+    Case(
+        "a key to be changed in thirteen days",
+        {of("tracer", "proofrail_key_change_timestamp_seconds", key="tracer"): always(13 * DAY_S)},
+        {60: [("ProofrailKeyAboutToChange", {"job": "tracer", "key": "tracer"})]},
+    ),
+    Case(
+        "a key to be changed in fifteen days",
+        {of("tracer", "proofrail_key_change_timestamp_seconds", key="tracer"): always(15 * DAY_S)},
+        {60: ()},
+        "ProofrailKeyAboutToChange",
+    ),
+    Case("nothing is finished for long", _STALLING, {300: (), 320: [("ProofrailNoProgress", {})]}),
+    Case(
+        "a proof of ten minutes holds everything up, as it should",
+        {
+            **_STALLING,
+            of("prover", "proofrail_proof_expected_seconds", backend="stone"): always(600),
+            of("prover", "proofrail_proof_elapsed_seconds", backend="stone"): growing(1),
+        },
+        {600: ()},
+        "ProofrailNoProgress",
+    ),
+    Case(
+        "a proof takes more than three times what was expected",
+        {
+            of("prover", "proofrail_proof_expected_seconds", backend="stwo"): always(20),
+            of("prover", "proofrail_proof_elapsed_seconds", backend="stwo"): growing(1),
+        },
+        {120: (), 140: [("ProofrailProofOverdue", {"backend": "stwo"})]},
+    ),
+    Case(
+        "a proof of which nobody knows how long it takes",
+        {
+            of("prover", "proofrail_proof_expected_seconds", backend="stwo"): always(0),
+            of("prover", "proofrail_proof_elapsed_seconds", backend="stwo"): growing(1),
+        },
+        {600: ()},
+        "ProofrailProofOverdue",
+    ),
+    Case(
+        "proposals come faster than they are taken",
+        {
+            of("tracer", "proofrail_consumer_lag_seconds", **_LAG): growing(1),
+            of("tracer", "proofrail_consumer_lag_records", **_LAG): growing(10),
+        },
+        {120: (), 150: [("ProofrailLagGrowing", {"job": "tracer", "topic": "allocation.proposals.v1"})]},
+    ),
+    Case(
+        "proposals wait, and no more come",
+        {
+            of("tracer", "proofrail_consumer_lag_seconds", **_LAG): growing(1),
+            of("tracer", "proofrail_consumer_lag_records", **_LAG): always(10),
+        },
+        {600: ()},
+        "ProofrailLagGrowing",
+    ),
+    Case(
+        "a proposal is refused",
+        {of("tracer", "proofrail_last_dead_letter_timestamp_seconds"): until(60, NEVER, 60)},
+        {55: (), 60: [("ProofrailDeadLetters", {})], 640: [("ProofrailDeadLetters", {})], 665: ()},
+        "ProofrailDeadLetters",
+    ),
+    Case(
+        "a mismatch, and the auditor is restarted after it",
+        {
+            of(
+                "auditor", "proofrail_last_mismatch_timestamp_seconds", subject="run"
+            ): f"{NEVER}x11 60x24 {NEVER}x{_LONG}",
+        },
+        {
+            55: (),
+            60: [("ProofrailMismatch", {"subject": "run"})],
+            1800: [("ProofrailMismatch", {"subject": "run"})],
+            3665: (),
+        },
+        "ProofrailMismatch",
+    ),
+    Case(
+        "the ledger does not answer",
+        {
+            of("registrar", "proofrail_ready", check="ledger"): until(30, 1, 0),
+            of("registrar", "proofrail_serving"): until(30, 1, 0),
+        },
+        {40: (), 45: [("ProofrailRegistrarStuck", {})], 300: [("ProofrailRegistrarStuck", {})]},
+        "ProofrailServiceNotReady",
+    ),
+    Case(
+        "attestations wait for ten minutes",
+        {of("registrar", "proofrail_stalled_seconds"): growing(1)},
+        {600: (), 620: [("ProofrailRegistrarStuck", {})]},
+        "ProofrailNoProgress",
+    ),
+    Case(
+        "attestations wait for a block",
+        {of("registrar", "proofrail_stalled_seconds"): always(90)},
+        {600: ()},
+        "ProofrailRegistrarStuck",
+    ),
+)

@@ -1,0 +1,228 @@
+"""Declaring and deploying contracts through a node on loopback that plays the chain.
+
+Needs the extra `chain`; on a real node: tests/integration/test_chain_deploy.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
+
+from starknet_py.hash.address import compute_address
+from starknet_py.hash.selector import get_selector_from_name
+from starknet_py.net.client_models import ResourceBounds, ResourceBoundsMapping
+from starknet_py.net.models.transaction import DeclareV3, InvokeV3
+from tests.double.chain import PRESET, configuration
+from tests.double.node import CHAIN_ID, Node, serving
+from tests.unit.registrar_cases import PROGRAM, model
+
+from proofrail.registrar.ledger import LedgerMisconfigured
+from proofrail.registrar.starknet import deploy
+from proofrail.registrar.starknet.chain import NodeRefusal
+from proofrail.registrar.starknet.classes import REGISTRY, STAND_IN, ContractClass, in_folder, packaged
+from proofrail.registrar.starknet.node import Paid
+from proofrail.registrar.starknet.signer import KeyFile
+from proofrail.wire.errors import TransientError, UnusableInputError
+
+FACTS, GAS = 0xFAC7, {"l1_gas": 0, "l1_data_gas": 96, "l2_gas": 1000}
+PAID = Paid(**GAS, fee=1100)
+WALLET = KeyFile({0xA1: 0x1234})
+ARGUMENTS: dict[str, Any] = {
+    "fact_registry": FACTS,
+    "programs": [PROGRAM],
+    "configurations": [configuration(PRESET)],
+    "min_bits": 96,
+    "recorders": [0xA1],
+}
+
+
+class EmptyChain(Node):
+    """A node of a chain on which classes are declared and contracts deployed; it executes nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__(model())
+        self.classes: dict[int, Any] = {}
+        self.contracts: dict[int, tuple[int, list[int]]] = {}
+        self.done: list[str] = []
+        """The hashes of what was executed."""
+        self.refuses: str | None = None
+        """What the constructor panics with."""
+
+    def sent_kinds(self) -> list[str]:
+        return [method for method, _ in self.asked if method.startswith("add")]
+
+    def _getClass(self, params: Any) -> Any:  # noqa: N802 -- the specification's names
+        try:
+            return self.classes[int(params["class_hash"], 16)]
+        except KeyError:
+            raise NodeRefusal(28, "Class hash not found") from None
+
+    def _getClassHashAt(self, params: Any) -> str:  # noqa: N802
+        try:
+            return hex(self.contracts[int(params["contract_address"], 16)][0])
+        except KeyError:
+            raise NodeRefusal(20, "Contract not found") from None
+
+    def _estimateFee(self, params: Any) -> list[dict[str, str]]:  # noqa: N802
+        (transaction,) = params["request"]
+        assert [] == transaction["signature"]
+        if self.refuses and transaction["type"] == "INVOKE":
+            raise NodeRefusal(41, "Transaction execution error", {"execution_error": f"'{self.refuses}'"})
+        gas = {f"{name}_consumed": hex(amount) for name, amount in GAS.items()}
+        return [{**gas, **{f"{name}_price": "0x1" for name in GAS}}]
+
+    def _addDeclareTransaction(self, params: Any) -> dict[str, str]:  # noqa: N802
+        payload = params["declare_transaction"]
+        found = ContractClass("sent", json.dumps(payload["contract_class"]).encode(), 0)
+        compiled = payload["compiled_class_hash"]
+        self.classes[found.class_hash] = compiled
+        declare = DeclareV3(
+            contract_class=found.typed, compiled_class_hash=int(compiled, 16), **_common(payload)
+        )
+        return self._executed(payload, declare)
+
+    def _addInvokeTransaction(self, params: Any) -> dict[str, str]:  # noqa: N802
+        payload = params["invoke_transaction"]
+        felts = [int(felt, 16) for felt in payload["calldata"]]
+        called, (_, class_hash, salt, unique, length, *calldata) = felts[:3], felts[3:]
+        assert [1, deploy.DEPLOYER, get_selector_from_name("deployContract")] == called
+        assert (0, len(calldata)) == (unique, length)
+        assert class_hash in self.classes
+        address = compute_address(
+            class_hash=class_hash, constructor_calldata=calldata, salt=salt, deployer_address=0
+        )
+        self.contracts[address] = (class_hash, calldata)
+        return self._executed(payload, InvokeV3(calldata=felts, **_common(payload)))
+
+    def _executed(self, payload: Any, transaction: DeclareV3 | InvokeV3) -> dict[str, str]:
+        account = int(payload["sender_address"], 16)
+        assert int(payload["nonce"], 16) == self.model.nonces[account]
+        assert payload["signature"]
+        self.model.nonces[account] += 1
+        self.done.append(hex(transaction.calculate_hash(int.from_bytes(CHAIN_ID.encode(), "big"))))
+        return {"transaction_hash": self.done[-1]}
+
+    def _getTransactionStatus(self, params: Any) -> dict[str, str]:  # noqa: N802
+        if params["transaction_hash"] not in self.done:
+            raise NodeRefusal(29, "Transaction hash not found")
+        return {"finality_status": "ACCEPTED_ON_L2", "execution_status": "SUCCEEDED"}
+
+    def _getTransactionReceipt(self, params: Any) -> Any:  # noqa: N802
+        assert params["transaction_hash"] in self.done
+        return {"execution_resources": GAS, "actual_fee": {"amount": "0x44c", "unit": "FRI"}}
+
+
+def _common(payload: Any) -> dict[str, Any]:
+    bounds = {
+        name: ResourceBounds(int(one["max_amount"], 16), int(one["max_price_per_unit"], 16))
+        for name, one in payload["resource_bounds"].items()
+    }
+    return {
+        "sender_address": int(payload["sender_address"], 16),
+        "resource_bounds": ResourceBoundsMapping(**bounds),
+        "version": 3,
+        "signature": [],
+        "nonce": int(payload["nonce"], 16),
+        "tip": int(payload["tip"], 16),
+    }
+
+
+@pytest.fixture
+def node() -> EmptyChain:
+    return EmptyChain()
+
+
+@pytest.fixture
+def url(node: EmptyChain) -> Iterator[str]:
+    with serving(node) as found:
+        yield found
+
+
+async def test_the_registry_is_declared_and_deployed_once(node: EmptyChain, url: str) -> None:
+    """Two transactions, whose hashes were known before; the arguments arrive as the constructor takes them; what is
+    there already is found by its content, and nothing is sent."""
+    first = await deploy.deploy_registry(url, WALLET, **ARGUMENTS)
+    assert ["addDeclareTransaction", "addInvokeTransaction"] == node.sent_kinds()
+    registry = packaged(REGISTRY)
+    assert {registry.class_hash: hex(registry.compiled_class_hash)} == node.classes
+    arguments = [FACTS, 1, PROGRAM, 1, *configuration(PRESET), 96, 1, 0xA1]
+    assert {first.address: (registry.class_hash, arguments)} == node.contracts
+    assert deploy.Deployed(first.address, registry.class_hash, node.done[1], PAID) == first
+    again = await deploy.deploy_registry(url, WALLET, **ARGUMENTS)
+    assert deploy.Deployed(first.address, registry.class_hash, None, None) == again
+    assert 2 == len(node.sent_kinds())
+    other = await deploy.deploy_registry(url, WALLET, **{**ARGUMENTS, "min_bits": 100})
+    assert first.address != other.address
+    assert ["addInvokeTransaction"] == node.sent_kinds()[2:]
+
+
+async def test_a_hash_is_said_before_its_transaction_is_sent(node: EmptyChain, url: str) -> None:
+    """Who is interrupted can look the transaction up."""
+    said: list[tuple[str, int]] = []
+    async with deploy.deployment(url, WALLET, say=lambda text: said.append((text, len(node.done)))) as own:
+        await own.declare(packaged(STAND_IN))
+    assert [
+        ("declare fact_registry_double", 0),
+        (f"declare fact_registry_double: transaction {node.done[0]}", 0),
+    ] == said
+
+
+async def test_a_lost_answer_is_looked_up(node: EmptyChain, url: str) -> None:
+    """The connection breaks after the node has taken each transaction: it is found by its hash, and not sent again."""
+    node.next_of("addDeclareTransaction", "take, then drop")
+    node.next_of("addInvokeTransaction", "take, then drop")
+    deployed = await deploy.deploy_registry(url, WALLET, **ARGUMENTS)
+    assert [deployed.address] == list(node.contracts)
+    assert ["addDeclareTransaction", "addInvokeTransaction"] == node.sent_kinds()
+
+
+async def test_what_the_constructor_refuses_is_said(node: EmptyChain, url: str) -> None:
+    """The contract's own word for it stands in the error."""
+    node.refuses = "NO_SECURITY"
+    with pytest.raises(UnusableInputError, match="NO_SECURITY") as raised:
+        await deploy.deploy_registry(url, WALLET, **ARGUMENTS)
+    assert "deployment-refused" == raised.value.code
+    assert {} == node.contracts
+
+
+async def test_nothing_dearer_than_the_cap_is_sent(node: EmptyChain, url: str) -> None:
+    """What a transaction may take is bounded before it is signed."""
+    with pytest.raises(TransientError) as raised:
+        async with deploy.deployment(url, WALLET, max_fee=1000) as own:
+            await own.declare(packaged(REGISTRY))
+    assert ("fee-over-cap", []) == (raised.value.code, node.sent_kinds())
+
+
+async def test_another_network_is_refused(node: EmptyChain, url: str) -> None:
+    """A name of the network that is not the node's ends it before anything is looked at."""
+    with pytest.raises(LedgerMisconfigured) as raised:
+        async with deploy.deployment(url, WALLET, network="SN_MAIN"):
+            pytest.fail("it was opened")
+    assert "chain-other-network" == raised.value.code
+
+
+def test_classes_of_a_folder_come_with_their_compiled_hashes(tmp_path: Path) -> None:
+    """Each Sierra class by its name, its compiled class hash from the file beside it; without one it is refused."""
+    sierra = packaged(STAND_IN).sierra
+    (tmp_path / "one.contract_class.json").write_bytes(sierra)
+    with pytest.raises(UnusableInputError) as raised:
+        in_folder(tmp_path)
+    assert "class-unusable" == raised.value.code
+    (tmp_path / "one.compiled_class_hash").write_text("0x7b\n")
+    assert [ContractClass("one", sierra, 0x7B)] == in_folder(tmp_path)
+
+
+@pytest.mark.parametrize("text", [b"{}", b'{"sierra_program": [], "abi": []}', b'{"sierra_program'])
+def test_what_is_no_class_is_refused(tmp_path: Path, text: bytes) -> None:
+    """A JSON file that a compiler did not write is named, and nothing else happens."""
+    (tmp_path / "one.json").write_bytes(text)
+    (tmp_path / "one.hash").write_text("0x1")
+    with pytest.raises(UnusableInputError) as raised:
+        _ = [found.class_hash for found in in_folder(tmp_path)]
+    assert "class-unusable" == raised.value.code
