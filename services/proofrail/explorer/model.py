@@ -687,6 +687,10 @@ class Reader(Protocol):
         a span: its children. With `SPAN_ID:iterations`: the iterations of its loop, one by one."""
         ...
 
+    async def span_at(self, run_id: str, step: int) -> Span | None:
+        """The innermost span that runs at a step; None where that is not known."""
+        ...
+
     async def events(
         self, run_id: str, *, q: str | None = None, cursor: str | None = None, limit: int = 100
     ) -> Events:

@@ -193,7 +193,7 @@ def _proof(proof: Proof | None, row: Row, stored: Stored) -> ProofCard | None:
         hashes=tuple(hashes),
         timings_ms={name: took for name, took in proof.timings.items() if type(took) is int and took >= 0},
         facts=tuple(_proof_facts(proof)),
-        verify_command="proofrail verify proof.json",
+        verify_command="proofrail verify proof.bin --statement proof.json",
         message_download=f"/api/runs/{quote(proof.run_id, safe='')}/proof.json",
         place=place_at(row["terminal"]),
     )
