@@ -152,6 +152,7 @@ async def run(request: Request, site: Site, reader: Reader) -> Response:
         reader.events(run_id, q=given["q"], cursor=cursor, limit=_EVENTS),
         reader.allocations(run_id=run_id, limit=_DECISIONS),
     )
+    at_step = None if step is None else await reader.span_at(run_id, step)
     return await _framed(
         request,
         site,
@@ -169,6 +170,7 @@ async def run(request: Request, site: Site, reader: Reader) -> Response:
         decisions=decisions,
         filters=given,
         step=step,
+        at_step=at_step,
         commands=Commands(run_id, step),
     )
 

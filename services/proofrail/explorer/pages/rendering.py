@@ -34,6 +34,14 @@ _HEADERS: Final = {
 }
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 
+_TROUBLES: Final = {
+    "tracer": "/allocations?state=waiting",
+    "prover": "/runs?state=sealed",
+    "auditor": "/runs?verdict=MISMATCH",
+    "registrar": "/allocations?state=refused",
+}
+"""Where what a stage is in trouble with can be seen."""
+
 _SUBJECTS: Final = {
     ("run", "MATCH"): "The run was executed again from its published inputs: all that was checked is equal.",
     ("run", "MISMATCH"): "What was published is not what the program does. The first difference is below.",
@@ -70,6 +78,10 @@ def _run_state(run: RunRow) -> words.Tone:
 
 def _rate(per_minute: float) -> str:
     return f"{per_minute:,.0f}" if per_minute >= 10 or per_minute == int(per_minute) else f"{per_minute:.1f}"
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _key(text: str) -> str:
@@ -112,6 +124,7 @@ def _environment() -> Environment:
         "percent": words.percent,
         "short": words.short,
         "rate": _rate,
+        "sentence": _sentence,
         "key": _key,
         "quote": shlex.quote,
     }
@@ -128,6 +141,7 @@ def _environment() -> Environment:
         "mismatch_kinds": words.MISMATCH_KINDS,
         "reasons": list(REASONS.values()),
         "differing": words.differing,
+        "troubles": _TROUBLES,
         "verdict_text": _verdict_text,
         "run_tone": _run_tone,
         "run_state": _run_state,
@@ -140,7 +154,8 @@ _ENVIRONMENT: Final = _environment()
 
 def page(request: Request, site: Site, template: str, status: int = 200, **values: Any) -> HTMLResponse:
     """A template as an answer, with the headers that every page has."""
-    now = int(time.time() * 1000)
+    pipeline = values.get("pipeline")
+    now = int(time.time() * 1000) if pipeline is None else pipeline.at_ms
 
     def journey_now(phases: tuple[Phase, ...]) -> Journey | None:
         return journey(phases, now)

@@ -131,6 +131,8 @@ def duration(ms: float | None) -> str:
         return "–"
     if ms < 0:
         return "0 ms"
+    if 0 < ms < 1:
+        return f"{ms * 1000:.0f} µs"
     if ms < 1000:
         return f"{ms:.0f} ms" if ms >= 10 or ms == int(ms) else f"{ms:.1f} ms"
     if ms < 10_000:

@@ -149,6 +149,15 @@
       });
     }
   };
+  // The banner is replaced often: what is new in it is read out, once.
+  const troubles = () => [...document.querySelectorAll("#banner .troubles .strong")].map((one) => one.textContent);
+  let known = troubles();
+  document.addEventListener("htmx:afterSettle", () => {
+    const now = troubles();
+    const fresh = now.filter((text) => !known.includes(text));
+    if (fresh.length) $("#heard").textContent = fresh.join(". ");
+    known = now;
+  });
   // A browser keeps few connections to a host: a tab that nobody sees gives its own back.
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) { feed?.close(); feed = undefined; word("", "Paused"); } else { open(); mark("reload"); }
