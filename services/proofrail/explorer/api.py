@@ -171,12 +171,12 @@ def router(reader: ViewReader) -> APIRouter:
         return answer
 
     @api.get("/api/schemas", tags=["schemas"])
-    async def schemas() -> tuple[str, ...]:
+    def schemas() -> tuple[str, ...]:
         """Names of the documents that describe what is on the topics: JSON Schemas, AsyncAPI."""
         return tuple(rendered())
 
     @api.get("/api/schemas/{name}", tags=["schemas"], response_class=Response)
-    async def schema(name: Id) -> Response:
+    def schema(name: Id) -> Response:
         """A document that describes what is on the topics."""
         text = rendered().get(name)
         if text is None:

@@ -53,7 +53,7 @@ def run(settings: ExplorerSettings, codes: Collection[str] | None = None, *, reb
         )
         try:
             listener = _listener(settings)
-            async with served(app, listener, limit_concurrency=_REQUESTS_MOST):
+            async with served(app, listener, limit_concurrency=_REQUESTS_MOST, server_header=False):
                 host = (
                     f"[{settings.explorer_host}]" if ":" in settings.explorer_host else settings.explorer_host
                 )
@@ -83,7 +83,7 @@ def show_file(path: Path, ready: Callable[[str], None]) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         listener = listening("127.0.0.1", 0, code="explorer-port", setting="port")
         app = application(reader, opener=open_export, file=path.name)
-        async with served(app, listener, limit_concurrency=_REQUESTS_MOST):
+        async with served(app, listener, limit_concurrency=_REQUESTS_MOST, server_header=False):
             ready(f"http://127.0.0.1:{listener.getsockname()[1]}/")
             await stop.wait()
             reader.feed.close()

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
 from proofrail.explorer.model import StageName
 from proofrail.explorer.pipeline import Group
@@ -69,7 +69,10 @@ def note(health: Health, members: dict[str, int], now_ms: int) -> None:
 
 
 async def _members(admin: AIOKafkaAdminClient) -> dict[str, int]:
-    answers = await admin.describe_consumer_groups(list(GROUPS))
+    try:
+        answers = await admin.describe_consumer_groups(list(GROUPS))
+    except GroupCoordinatorNotAvailableError:
+        return {}  # no group has ever been on this broker
     found: dict[str, int] = {}
     for answer in answers:
         for group in _groups(answer):

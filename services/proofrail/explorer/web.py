@@ -8,7 +8,8 @@ from typing import Any, Final
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from proofrail.explorer import pages
 from proofrail.explorer.api import VERSION, add_problems, as_json, router
@@ -35,6 +36,7 @@ def application(
     dropped onto a page, `file` is the name of the one that the reader itself is of."""
     app = FastAPI(**described())
     app.include_router(router(reader))
+    app.router.routes.append(Route("/api/openapi.json", _described_by(app)))
     app.router.routes.extend(pages.routes(reader, opener=opener, file=file))
     add_problems(app, _refusal)
     app.add_exception_handler(HTTPException, _no_such_thing)
@@ -50,8 +52,16 @@ def described() -> dict[str, Any]:
         "description": _ABOUT,
         "docs_url": None,
         "redoc_url": None,
-        "openapi_url": "/api/openapi.json",
+        "openapi_url": None,
     }
+
+
+def _described_by(app: FastAPI) -> Callable[[Request], Response]:
+    def openapi(_: Request) -> Response:
+        """Made in a thread when it is first asked for: it takes a while."""
+        return JSONResponse(app.openapi())
+
+    return openapi
 
 
 def _refusal(request: Request, status: int, problem: Problem) -> Response:
