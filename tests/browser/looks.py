@@ -63,3 +63,6 @@ SMALL_TARGETS = r"""
 () => [...document.querySelectorAll("button, .btn, .copy, select, .cell, input:not([hidden])")].filter((one) => one.getClientRects().length && !one.closest(".vh"))
   .filter((one) => { const box = one.getBoundingClientRect(); return Math.min(box.width, box.height) < 20; }).map((one) => one.outerHTML.slice(0, 120))
 """
+
+ALL = "() => [" + ", ".join(f"...({one})()" for one in (OVERFLOWING, CONTRASTS, NAMELESS, OUTLINE, SMALL_TARGETS)) + "]"
+"""Everything that is wrong with a page's looks."""
