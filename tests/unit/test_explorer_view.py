@@ -108,9 +108,6 @@ def test_a_failed_transaction_leaves_neither_rows_nor_positions(tmp_path: Path, 
     """A batch that cannot be written whole is not written at all."""
     database = Database(tmp_path / "view.sqlite")
     view = View(database)
-    with pytest.raises(Exception, match="no such table"), database.transaction() as connection:
-        connection.execute("DELETE FROM positions")
-        connection.execute("INSERT INTO nowhere VALUES (1)")
     database.writer.execute("DROP TABLE digests")
     with pytest.raises(ProofrailError, match="explorer-disk"):
         view.apply(world.records[:50], {TopicPartition(topics.PROPOSALS, 0): 5})
@@ -229,12 +226,12 @@ _JSON = st.recursive(
 )
 _MEMBERS = ("v", "type", "run_id", "allocation_id", "row", "offset", "partition", "topic", "input", "index", "items",
             "blocks", "block_items", "bits", "verdict", "subject", "code", "value", "key", "outcome", "fact", "proof",
-            "security_bits", "backend", "timings", "identities", "digest", "evidence", "first_mismatch", "program")  # fmt: skip
+            "security_bits", "backend", "timings", "identities", "digest", "evidence", "program")  # fmt: skip
 _TYPES = ("Proof", "ProofFailure", "AuditReport", "Attestation", "Registration", "DeadLetter", "AllocationIndex",
           "CommitmentSeal", "Input")  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.tuples(
