@@ -45,7 +45,9 @@ class Read(HTMLParser):
 @contextlib.contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
     """The application on a port of its own, in a thread; its address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(
+        uvicorn.Config(app, port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
+    )
     ready = threading.Event()
     started = server.startup
 

@@ -81,10 +81,15 @@ def page_at(browser: Browser, base: str) -> Iterator[Open]:
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page, seen = context.new_page(), Seen(base)
-        page.set_default_timeout(10_000)
-        page.on("console", lambda said: seen.problems.append(f"{said.type}: {said.text}") if said.type != "log" else None)
+        page.set_default_timeout(60_000)
+        page.on(
+            "console",
+            lambda said: seen.problems.append(f"{said.type}: {said.text}") if said.type != "log" else None,
+        )
         page.on("pageerror", lambda error: seen.problems.append(f"exception: {error}"))
-        page.on("dialog", lambda dialog: (seen.problems.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        page.on(
+            "dialog", lambda dialog: (seen.problems.append(f"dialog: {dialog.message}"), dialog.dismiss())
+        )
         page.on("request", lambda request: seen.requests.append(request.url))
         page.goto(base + address, wait_until="load")
         seen.bytes = page.evaluate(

@@ -64,5 +64,9 @@ SMALL_TARGETS = r"""
   .filter((one) => { const box = one.getBoundingClientRect(); return Math.min(box.width, box.height) < 20; }).map((one) => one.outerHTML.slice(0, 120))
 """
 
-ALL = "() => [" + ", ".join(f"...({one})()" for one in (OVERFLOWING, CONTRASTS, NAMELESS, OUTLINE, SMALL_TARGETS)) + "]"
+ALL = (
+    "() => ["
+    + ", ".join(f"...({one})()" for one in (OVERFLOWING, CONTRASTS, NAMELESS, OUTLINE, SMALL_TARGETS))
+    + "]"
+)
 """Everything that is wrong with a page's looks."""

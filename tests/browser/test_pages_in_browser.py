@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -10,7 +11,8 @@ from proofrail.explorer.pages.site import Site
 from proofrail.explorer.reader import ViewReader
 from tests.browser import looks
 from tests.browser.conftest import Open
-from tests.explorer_cases import HOSTILE_ID
+from tests.explorer_cases import HOSTILE_ID, World, proposal
+from tests.explorer_export import exported
 from tests.explorer_site import WRONG
 
 pytestmark = pytest.mark.browser
@@ -60,7 +62,9 @@ def test_a_page_is_sound(page_at: Open, runs: dict[str, str], name: str) -> None
     assert ([], []) == (seen.problems, seen.strange)
 
 
-@pytest.mark.parametrize("address", ["/allocations?state=dead-lettered", "/dead-letters", Site().allocation(HOSTILE_ID)])
+@pytest.mark.parametrize(
+    "address", ["/allocations?state=dead-lettered", "/dead-letters", Site().allocation(HOSTILE_ID)]
+)
 def test_a_hostile_id_does_nothing(page_at: Open, address: str) -> None:
     """What came as an id or a message is text for the browser, too: no dialog, no element, no request."""
     page, seen = page_at(address)
@@ -178,6 +182,33 @@ def test_less_motion_and_paper(page_at: Open, runs: dict[str, str]) -> None:
     expect(page.locator("#proof .copy").first).to_be_hidden()
 
 
+def test_an_exported_run_is_dropped_onto_any_page(page_at: Open) -> None:
+    """The file opens as pages of its own, the run first; what it is of is said, and nothing there claims to be live."""
+    world = World()
+    run = world.seal(world.propose(proposal(7), proposal(8, share=9_000)))
+    run.settle()
+    file = exported(run.run_id, world.records, ["vault:000007", "vault:000008"])
+    page, seen = page_at("/runs")
+    page.evaluate(
+        """(text) => {
+            const data = new DataTransfer();
+            data.items.add(new File([text], "mine.ndjson"));
+            for (const type of ["dragenter", "dragover", "drop"]) {
+                document.body.dispatchEvent(new DragEvent(type, {dataTransfer: data, bubbles: true, cancelable: true}));
+            }
+        }""",
+        file.decode(),
+    )
+    page.wait_for_url(f"**/file/*/runs/{run.run_id}")
+    expect(page.locator("#banner")).to_contain_text("mine.ndjson")
+    expect(page.locator("#proof")).to_contain_text("96 bits")
+    expect(page.locator("#spans details").first).to_be_visible()
+    page.get_by_role("link", name="vault:000008").click()
+    expect(page.locator("main")).to_contain_text("Rejected")
+    assert 0 == page.locator("#live").count()
+    assert ([], []) == (seen.problems, seen.strange)
+
+
 def test_a_change_is_on_the_page_within_two_seconds(page_at: Open, reader: ViewReader) -> None:
     """The feed tells, the page asks again, and what somebody is reading keeps its place and focus."""
     page, seen = page_at("/runs")
@@ -198,5 +229,5 @@ def tell(reader: ViewReader) -> None:
     """A run has changed, as the service says it: in the event loop that its readers listen in."""
     from proofrail.explorer.view import Changed
 
-    loop = next(iter(reader.feed._readers))._get_loop()  # noqa: SLF001
+    loop = next(iter(reader.feed._readers))._get_loop()
     loop.call_soon_threadsafe(reader.feed.tell, Changed(runs=[("0" * 32, "sealed", "PENDING")]))

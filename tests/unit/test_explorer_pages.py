@@ -11,14 +11,14 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.explorer_cases import HOSTILE_ID, reader_of
+from tests.explorer_site import WRONG, Read, served
 
 from proofrail.explorer.model import Reader
 from proofrail.explorer.pages.site import Site
 from proofrail.explorer.reader import ViewReader
 from proofrail.explorer.web import application
 from proofrail.wire.errors import UnusableInputError
-from tests.explorer_cases import HOSTILE_ID, reader_of
-from tests.explorer_site import WRONG, Read, served
 
 PAGES = Path(__file__).parents[2] / "services" / "proofrail" / "explorer" / "pages"
 
@@ -85,7 +85,11 @@ def test_every_page_obeys_its_own_policy(site: httpx.Client) -> None:
         answer = site.get(address)
         page = Read(answer.text)
         assert 200 == answer.status_code, address
-        assert policy(answer) == {"script-src": "'self'", "style-src": "'self'", "default-src": "'none'"} | policy(answer)
+        assert policy(answer) == {
+            "script-src": "'self'",
+            "style-src": "'self'",
+            "default-src": "'none'",
+        } | policy(answer)
         assert "unsafe" not in answer.headers["content-security-policy"]
         assert "nosniff" == answer.headers["x-content-type-options"]
         assert [] == [one for one in page.all("script") if not (one.get("src") or "").startswith("/static/")]
@@ -98,7 +102,9 @@ def test_every_page_obeys_its_own_policy(site: httpx.Client) -> None:
             for name, value in attributes.items()
             if name in ("href", "src", "action", "hx-get") and value
         ]
-        assert [] == [one for one in targets if not one.startswith(("/", "#")) or one.startswith("//")], address
+        assert [] == [one for one in targets if not one.startswith(("/", "#")) or one.startswith("//")], (
+            address
+        )
 
 
 def test_every_id_on_a_page_is_there_once(site: httpx.Client) -> None:
@@ -142,7 +148,13 @@ def test_what_cannot_be_shown_says_so(site: httpx.Client, address: str, status: 
 def test_the_first_mismatch_stands_side_by_side_with_what_was_expected(site: httpx.Client) -> None:
     """The audit card has the line, the registers, both values, the evidence and the commands that check them."""
     page = read(site, run_of(site, "MISMATCH"))
-    for said in ("risk_engine.cairo:120", "__main__.score", "pc 23, ap 1210, fp 1205", f"{1:064x}", "verify_evidence.py"):
+    for said in (
+        "risk_engine.cairo:120",
+        "__main__.score",
+        "pc 23, ap 1210, fp 1205",
+        f"{1:064x}",
+        "verify_evidence.py",
+    ):
         assert said in page.text
     assert any("/artifacts/" in link or "/evidence" in link for link in page.links)
     assert any("--at 412" in (one.get("data-copy") or "") for one in page.all("button"))
@@ -152,7 +164,9 @@ def test_a_search_that_finds_one_thing_goes_there(site: httpx.Client) -> None:
     """The search box takes ids, hashes and steps, and one hit is opened at once."""
     run_id = run_of(site, "MISMATCH").rpartition("/")[2]
     assert f"/runs/{run_id}" == site.get(f"/search?q={run_id}").headers["location"]
-    assert f"/runs/{run_id}?step=412" == site.get("/search", params={"q": f"{run_id}@412"}).headers["location"]
+    assert (
+        f"/runs/{run_id}?step=412" == site.get("/search", params={"q": f"{run_id}@412"}).headers["location"]
+    )
     found = site.get("/search?q=vault:000003")
     assert (303, "/allocations/vault%3A000003") == (found.status_code, found.headers["location"])
 
@@ -178,14 +192,21 @@ def test_a_shown_message_is_the_published_one(site: httpx.Client) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(key=st.text(min_size=1, max_size=70) | st.sampled_from([".", "..", "a/../b", "%2e%2e", "?x=1#y", "\\", '"><']))
+@given(
+    key=st.text(min_size=1, max_size=70)
+    | st.sampled_from([".", "..", "a/../b", "%2e%2e", "?x=1#y", "\\", '"><'])
+)
 def test_any_id_has_an_address_of_its_own(key: str) -> None:
     """Dots, slashes and quotes in an id survive the way through an address, as a browser resolves it."""
     if not key.isprintable() and key.encode("utf-8", "replace").decode() != key:
         return
     address = Site("/file/k").allocation(key)
     parsed = httpx.URL("http://host/").join(address)
-    given_id = parsed.params.get("id") if parsed.path == "/file/k/allocation" else parsed.path.removeprefix("/file/k/allocations/")
+    given_id = (
+        parsed.params.get("id")
+        if parsed.path == "/file/k/allocation"
+        else parsed.path.removeprefix("/file/k/allocations/")
+    )
     assert key == given_id
 
 
@@ -218,14 +239,19 @@ class Opened:
     def __call__(self, data: bytes) -> Reader:
         self.given.append(data)
         if not data.startswith(b"{"):
-            raise UnusableInputError("export-malformed", "line 1 is none of an exported run", "Export it again.")
+            raise UnusableInputError(
+                "export-malformed", "line 1 is none of an exported run", "Export it again."
+            )
         return self.reader
 
 
 @pytest.fixture
 def opened(reader: ViewReader) -> Iterator[tuple[httpx.Client, Opened]]:
     opener = Opened(reader)
-    with served(application(reader, opener=opener)) as base, httpx.Client(base_url=base, timeout=30) as client:
+    with (
+        served(application(reader, opener=opener)) as base,
+        httpx.Client(base_url=base, timeout=30) as client,
+    ):
         yield client, opener
 
 
@@ -236,12 +262,12 @@ def drop(client: httpx.Client, data: bytes, name: str = "run.ndjson", **headers:
 def test_a_dropped_file_gets_pages_of_its_own(opened: tuple[httpx.Client, Opened]) -> None:
     """All pages work below the file's address; nothing there is live; the same file is read once."""
     client, opener = opened
-    answer = drop(client, b"{1}", 'a<b>.ndjson')
+    answer = drop(client, b"{1}", "a<b>.ndjson")
     assert 303 == answer.status_code
     home = answer.headers["location"]
     assert re.fullmatch(r"/file/[0-9a-f]{16}/", home)
     page = read(client, home + "runs")
-    assert 'a<b>.ndjson' in page.text
+    assert "a<b>.ndjson" in page.text
     assert "data-feed" not in page.all("body")[0]
     inside = [link for link in page.links if "/runs/" in link]
     assert inside

@@ -60,7 +60,7 @@ def handler(answer: Answer, shown: Callable[[Request], Shown | None]) -> Handler
     async def handle(request: Request) -> Response:
         found = shown(request)
         if found is None:
-            gone = "this file is not held any more: the service keeps the last few, in memory"
+            gone = "this file is not held any more: the service keeps the last few"
             problem = Problem(
                 code="explorer-not-found", message=gone, next_step="Drop it onto any page again."
             )
