@@ -15,8 +15,9 @@ from typing import Any
 from aiokafka import TopicPartition
 
 from proofrail.artifacts.store import ArtifactStore
+from proofrail.cairo.risk_builds import BUILDS
 from proofrail.cairo.risk_model import decide, expected_output
-from proofrail.cairo.risk_program import load, run_spec
+from proofrail.cairo.risk_program import load
 from proofrail.commitment.checkpoint import Signer, generate_key
 from proofrail.explorer.database import Database
 from proofrail.explorer.model import Place
@@ -111,7 +112,7 @@ class World:
     def seal(self, proposed: Sequence[Record]) -> Run:
         """One real run of the risk engine over proposals, with its index entries."""
         forms = [parse_proposal(record.value).normal_form() for record in proposed]
-        sealed = Sealer(run_spec(), TRACER, lambda: self.at * 1_000_000).seal(forms, None)
+        sealed = Sealer(BUILDS["risk_engine"].spec(), TRACER, lambda: self.at * 1_000_000).seal(forms, None)
         for message in sealed.messages:
             self.publish(message.topic, message.key, message.value or b"")
         run = Run(self, sealed.run.run_id, forms, sealed.seal)

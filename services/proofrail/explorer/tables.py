@@ -7,7 +7,7 @@ from functools import cache
 from sqlite3 import Connection, Row
 from typing import Any, Final, get_args
 
-from proofrail.cairo import risk_program
+from proofrail.cairo.risk_builds import BUILDS
 from proofrail.explorer import schema
 from proofrail.explorer.cursor import Listing
 from proofrail.explorer.errors import bad_query
@@ -56,10 +56,7 @@ _DEAD_LETTERS: Final = Listing(
 @cache
 def program_names() -> dict[str, str]:
     """Names of Proofrail's own programs, by method id."""
-    return {
-        risk_program.load().method_id: "risk_engine",
-        risk_program.load_chain().method_id: "risk_engine_chain",
-    }
+    return {build.load().method_id: name for name, build in BUILDS.items()}
 
 
 def range_of(prefix: str) -> tuple[str, str]:
