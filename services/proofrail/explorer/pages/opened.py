@@ -1,8 +1,8 @@
 """Exported files that were dropped onto a page: read in memory, a few at a time, let go when others come.
 
 They are parsed here and not in the browser, so that one reader and one set of templates show both, with the same
-checks. The last few are held, under the digest of their bytes: links between their pages work, and the same file dropped
-again is the same address.
+checks. The last few are held, under the digest of their bytes: links between their pages work, and the same
+file dropped again is the same address.
 """
 
 from __future__ import annotations
