@@ -19,7 +19,7 @@ from proofrail.messaging.records import Record
 from proofrail.wire import topics
 from proofrail.wire.errors import ProofrailError
 
-_TABLES = ("messages", "parts", "unreadable", "runs", "inputs", "allocations", "digests")
+_TABLES = ("messages", "dead_letters", "parts", "unreadable", "runs", "inputs", "allocations", "digests")
 
 
 @pytest.fixture(scope="module")

@@ -90,7 +90,8 @@ class Database:
         try:
             yield connection
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def _reader(self) -> sqlite3.Connection:
         found: tuple[int, sqlite3.Connection] | None = getattr(self._readers, "connection", None)

@@ -41,6 +41,7 @@ class Batch:
 
     messages: list[Row] = field(default_factory=list)
     parts: list[Row] = field(default_factory=list)
+    refusals: list[Row] = field(default_factory=list)
     unreadable: list[Row] = field(default_factory=list)
     digests: list[Row] = field(default_factory=list)
     inputs: list[Row] = field(default_factory=list)
@@ -60,7 +61,6 @@ class Batch:
     """The run_ids of which something is said."""
     allocations: set[str] = field(default_factory=set)
     """Likewise."""
-    dead: int = 0
 
     def take(self, records: Iterable[Record]) -> None:
         """Add what records say, in order within each partition."""
@@ -202,7 +202,7 @@ def _take_dead_letter(batch: Batch, record: Record, place: int, line: bytes, let
     key = letter.get("key", "")
     name = _named(held, key if isinstance(key, str) else "")
     batch.messages.append((place, schema.DEAD_LETTER, name, record.timestamp, line))
-    batch.dead += 1
+    batch.refusals.append((place, record.timestamp, code))
     if name is not None:
         batch.dead_letters.append((name, record.timestamp, place, record.timestamp, code))
         batch.allocations.add(name)

@@ -32,7 +32,7 @@ class Group:
 class Patience:
     """From when on waiting asks for a person."""
 
-    unreachable_ms: int = 4_000
+    unreachable_ms: int = 8_000
     """A service without a member in its group; the broker takes up to its session's timeout to say so."""
     stuck_ms: Mapping[str, int] = field(
         default_factory=lambda: {
@@ -129,7 +129,7 @@ def pipeline(
         allocations=allocations,
         runs=runs,
         mismatches=mismatches,
-        dead_letters=_one(connection, "SELECT count(*) FROM messages WHERE type = ?", schema.DEAD_LETTER),
+        dead_letters=_one(connection, "SELECT count(*) FROM dead_letters"),
         unreadable=_one(connection, "SELECT count(*) FROM unreadable"),
         behind=behind,
     )
@@ -211,13 +211,20 @@ def _last_error(connection: Connection, kind: int) -> StageError | None:
 
 
 def _last_mismatch(connection: Connection) -> StageError | None:
-    return _error(
-        connection.execute(
-            "SELECT m.raw, m.at_ms, m.key FROM runs r JOIN messages m ON m.key = r.run_id AND m.type = ?"
-            " WHERE r.verdict = 'MISMATCH' ORDER BY r.at_ms DESC, m.raw NOT LIKE '%MISMATCH%', m.at_ms DESC LIMIT 1",
-            (schema.REPORT_OPEN,),
-        ).fetchone()
+    run = connection.execute(
+        "SELECT run_id FROM runs WHERE verdict = 'MISMATCH' ORDER BY at_ms DESC, run_id DESC LIMIT 1"
+    ).fetchone()
+    if run is None:
+        return None
+    rows = connection.execute(
+        "SELECT raw, at_ms, key FROM messages WHERE key = ? AND type = ? ORDER BY at_ms LIMIT 100",
+        (run[0], schema.REPORT_OPEN),
     )
+    for row in rows:
+        report = message_of(AuditReport, row["raw"])
+        if report is not None and report.verdict == "MISMATCH":
+            return _error(row)
+    return None
 
 
 def _error(row: Row | None) -> StageError | None:

@@ -107,6 +107,7 @@ CREATE TABLE parts (       -- records of events and commitments, which stay on t
     bytes INTEGER NOT NULL,
     at_ms INTEGER NOT NULL
 );
+CREATE TABLE dead_letters (place INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, code TEXT NOT NULL);
 CREATE TABLE unreadable (place INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, code TEXT NOT NULL, message TEXT NOT NULL);
 
 CREATE TABLE runs (
@@ -145,6 +146,8 @@ CREATE TABLE digests (digest TEXT, kind TEXT, ref TEXT, PRIMARY KEY (digest, kin
 INDEXES: Final = """
 CREATE INDEX messages_by_key ON messages (key, type);
 CREATE INDEX messages_by_type ON messages (type, at_ms);
+CREATE INDEX dead_letters_by_time ON dead_letters (at_ms, place);
+CREATE INDEX dead_letters_by_code ON dead_letters (code, at_ms, place);
 CREATE INDEX parts_by_run ON parts (run_id);
 CREATE INDEX runs_by_time ON runs (at_ms, run_id);
 CREATE INDEX runs_by_state ON runs (state, at_ms, run_id);

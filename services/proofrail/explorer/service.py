@@ -47,13 +47,19 @@ class Explorer:
         self._context = context
         self._kafka = context.kafka
         self._polled_at = time.monotonic()
+        self._log_reader: LogReader | None = None
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="explorer-write")
         context.watch("topics", self)
+        context.measure(self)
 
     @property
     def last_poll_age(self) -> float:
         """Seconds since records were asked for, or could not be because the broker was away."""
         return time.monotonic() - self._polled_at
+
+    async def positions_and_ends(self) -> dict[TopicPartition, tuple[int, int]]:
+        """How far the reading is, and how far it can be. Raises BrokerUnavailableError while there is none."""
+        return {} if self._log_reader is None else await self._log_reader.positions_and_ends()
 
     async def work(self) -> None:
         """Follow until draining. Raises ProofrailError for a file or topics that cannot be used."""
@@ -90,7 +96,7 @@ class Explorer:
             if await self._is_another(log.cluster):
                 return
             await log.start()
-            self._context.measure(log)
+            self._log_reader = log
             lots: asyncio.Queue[list[Record]] = asyncio.Queue(_LOTS_AHEAD)
             reading = asyncio.create_task(self._read(log, lots))
             try:

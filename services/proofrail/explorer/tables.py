@@ -8,7 +8,6 @@ from sqlite3 import Connection, Row
 from typing import Any, Final, get_args
 
 from proofrail.cairo.risk_builds import BUILDS
-from proofrail.explorer import schema
 from proofrail.explorer.cursor import Listing
 from proofrail.explorer.errors import bad_query
 from proofrail.explorer.lines import message_of, proposal_of, raw_at
@@ -49,7 +48,9 @@ _OF_A_RUN: Final = Listing(
     ascending=True,
 )
 _DEAD_LETTERS: Final = Listing(
-    "SELECT place, at_ms, raw FROM messages", ("at_ms", "place"), ("at_ms", "place")
+    "SELECT d.place, d.at_ms, m.raw FROM dead_letters d JOIN messages m ON m.place = d.place",
+    ("d.at_ms", "d.place"),
+    ("at_ms", "place"),
 )
 
 
@@ -245,9 +246,7 @@ def dead_letters(
     connection: Connection, *, code: str | None = None, cursor: str | None = None, limit: int = 50
 ) -> Page[DeadLetterRow]:
     """Refused records, the youngest first."""
-    where: list[Condition] = [("type = ?", (schema.DEAD_LETTER,))]
-    if code:
-        where.append(("json_extract(CAST(raw AS TEXT), '$.code') = ?", (code,)))
+    where: list[Condition] = [("d.code = ?", (code,))] if code else []
 
     def make(rows: list[Row]) -> list[DeadLetterRow]:
         return [one for row in rows if (one := _dead_letter(row)) is not None]

@@ -84,6 +84,7 @@ def _rows(batch: Batch) -> list[tuple[str, Sequence[tuple[object, ...]]]]:
     return [
         ("INSERT OR IGNORE INTO messages VALUES (?, ?, ?, ?, ?)", batch.messages),
         ("INSERT OR IGNORE INTO parts VALUES (?, ?, ?, ?)", batch.parts),
+        ("INSERT OR IGNORE INTO dead_letters VALUES (?, ?, ?)", batch.refusals),
         ("INSERT OR IGNORE INTO unreadable VALUES (?, ?, ?, ?)", batch.unreadable),
         ("INSERT OR IGNORE INTO digests VALUES (?, ?, ?)", batch.digests),
         ("INSERT OR IGNORE INTO inputs VALUES (?, ?, ?)", batch.inputs),
@@ -270,4 +271,4 @@ def _derive(connection: Connection, batch: Batch) -> Changed:
     # An allocation is told of also when it comes to be, waiting.
     states = {name: "waiting" for name, *_ in batch.proposals if len(batch.proposals) <= _CHANGES_TOLD}
     states |= {row[0]: row[1] for row in allocations}
-    return Changed([tuple(row) for row in runs], list(states.items()), batch.dead)
+    return Changed([tuple(row) for row in runs], list(states.items()), len(batch.refusals))
