@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +32,7 @@ def promtool(*arguments: str | Path, folder: Path = PROMETHEUS) -> subprocess.Co
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=250,
     )
 
 
@@ -38,3 +40,20 @@ def alerts() -> dict[str, dict[str, Any]]:
     """The alerting rules by name."""
     groups = yaml.safe_load(RULES.read_text())["groups"]
     return {rule["alert"]: rule for group in groups for rule in group["rules"]}
+
+
+def dashboards() -> dict[str, dict[str, Any]]:
+    """Grafana's dashboards by the name of their file."""
+    return {
+        path.stem: json.loads(path.read_text()) for path in (DEPLOY / "grafana" / "dashboards").glob("*.json")
+    }
+
+
+def queries() -> Iterator[tuple[str, bool, str]]:
+    """What every panel asks: `board: title`, whether of one moment, and the expression with Grafana's own interval
+    filled in."""
+    for name, board in sorted(dashboards().items()):
+        for panel in board["panels"]:
+            for target in panel.get("targets", ()):
+                expression = target["expr"].replace("$__rate_interval", "1m")
+                yield f"{name}: {panel['title']}", target["instant"], expression

@@ -73,12 +73,15 @@ class ChainModel:
 
     def send(self, hash_: str, payload: dict[str, Any]) -> None:
         if hash_ in self.transactions:
-            raise NodeRefusal(59, "A transaction with the same hash already exists in the mempool")
+            raise NodeRefusal(59, "Duplicate transaction")
         account, nonce = payload["account"], payload["nonce"]
         waiting = sum(one.finality is Finality.WAITING for one in self._of(account))
         if nonce != self.nonces[account] + waiting:
             raise NodeRefusal(
-                52, "Invalid transaction nonce", f"{nonce} is not {self.nonces[account] + waiting}"
+                52,
+                "Invalid transaction nonce",
+                f"Invalid transaction nonce of contract at address {account:#066x}. "
+                f"Account nonce: {self.nonces[account] + waiting}; got: {nonce}.",
             )
         if payload["price"] < self.price:
             raise NodeRefusal(
@@ -96,23 +99,20 @@ class ChainModel:
                 one.reverted = self._executed(one.payload)
 
     def estimate(self, account: int, nonce: int, calls: Sequence[Call]) -> Fees:
+        if nonce != self.nonces[account]:
+            raise _in_vain("Account transaction nonce is invalid.")
         before = self._state()
         try:
             for call in calls:
                 self.run(account, call)
         except Panic as panic:
-            raise NodeRefusal(
-                41,
-                "Transaction execution error",
-                {
-                    "transaction_index": 0,
-                    "execution_error": {"contract_address": "0xdec1", "error": nested(panic)},
-                },
-            ) from panic
+            told = f'{nested(panic)} ["{_felt(panic)}"]'
+            inner = {"contract_address": hex(REGISTRY), "class_hash": "0x6", "selector": "0x7", "error": told}
+            raise _in_vain({**_OUTER, "error": {**_OUTER, "error": inner}}) from panic
         finally:
             self._restore(before)
         if self.gas * len(calls) > self.gas_limit:
-            raise NodeRefusal(41, "Transaction execution error", {"execution_error": "Out of gas"})
+            raise _in_vain("Could not reach the end of the program. RunResources has no remaining steps.\n")
         return Fees(Resource(0, 1), Resource(96, 1), Resource(self.gas * len(calls), self.price))
 
     def view(self, call: Call) -> list[int]:
@@ -198,13 +198,31 @@ class ChainModel:
         self.facts, self.decisions = state
 
 
+_OUTER = {
+    "contract_address": "0xa1",
+    "class_hash": "0x5",
+    "selector": "0x15d40a3d6ca2ac30f4031e42be28da9b056fef9bb7",
+}
+
+
+def _in_vain(why: Any) -> NodeRefusal:
+    """What an estimate says of a transaction that cannot be executed."""
+    return NodeRefusal(41, "Transaction execution error", {"transaction_index": 0, "execution_error": why})
+
+
 def nested(panic: Panic) -> str:
     """A revert as a node tells it: the outer failures first, the contract's felt and its short string last."""
-    word = str(panic)
     return (
-        "Transaction execution has failed:\n0: Error in the called contract (contract address: 0xa1):\n"
-        f"Execution failed. Failure reason: 0x{word.encode().hex()} ('{word}')."
+        "Transaction execution has failed:\n0: Error in the called contract (contract address: 0xa1, class hash: 0x5, "
+        "selector: 0x15d40a3d6ca2ac30f4031e42be28da9b056fef9bb7):\nExecution failed. Failure reason:\n"
+        "Error in contract (contract address: 0xa1, class hash: 0x5, selector: 0x15d40a3d):\n"
+        "Error in contract (contract address: 0xdec1, class hash: 0x6, selector: 0x7):\n"
+        f"{_felt(panic)} ('{panic}').\n"
     )
+
+
+def _felt(panic: Panic) -> str:
+    return f"0x{str(panic).encode().hex()}"
 
 
 def call_of(written: Sequence[Any]) -> Call:

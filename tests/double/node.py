@@ -24,8 +24,9 @@ from proofrail.registrar.starknet.chain import Call, Finality, NodeRefusal
 from tests.double.chain import ChainModel
 
 CHAIN_ID = "SN_TEST"
-EXCHANGES = json.loads((Path(__file__).parents[1] / "data" / "chain" / "exchanges.json").read_text())
-"""Errors as nodes answer them, by name."""
+_WRITTEN = json.loads((Path(__file__).parents[1] / "data" / "chain" / "exchanges.json").read_text())
+EXCHANGES = _WRITTEN["specified"] | _WRITTEN["recorded"]
+"""Errors by name, and the states of transactions: as the specification has them, and as a real node says them."""
 
 Failing = Literal["drop", "take, then drop", "take, then say nothing", "take, then fail", "garbage", "busy"]
 _FUNCTIONS = {
@@ -129,13 +130,13 @@ class Node:
         self.model.send(hash_, taken)
         return {"transaction_hash": hash_}
 
-    def _getTransactionStatus(self, params: Any) -> dict[str, str]:  # noqa: N802
+    def _getTransactionStatus(self, params: Any) -> dict[str, Any]:  # noqa: N802
         found = self.model.transactions.get(params["transaction_hash"])
         if found is None:
             raise NodeRefusal(29, "Transaction hash not found")
         if found.finality is Finality.WAITING:
             return {"finality_status": "RECEIVED"}
-        outcome = {"execution_status": "SUCCEEDED"}
+        outcome = {"execution_status": "SUCCEEDED", "failure_reason": None}
         if found.reverted is not None:
             outcome = {"execution_status": "REVERTED", "failure_reason": found.reverted}
         return {"finality_status": found.finality.value, **outcome}

@@ -120,3 +120,26 @@ def test_a_dead_letter_is_listed_replayed_and_shown_as_replayed(kafka: KafkaSett
     assert 1 == prf("dlq", "replay", name).exit_code
     assert 0 == prf("dlq", "replay", name, "--force").exit_code
     assert 2 == prf("dlq", "replay").exit_code
+
+
+def test_status_tells_what_waits_and_the_history_of_a_run(kafka: KafkaSettings, prf: Run) -> None:
+    """From topics and offsets of groups that do not exist yet; names that nothing is about end with 1."""
+    world = Topics()
+    name = f"status-{os.getpid()}"
+    world.propose(name)
+    run = world.seal(name)
+    world.fail(run, "proof-timeout", final=False, attempts=2)
+    _publish(kafka, world)
+    result = prf("status", "--json")
+    assert "" == result.stderr
+    (found,) = _objects(result)
+    assert ["tracer", "prover", "auditor", "registrar"] == [stage["stage"] for stage in found["stages"]]
+    prover = found["stages"][1]
+    assert 1 <= prover["lag"]["messages"]
+    assert any("[proof-timeout]" in one["why"] for one in prover["in_flight"])
+    told, allocation = _objects(prf("status", run, name))
+    assert ("RunStatus", run, "proving") == (told["type"], told["run_id"], told["state"])
+    assert ("AllocationStatus", "waiting", [run]) == (
+        allocation["type"], allocation["state"], [one["run_id"] for one in allocation["attempts"]]
+    )  # fmt: skip
+    assert 1 == prf("status", "0123456789abcdef01").exit_code

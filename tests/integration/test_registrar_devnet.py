@@ -1,17 +1,13 @@
-"""The ledger on Starknet and a real node: starknet-devnet on loopback, with the contract and a stand-in for the
-registry of facts.
+"""The ledger on Starknet and a real node: the whole path, each refusal as the node says it, and answers that are lost.
 
-Needs starknet-devnet on PATH, the extra `chain`, and the contracts' compiler (proofrail.cairo.contract_compiler).
+Needs starknet-devnet on PATH and the extra `chain`. The registry of facts is a stand-in that believes every proof.
 """
 
 from __future__ import annotations
 
 import asyncio
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import AsyncIterator
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,178 +15,364 @@ import pytest
 
 pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
 
-from starknet_py.common import create_casm_class
-from starknet_py.hash.casm_class_hash import compute_casm_class_hash
-from starknet_py.hash.selector import get_selector_from_name
-from starknet_py.net.account.account import Account
-from starknet_py.net.client_models import Call as NodeCall
-from starknet_py.net.full_node_client import FullNodeClient
-from starknet_py.net.http_client import RpcHttpClient
-from starknet_py.net.models import StarknetChainId
-from starknet_py.net.signer.key_pair import KeyPair
-from starknet_py.net.udc_deployer.deployer import Deployer
-from tests.double.chain import BITS, PRESET, configuration
-from tests.unit.registrar_cases import PROGRAM, decisions, starknet_ledger
+from tests.double.chain import BITS
+from tests.double.devnet import ACCOUNTS, CHAIN, NETWORK, Contracts, Devnet
+from tests.double.node import serving
+from tests.double.relay import Relay
+from tests.double.stated_proof import proof_of
+from tests.integration.chain_cases import contracts as contracts
+from tests.integration.chain_cases import devnet as devnet
+from tests.integration.chain_cases import ledger_on
+from tests.unit.registrar_cases import PROGRAM, decisions
 
-from proofrail.cairo.contract_compiler import find_compiler
-from proofrail.registrar.ledger import Receipt
-from proofrail.registrar.starknet.chain import Call
+from proofrail.registrar.ledger import Decision, LedgerMisconfigured, Receipt
+from proofrail.registrar.starknet.chain import Call, Finality
 from proofrail.registrar.starknet.ledger import StarknetLedger
-from proofrail.registrar.starknet.rpc import RpcChain
-from proofrail.registrar.starknet.signer import KeyFile
+from proofrail.registrar.starknet.node import Node
+from proofrail.registrar.starknet.signer import KeyFile, SignerCommand
 from proofrail.wire.errors import ProofrailError, TransientError
 
-CHECKOUT = Path(__file__).parents[2]
-REGISTRY = CHECKOUT / "cairo" / "contracts" / "artifacts" / "decision_registry.json"
-FACTS = CHECKOUT / "tests" / "data" / "contracts" / "fact_registry_double.json"
-DEVNET = shutil.which("starknet-devnet")
-POLL_S = 0.1
+pytestmark = CHAIN
 
-pytestmark = [
-    pytest.mark.chain,
-    pytest.mark.skipif(DEVNET is None, reason="starknet-devnet is not on PATH"),
-]
-
-
-class Devnet:
-    """A node of the test's own, its accounts, and what is deployed there."""
-
-    def __init__(self, url: str, accounts: list[dict[str, str]]) -> None:
-        self.url = url
-        self.wallet = KeyFile({int(one["address"], 16): int(one["private_key"], 16) for one in accounts})
-        first, key = next(iter(self.wallet.keys.items()))
-        self._account = Account(
-            address=first,
-            client=FullNodeClient(node_url=url),
-            key_pair=KeyPair.from_private_key(key),
-            chain=StarknetChainId.SEPOLIA,
-        )
-        self.facts = self.contract = 0
-
-    async def deploy(self, folder: Path) -> None:
-        """A registry of facts that says what it is told, and the contract that asks it."""
-        self.facts = await self._deploy(FACTS, folder, [])
-        recorders = self.wallet.accounts
-        self.contract = await self._deploy(
-            REGISTRY,
-            folder,
-            [self.facts, 1, PROGRAM, 1, *configuration(PRESET), BITS, len(recorders), *recorders],
-        )
-
-    async def register(self, fact: int) -> None:
-        """Have the stand-in hold a fact."""
-        await self.call(self.facts, "register", [fact, 1, BITS, *configuration(PRESET)])
-
-    async def call(self, to: int, function: str, calldata: list[int]) -> None:
-        await self._done(
-            await self._account.execute_v3(
-                NodeCall(to, get_selector_from_name(function), calldata), auto_estimate=True
-            )
-        )
-
-    async def _deploy(self, sierra: Path, folder: Path, calldata: list[int]) -> int:
-        text, compiled = await asyncio.to_thread(_compiled, sierra, folder)
-        declared = await self._account.sign_declare_v3(text, compiled, auto_estimate=True)
-        answer = await self._account.client.declare(declared)
-        await self._account.client.wait_for_tx(answer.transaction_hash, check_interval=POLL_S)
-        deployment = Deployer().create_contract_deployment_raw(answer.class_hash, raw_calldata=calldata)
-        await self._done(await self._account.execute_v3(deployment.call, auto_estimate=True))
-        return int(deployment.address)
-
-    async def _done(self, answer: Any) -> None:
-        await self._account.client.wait_for_tx(answer.transaction_hash, check_interval=POLL_S)
-
-
-def _compiled(sierra: Path, folder: Path) -> tuple[str, int]:
-    """The contract's class, and the hash of what it compiles to."""
-    compiler = find_compiler().with_name("starknet-sierra-compile")
-    compiler.chmod(0o755)
-    casm = folder / f"{sierra.stem}.casm.json"
-    subprocess.run([str(compiler), str(sierra), str(casm)], check=True, capture_output=True)
-    return sierra.read_text(), compute_casm_class_hash(create_casm_class(casm.read_text()))
+BATCH = decisions(*(f"chain-{number}" for number in range(12)))
+FACT, PROOF = BATCH[0].fact, proof_of(BATCH[0].fact)
+PRICE = 10**9
+NEW, KNOWN = [True] * 12, [False] * 12
 
 
 @pytest.fixture
-async def devnet(tmp_path: Path) -> AsyncIterator[Devnet]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [str(DEVNET), "--host", "127.0.0.1", "--port", str(port), "--seed", "42", "--accounts", "2"]
-    process = subprocess.Popen(  # noqa: ASYNC220 -- milliseconds
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        url = f"http://127.0.0.1:{port}/rpc"
-        found = Devnet(url, await _accounts(url))
-        await found.deploy(tmp_path)
+async def relay(devnet: Devnet) -> Relay:
+    return Relay(devnet.url)
+
+
+@pytest.fixture
+def url(relay: Relay) -> Iterator[str]:
+    with serving(relay) as found:
         yield found
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
 
 
-async def _accounts(url: str) -> list[dict[str, str]]:
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                found: list[dict[str, str]] = await RpcHttpClient(url, method_prefix="devnet").call(
-                    "getPredeployedAccounts"
-                )
-            except OSError:
-                await asyncio.sleep(POLL_S)
-            else:
-                return found
-
-
-def _ledger(devnet: Devnet, path: Path) -> StarknetLedger:
-    chain = RpcChain(devnet.url, "SN_SEPOLIA", devnet.wallet, 10.0)
-    return starknet_ledger(
-        chain, path, contract=devnet.contract, batch=32, fee=10**19, confirm_s=30.0, poll_s=POLL_S
+@pytest.fixture
+def make(
+    devnet: Devnet, contracts: Contracts, relay: Relay, url: str, tmp_path: Path
+) -> Callable[..., StarknetLedger]:
+    """Makes ledgers of one account, with the relay before the node; all have the same files."""
+    return lambda **changed: ledger_on(
+        devnet, contracts, tmp_path, **{"url": url, "signer": devnet.one(), **changed}
     )
 
 
-async def test_twelve_decisions_are_recorded_in_one_transaction(devnet: Devnet, tmp_path: Path) -> None:
-    """Within three seconds; again, nothing is sent; another decision is refused; the contract approves the shares."""
-    batch = decisions(*(f"chain-{number}" for number in range(12)))
-    other = decisions("chain-0", risk=50)
-    ledger = _ledger(devnet, tmp_path)
+@pytest.fixture
+async def ledger(make: Callable[..., StarknetLedger]) -> AsyncIterator[StarknetLedger]:
+    """With the batch's fact registered."""
+    found = make()
+    await found.open()
+    assert (await found.register(FACT, PROOF)).new
+    yield found
+    await found.close()
+
+
+@pytest.fixture
+def price(devnet: Devnet) -> Iterator[Callable[[float], None]]:
+    """Sets the price of gas, as a multiple of what it is at first, for this test."""
+    yield lambda times: devnet.set_price(int(PRICE * times))
+    devnet.set_price(PRICE)
+
+
+def _new(results: list[Any]) -> list[Any]:
+    return [one.code if isinstance(one, ProofrailError) else one.new for one in results]
+
+
+async def _approved(devnet: Devnet, contracts: Contracts, decision: Decision) -> bool:
+    shares = decision.checked.proposed_bps
+    async with Node(devnet.url, 30.0) as node:
+        call = Call(contracts.registry, "is_approved", (decision.id, len(shares), *shares))
+        return bool((await node.view(call))[0])
+
+
+def _taken(relay: Relay) -> list[str]:
+    """The hashes of the transactions that the node took."""
+    return [
+        said["result"]["transaction_hash"]
+        for method, said in relay.said
+        if method == "addInvokeTransaction" and "result" in said
+    ]
+
+
+def _outcomes(devnet: Devnet, relay: Relay) -> list[str]:
+    return [devnet.status(hash_)["execution_status"] for hash_ in _taken(relay)]
+
+
+def _prices(relay: Relay) -> list[int]:
+    return [int(one["resource_bounds"]["l2_gas"]["max_price_per_unit"], 16) for one in relay.sent()]
+
+
+async def test_twelve_decisions_take_two_transactions(
+    devnet: Devnet, contracts: Contracts, make: Callable[..., StarknetLedger], relay: Relay
+) -> None:
+    """From a proof to what the contract answers: one for the fact and one for all records. Again, nothing is sent;
+    another decision is refused."""
+    ledger = make()
     await ledger.open()
     with pytest.raises(TransientError) as raised:
-        await ledger.record(batch[:1])
-    assert "ledger-fact-missing" == raised.value.code
-    for one in (batch[0], other[0]):
-        await devnet.register(one.fact.fact_hash)
-    assert not (await ledger.register(batch[0].fact, b"")).new
-    begun = time.monotonic()
-    results = await ledger.record(batch)
-    seconds = time.monotonic() - begun
-    receipts = [one for one in results if isinstance(one, Receipt)]
-    assert ([True] * 12, 1) == ([one.new for one in receipts], len({one.transaction for one in receipts}))
-    assert seconds < 3.0
-    again = [one for one in await ledger.record(batch) if isinstance(one, Receipt)]
-    assert [Receipt(False, one.transaction) for one in receipts] == again
-    (refused,) = await ledger.record(other)
-    assert isinstance(refused, ProofrailError)
-    assert "ledger-other-decision" == refused.code
-    approved = await ledger._chain.view(Call(devnet.contract, "is_approved", (batch[0].id, 2, 4400, 5600)))
-    assert [int(batch[0].checked.verdict == 0)] == approved
+        await ledger.record(BATCH)
+    assert ("ledger-fact-missing", []) == (raised.value.code, relay.sent())
+    fact = await ledger.register(FACT, PROOF)
+    assert not await _approved(devnet, contracts, BATCH[0])
+    results = await ledger.record(BATCH)
+    (first, second), calls = _taken(relay), [one["calldata"][0] for one in relay.sent()]
+    assert (Receipt(True, first), [Receipt(True, second)] * 12, ["0x1", "0xc"]) == (fact, results, calls)
+    assert ["SUCCEEDED"] * 2 == _outcomes(devnet, relay)
+    assert [one.checked.verdict == 0 for one in BATCH] == [
+        await _approved(devnet, contracts, one) for one in BATCH
+    ]
+    assert [Receipt(False, second)] * 12 == await ledger.record(BATCH)
+    other = decisions("chain-0", risk=50)
+    await ledger.register(other[0].fact, proof_of(other[0].fact))
+    assert ["ledger-other-decision"] == _new(await ledger.record(other))
+    assert 3 == len(relay.sent())
     await ledger.close()
 
 
-async def test_bytes_that_were_sent_before_are_known_again(devnet: Devnet, tmp_path: Path) -> None:
-    """A registrar that ended before it heard the outcome: its successor sends the same bytes, which the node has."""
-    batch = decisions("a")
-    await devnet.register(batch[0].fact.fact_hash)
-    ledger = _ledger(devnet, tmp_path)
+@pytest.mark.parametrize(
+    "how", ["drop", "take, then drop", "take, then fail", "garbage", "busy", "unexpected"]
+)
+async def test_after_a_lost_answer_the_outcome_is_looked_up(
+    ledger: StarknetLedger, devnet: Devnet, relay: Relay, how: str
+) -> None:
+    """Whether the node had taken it or not: the same bytes again, and one transaction is executed."""
+    before = devnet.transactions_of(ledger._chain.accounts[0])
+    relay.next_of("addInvokeTransaction", how)
+    assert NEW == _new(await ledger.record(BATCH))
+    assert 1 == devnet.transactions_of(ledger._chain.accounts[0]) - before
+    first, *again = relay.sent()[1:]
+    assert (0 if how.startswith("take") else 1) == len(again)
+    assert [first] * len(again) == again
+
+
+async def test_a_duplicate_is_in_already(ledger: StarknetLedger, devnet: Devnet, relay: Relay) -> None:
+    """The answer is lost and the hash not known at first: sent again, the node says 59, which is as good as yes."""
+    relay.next_of("addInvokeTransaction", "take, then drop")
+    relay.next_of("getTransactionStatus", "hash unknown")
+    assert NEW == _new(await ledger.record(BATCH))
+    assert [59] == [
+        said["error"]["code"] for _, said in relay.said if "error" in said and said["error"]["code"] != 29
+    ]
+    assert 3 == len(relay.sent())
+
+
+@pytest.mark.parametrize(("after", "sent"), [("estimateFee", 2), ("getNonce", 1)])
+async def test_a_nonce_that_somebody_else_took_is_asked_for_anew(
+    ledger: StarknetLedger,
+    devnet: Devnet,
+    contracts: Contracts,
+    relay: Relay,
+    tmp_path: Path,
+    after: str,
+    sent: int,
+) -> None:
+    """Another process sends from the same account between two of our questions, which nobody should do: nothing is
+    lost, and nothing is recorded twice."""
+    (account,) = ledger._chain.accounts
+
+    async def meddle() -> None:
+        other = ledger_on(devnet, contracts, tmp_path / "other", signer=devnet.one())
+        (tmp_path / "other").mkdir()
+        await other.open()
+        fact = decisions("meddled")[0].fact
+        await other.register(fact, proof_of(fact))
+        await other.close()
+
+    def change(result: Any) -> Any:
+        asyncio.run(meddle())  # in the thread that serves this question
+        return result
+
+    before = devnet.transactions_of(account)
+    relay.next_of(after, change)
+    assert NEW == _new(await ledger.record(BATCH))
+    assert 2 == devnet.transactions_of(account) - before
+    assert sent == len(relay.sent()) - 1
+
+
+async def test_a_price_that_rises_is_asked_for_anew(
+    ledger: StarknetLedger, relay: Relay, price: Callable[[float], None]
+) -> None:
+    """It trebles between estimate and sending: refused (53), estimated anew, and sent under the same nonce."""
+
+    def change(result: Any) -> Any:
+        price(3)
+        return result
+
+    relay.next_of("estimateFee", change)
+    assert NEW == _new(await ledger.record(BATCH))
+    assert [1.5 * PRICE, 4.5 * PRICE] == _prices(relay)[1:]
+    assert 1 == len({one["nonce"] for one in relay.sent()[1:]})
+
+
+async def test_nothing_is_sent_above_the_cap(
+    make: Callable[..., StarknetLedger], relay: Relay, price: Callable[[float], None]
+) -> None:
+    """By the node's own prices; and it goes out when they have fallen."""
+    ledger = make(fee=10**17)
     await ledger.open()
-    journal = ledger._journal
-    assert journal is not None
-    journal.close_entry = lambda *_: None  # type: ignore[method-assign]
-    (first,) = await ledger.record(batch)
+    price(1_000)
+    with pytest.raises(TransientError) as raised:
+        await ledger.register(FACT, PROOF)
+    assert ("fee-over-cap", []) == (raised.value.code, relay.sent())
+    price(0.5)
+    assert (await ledger.register(FACT, PROOF)).new
     await ledger.close()
-    ledger = _ledger(devnet, tmp_path)
+
+
+async def test_an_account_that_cannot_pay_gives_nothing_up(
+    make: Callable[..., StarknetLedger], relay: Relay, price: Callable[[float], None]
+) -> None:
+    """54: to be tried again when it can."""
+    ledger = make(fee=10**30)
     await ledger.open()
-    (second,) = await ledger.record(batch)
-    assert isinstance(first, Receipt)
-    assert Receipt(False, first.transaction) == second
+    price(10**6)
+    with pytest.raises(TransientError) as raised:
+        await ledger.register(FACT, PROOF)
+    assert "account-balance" == raised.value.code
+    price(1)
+    assert (await ledger.register(FACT, PROOF)).new
+    await ledger.close()
+
+
+@pytest.mark.parametrize(("part", "sent"), [(0.1, 2), (0.6, 2)])
+async def test_what_runs_out_of_gas_gets_more(
+    ledger: StarknetLedger, devnet: Devnet, relay: Relay, part: float, sent: int
+) -> None:
+    """The estimate is too low, by much or by little: included and reverted, it is sent anew with more."""
+
+    def lower(result: Any) -> Any:
+        (one,) = result
+        return [{**one, "l2_gas_consumed": hex(int(int(one["l2_gas_consumed"], 16) * part))}]
+
+    relay.next_of("estimateFee", lower)
+    assert NEW == _new(await ledger.record(BATCH))
+    assert sent == len(relay.sent()) - 1
+    assert ["SUCCEEDED", "REVERTED", "SUCCEEDED"] == _outcomes(devnet, relay)
+
+
+async def test_several_accounts_share_the_work(
+    devnet: Devnet, make: Callable[..., StarknetLedger], relay: Relay
+) -> None:
+    """Three transactions at once, one of each account, none in another's way; and once more."""
+    ledger = make(signer=devnet.wallet, batch=4)
+    await ledger.open()
+    await ledger.register(FACT, PROOF)
+    for batch in (BATCH, decisions(*(f"second-{number}" for number in range(12)))):
+        await ledger.register(batch[0].fact, proof_of(batch[0].fact))
+        before = len(relay.sent())
+        assert NEW == _new(await ledger.record(batch))
+        senders = {one["sender_address"] for one in relay.sent()[before:]}
+        assert (ACCOUNTS, ACCOUNTS) == (len(senders), len(relay.sent()) - before)
+    await ledger.close()
+
+
+async def test_what_the_contract_would_refuse_is_found_out_before_anything_is_sent(
+    devnet: Devnet, make: Callable[..., StarknetLedger], relay: Relay
+) -> None:
+    """A contract for another program, another configuration, other recorders, or that is none."""
+    for changed, why in (
+        ({"programs": [PROGRAM + 1]}, "accepts_program"),
+        ({"programs": [PROGRAM], "configurations": [[1, 2, 3, 4]]}, "accepts_configuration"),
+        ({"programs": [PROGRAM], "recorders": devnet.one(1).accounts}, "may_record"),
+    ):
+        contracts = await devnet.deploy(**changed)
+        for contract, said in (
+            (contracts.registry, why),
+            (contracts.facts, "fact_registry|entry"),
+            (0xABC, "found"),
+        ):
+            with pytest.raises(LedgerMisconfigured, match=said):
+                await make(contract=contract).open()
+    assert [] == relay.sent()
+
+
+async def test_a_fact_with_fewer_bits_is_none(
+    devnet: Devnet, make: Callable[..., StarknetLedger], relay: Relay
+) -> None:
+    """The registry holds it, verified worse than the contract asks for: that is not held, and ours goes beside it."""
+    strict = await devnet.deploy(programs=[PROGRAM], min_bits=BITS + 4)
+    ledger = make(contract=strict.registry)
+    await ledger.open()
+    with pytest.raises(ProofrailError) as raised:
+        await ledger.register(FACT, PROOF)
+    assert "ledger-fact-weak" == raised.value.code
+    weak = decisions("weak", bits=BITS - 6)[0].fact
+    strong = decisions("weak", bits=BITS + 4)[0].fact
+    # The proof says less of itself than the registrar was told.
+    with pytest.raises(ProofrailError) as raised:
+        await ledger.register(strong, proof_of(weak))
+    assert "ledger-fact-refused" == raised.value.code
+    assert await ledger.holds(strong) is None
+    assert (await ledger.register(strong, proof_of(strong))).new
+    await ledger.close()
+
+
+async def test_a_proof_of_another_output_registers_nothing_of_ours(
+    ledger: StarknetLedger, relay: Relay
+) -> None:
+    """The registry takes it, and holds another fact: said, by code."""
+    first, second = decisions("one")[0].fact, decisions("two")[0].fact
+    with pytest.raises(ProofrailError) as raised:
+        await ledger.register(first, proof_of(second))
+    assert "ledger-fact-refused" == raised.value.code
+
+
+async def test_a_program_signs_instead_of_a_wallet(
+    devnet: Devnet, make: Callable[..., StarknetLedger], tmp_path: Path
+) -> None:
+    """It is given the hash and prints a signature that the account accepts; one of another key ends the service."""
+    ((address, key),) = devnet.one().keys.items()
+    program = tmp_path / "signer.py"
+    program.write_text(
+        "import json, sys\n"
+        "from starknet_py.hash.utils import message_signature\n"
+        "asked = json.load(sys.stdin)\n"
+        "signature = message_signature(int(asked['hash'], 16), int(sys.argv[1], 16))\n"
+        "print(json.dumps([hex(felt) for felt in signature]))\n"
+    )
+    forged = make(signer=SignerCommand(f"{sys.executable} {program} 0x1234", [address]))
+    await forged.open()
+    with pytest.raises(LedgerMisconfigured) as raised:
+        await forged.register(FACT, PROOF)
+    assert "chain-settings" == raised.value.code
+    await forged.close()
+    ledger = make(signer=SignerCommand(f"{sys.executable} {program} {key:#x}", [address]))
+    await ledger.open()
+    assert (await ledger.register(FACT, PROOF)).new
+    await ledger.close()
+
+
+async def test_another_network_is_refused(make: Callable[..., StarknetLedger], devnet: Devnet) -> None:
+    """By what the node says its chain is: a testnet's wallet pays nothing on another chain."""
+    ledger = make()
+    ledger._chain.chain_id += 1  # type: ignore[attr-defined]
+    with pytest.raises(LedgerMisconfigured, match=NETWORK) as raised:
+        await ledger.open()
+    assert "chain-other-network" == raised.value.code
+
+
+async def test_an_account_that_is_not_there_is_a_matter_of_settings(
+    make: Callable[..., StarknetLedger], devnet: Devnet
+) -> None:
+    """A key for an address without an account; any account may record here."""
+    open_to_all = await devnet.deploy(programs=[PROGRAM], recorders=())
+    ledger = make(contract=open_to_all.registry, signer=KeyFile({0xABC: 0x1234}))
+    await ledger.open()
+    assert "20" in str(await ledger.missing())
+    with pytest.raises(LedgerMisconfigured) as raised:
+        await ledger.register(FACT, PROOF)
+    assert "chain-settings" == raised.value.code
+    await ledger.close()
+
+
+async def test_a_confirmation_can_be_taken_early(make: Callable[..., StarknetLedger]) -> None:
+    """`PRE_CONFIRMED` is reached, too."""
+    ledger = make(finality=Finality.PRE_CONFIRMED)
+    await ledger.open()
+    assert (await ledger.register(FACT, PROOF)).new
+    assert NEW == _new(await ledger.record(BATCH))
     await ledger.close()

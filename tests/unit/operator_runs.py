@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from proofrail.cairo.risk_program import run_spec
+from proofrail.cairo.risk_builds import FIRST
 from proofrail.commitment.checkpoint import Signer, generate_key
 from proofrail.messaging.records import Record
 from proofrail.tracer.sealing import Sealer
@@ -34,7 +34,7 @@ def form(allocation_id: str) -> dict[str, Any]:
 @cache
 def sealed(*allocations: str) -> Any:
     """A run over these allocations, as the tracer publishes it."""
-    return Sealer(run_spec(), Signer.parse(PRIVATE), lambda: 1_700_000_000_000_000_000).seal(
+    return Sealer(FIRST.spec(), Signer.parse(PRIVATE), lambda: 1_700_000_000_000_000_000).seal(
         [form(name) for name in allocations], None
     )
 
@@ -90,9 +90,8 @@ class Topics:
         return self.add(topics.PROPOSALS_DLQ, record.key_text, to_line(letter) + b"\n", at_ms)
 
     def report(self, run_id: str, subject: str, verdict: str, at_ms: int = AT_MS, **more: Any) -> Record:
-        report = AuditReport(
-            run_id=run_id, subject=subject, verdict=verdict, checked=[], unchecked=[], **more
-        )
+        said = {"checked": [], "unchecked": []} | more
+        report = AuditReport(run_id=run_id, subject=subject, verdict=verdict, **said)
         return self.add(topics.REPORTS, run_id, to_line(report) + b"\n", at_ms)
 
     def on(self, *names: str) -> Sequence[Record]:

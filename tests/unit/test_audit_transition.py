@@ -16,7 +16,7 @@ from proofrail.audit.raw import Step, cell_at, step_at
 from proofrail.audit.transition import transition_fault
 from proofrail.cairo import risk_program
 from proofrail.cairo.program import CairoProgram
-from proofrail.cairo.trace import RunSpec
+from proofrail.cairo.risk_builds import FIRST
 from proofrail.cairo.vm import run
 from proofrail.wire.canonical import FELT_PRIME
 
@@ -107,7 +107,7 @@ def _fibonacci(layout: str) -> Any:
 
 
 def _risk_engine() -> Any:
-    spec: RunSpec = risk_program.run_spec()
+    spec = FIRST.spec()
     forms = [allocation(protocol(risk=30), protocol("ekubo", risk=40))]
     return run(spec.program, risk_program.program_input(forms), spec.layout, private_input=False)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from proofrail.cli.believed import trust_in
+from proofrail.cli.believed import accepts, trust_in
 from proofrail.cli.home import Home
 from proofrail.cli.propose import unfinished
 from proofrail.client.proposing import Proposed
@@ -43,6 +43,24 @@ def test_the_home_folders_auditor_is_believed_unless_another_is_named(
     named = trust_in(home, other)
     assert named is not None
     assert [_vkey(2)] == named.auditor_keys
+
+
+def test_a_running_system_says_what_its_auditor_accepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for attestations in another terminal knows that proofs by Stone are accepted there; what is set
+    here goes first."""
+    home = Home(tmp_path / "home")
+    environment = {"PROOFRAIL_PROVER_BACKENDS": "stone", "PROOFRAIL_MIN_SECURITY_BITS": "80", "PATH": "/bin"}
+    with home.claimed():
+        home.auditor_key.with_suffix(".vkey").write_text(_vkey(1) + "\n")
+        home.announce({"phase": "ready", "accepts": accepts(environment)})
+        told = trust_in(home, None)
+        monkeypatch.setenv("PROOFRAIL_MIN_SECURITY_BITS", "100")
+        set_here = trust_in(home, None)
+    ended = trust_in(home, None)
+    found = [(one.backends, one.min_security_bits) for one in (told, set_here, ended) if one is not None]
+    assert [(("stone",), 80), (("stone",), 100), (("stwo",), 100)] == found
 
 
 def test_a_file_without_a_key_is_refused(tmp_path: Path) -> None:

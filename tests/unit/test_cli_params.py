@@ -77,6 +77,29 @@ def test_a_preset_says_layout_hasher_and_goal():
     assert felt_hex(PRESETS[name].config_hash) == said["config_hash"]
 
 
+def test_for_the_chain_a_proof_is_to_fit_one_transaction(monkeypatch: pytest.MonkeyPatch):
+    """In layout recursive, by default that of the chain build at the public networks' limit: fewer queries at a larger
+    blow-up. A chain without a limit is told by option or environment."""
+    arguments = ("--steps", "16384", "--layout", "recursive", "--for", "chain")
+    said = _said(*arguments)
+    assert (14, 5) == _queries(said)
+    assert 4900 < said["calldata_felts"] <= 5000
+    assert (
+        said["calldata_felts"] + 20
+        == _said(*arguments, "--cells", "1346", "--max-calldata", "5100")["calldata_felts"]
+    )
+    unbounded = _said(*arguments, "--max-calldata", "0")
+    assert (24, 3) == _queries(unbounded)
+    assert "calldata_felts" not in unbounded
+    monkeypatch.setenv("PROOFRAIL_CHAIN_MAX_CALLDATA", "0")
+    assert unbounded == _said(*arguments)
+
+
+def _queries(said: dict[str, Any]) -> tuple[int, int]:
+    stark = said["parameters"]["stark"]
+    return stark["fri"]["n_queries"], stark["log_n_cosets"]
+
+
 @pytest.mark.parametrize("more", [(), ("--backend", "stwo"), ("--for", "size")])
 def test_the_ranking_begins_with_the_choice(more: tuple[str, ...]):
     """`--all` shows the best ten, and how many sets there were."""
@@ -120,6 +143,12 @@ def test_a_person_reads_what_a_program_reads(monkeypatch: pytest.MonkeyPatch):
             2,
         ),
         (["--steps", "1", "--backend", "stwo", "--layout", "small"], "params-options", 2),
+        (["--steps", "512", "--for", "chain", "--cells", "1"], "params-options", 2),
+        (
+            ["--steps", "16384", "--layout", "recursive", "--for", "chain", "--cells", "2000"],
+            "parameters-calldata",
+            1,
+        ),
     ],
 )
 def test_what_cannot_exist_is_refused_with_its_code(arguments: list[str], code: str, status: int):

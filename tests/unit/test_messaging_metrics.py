@@ -53,7 +53,7 @@ def test_nothing_else_makes_metrics() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prometheus_client")
         for alias in node.names
-        if alias.name not in ("CONTENT_TYPE_LATEST", "generate_latest")
+        if alias.name not in ("CONTENT_TYPE_LATEST", "generate_latest", "text_string_to_metric_families")
     }
     made = {user for user in users if user.startswith("messaging/metrics.py ")}
     assert {"auditor/service.py Histogram"} >= users - made

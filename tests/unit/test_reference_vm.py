@@ -57,6 +57,13 @@ def test_the_risk_engine_runs_the_same_in_both(vm: ReferenceVm, count: int) -> N
 
 
 @pytest.mark.slow
+def test_the_chain_build_runs_the_same_in_both(vm: ReferenceVm) -> None:
+    """Its bitwise builtin and its padding to the layout's least steps, too."""
+    chain = risk_program.load_chain()
+    assert second_opinion(vm, chain, batch(5), "recursive", None) is None
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [1, 2, 3, 4, 5, 6])
 def test_failed_runs_fail_at_the_same_step_in_both(vm: ReferenceVm, how: int) -> None:
     """An assertion, a hint, a range check, the step limit, an unknown cell, a builtin: completed steps and the

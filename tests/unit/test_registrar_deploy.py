@@ -5,7 +5,6 @@ Needs the extra `chain`; on a real node: tests/integration/test_chain_deploy.py.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,20 @@ import pytest
 
 pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
 
-from starknet_py.hash.address import compute_address
-from starknet_py.hash.selector import get_selector_from_name
-from starknet_py.net.client_models import ResourceBounds, ResourceBoundsMapping
-from starknet_py.net.models.transaction import DeclareV3, InvokeV3
 from tests.double.chain import PRESET, configuration
-from tests.double.node import CHAIN_ID, Node, serving
-from tests.unit.registrar_cases import PROGRAM, model
+from tests.double.node import serving
+from tests.unit.deploying_node import FEE, GAS, EmptyChain
+from tests.unit.registrar_cases import PROGRAM
 
 from proofrail.registrar.ledger import LedgerMisconfigured
 from proofrail.registrar.starknet import deploy
-from proofrail.registrar.starknet.chain import NodeRefusal
 from proofrail.registrar.starknet.classes import REGISTRY, STAND_IN, ContractClass, in_folder, packaged
 from proofrail.registrar.starknet.node import Paid
 from proofrail.registrar.starknet.signer import KeyFile
 from proofrail.wire.errors import TransientError, UnusableInputError
 
-FACTS, GAS = 0xFAC7, {"l1_gas": 0, "l1_data_gas": 96, "l2_gas": 1000}
-PAID = Paid(**GAS, fee=1100)
+FACTS = 0xFAC7
+PAID = Paid(**GAS, fee=FEE)
 WALLET = KeyFile({0xA1: 0x1234})
 ARGUMENTS: dict[str, Any] = {
     "fact_registry": FACTS,
@@ -40,97 +35,6 @@ ARGUMENTS: dict[str, Any] = {
     "min_bits": 96,
     "recorders": [0xA1],
 }
-
-
-class EmptyChain(Node):
-    """A node of a chain on which classes are declared and contracts deployed; it executes nothing else."""
-
-    def __init__(self) -> None:
-        super().__init__(model())
-        self.classes: dict[int, Any] = {}
-        self.contracts: dict[int, tuple[int, list[int]]] = {}
-        self.done: list[str] = []
-        """The hashes of what was executed."""
-        self.refuses: str | None = None
-        """What the constructor panics with."""
-
-    def sent_kinds(self) -> list[str]:
-        return [method for method, _ in self.asked if method.startswith("add")]
-
-    def _getClass(self, params: Any) -> Any:  # noqa: N802 -- the specification's names
-        try:
-            return self.classes[int(params["class_hash"], 16)]
-        except KeyError:
-            raise NodeRefusal(28, "Class hash not found") from None
-
-    def _getClassHashAt(self, params: Any) -> str:  # noqa: N802
-        try:
-            return hex(self.contracts[int(params["contract_address"], 16)][0])
-        except KeyError:
-            raise NodeRefusal(20, "Contract not found") from None
-
-    def _estimateFee(self, params: Any) -> list[dict[str, str]]:  # noqa: N802
-        (transaction,) = params["request"]
-        assert [] == transaction["signature"]
-        if self.refuses and transaction["type"] == "INVOKE":
-            raise NodeRefusal(41, "Transaction execution error", {"execution_error": f"'{self.refuses}'"})
-        gas = {f"{name}_consumed": hex(amount) for name, amount in GAS.items()}
-        return [{**gas, **{f"{name}_price": "0x1" for name in GAS}}]
-
-    def _addDeclareTransaction(self, params: Any) -> dict[str, str]:  # noqa: N802
-        payload = params["declare_transaction"]
-        found = ContractClass("sent", json.dumps(payload["contract_class"]).encode(), 0)
-        compiled = payload["compiled_class_hash"]
-        self.classes[found.class_hash] = compiled
-        declare = DeclareV3(
-            contract_class=found.typed, compiled_class_hash=int(compiled, 16), **_common(payload)
-        )
-        return self._executed(payload, declare)
-
-    def _addInvokeTransaction(self, params: Any) -> dict[str, str]:  # noqa: N802
-        payload = params["invoke_transaction"]
-        felts = [int(felt, 16) for felt in payload["calldata"]]
-        called, (_, class_hash, salt, unique, length, *calldata) = felts[:3], felts[3:]
-        assert [1, deploy.DEPLOYER, get_selector_from_name("deployContract")] == called
-        assert (0, len(calldata)) == (unique, length)
-        assert class_hash in self.classes
-        address = compute_address(
-            class_hash=class_hash, constructor_calldata=calldata, salt=salt, deployer_address=0
-        )
-        self.contracts[address] = (class_hash, calldata)
-        return self._executed(payload, InvokeV3(calldata=felts, **_common(payload)))
-
-    def _executed(self, payload: Any, transaction: DeclareV3 | InvokeV3) -> dict[str, str]:
-        account = int(payload["sender_address"], 16)
-        assert int(payload["nonce"], 16) == self.model.nonces[account]
-        assert payload["signature"]
-        self.model.nonces[account] += 1
-        self.done.append(hex(transaction.calculate_hash(int.from_bytes(CHAIN_ID.encode(), "big"))))
-        return {"transaction_hash": self.done[-1]}
-
-    def _getTransactionStatus(self, params: Any) -> dict[str, str]:  # noqa: N802
-        if params["transaction_hash"] not in self.done:
-            raise NodeRefusal(29, "Transaction hash not found")
-        return {"finality_status": "ACCEPTED_ON_L2", "execution_status": "SUCCEEDED"}
-
-    def _getTransactionReceipt(self, params: Any) -> Any:  # noqa: N802
-        assert params["transaction_hash"] in self.done
-        return {"execution_resources": GAS, "actual_fee": {"amount": "0x44c", "unit": "FRI"}}
-
-
-def _common(payload: Any) -> dict[str, Any]:
-    bounds = {
-        name: ResourceBounds(int(one["max_amount"], 16), int(one["max_price_per_unit"], 16))
-        for name, one in payload["resource_bounds"].items()
-    }
-    return {
-        "sender_address": int(payload["sender_address"], 16),
-        "resource_bounds": ResourceBoundsMapping(**bounds),
-        "version": 3,
-        "signature": [],
-        "nonce": int(payload["nonce"], 16),
-        "tip": int(payload["tip"], 16),
-    }
 
 
 @pytest.fixture
@@ -184,6 +88,7 @@ async def test_a_lost_answer_is_looked_up(node: EmptyChain, url: str) -> None:
 
 async def test_what_the_constructor_refuses_is_said(node: EmptyChain, url: str) -> None:
     """The contract's own word for it stands in the error."""
+    node.classes[packaged(REGISTRY).class_hash] = {}
     node.refuses = "NO_SECURITY"
     with pytest.raises(UnusableInputError, match="NO_SECURITY") as raised:
         await deploy.deploy_registry(url, WALLET, **ARGUMENTS)

@@ -16,12 +16,14 @@ pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
 
 import aiohttp
 from starknet_py.hash.utils import private_to_stark_key, verify_message_signature
-from tests.double.chain import PRESET, ChainModel, configuration
-from tests.double.node import CHAIN_ID, Node, serving
+from tests.double.chain import PRESET, REGISTRY, ChainModel, MemoryChain, configuration
+from tests.double.node import CHAIN_ID, EXCHANGES, Node, serving
 from tests.unit.registrar_cases import Scribe, decisions, model, proven, starknet_ledger
 
 from proofrail.registrar.ledger import LedgerMisconfigured, Receipt, RefusedEntry
-from proofrail.registrar.starknet.chain import ChainAway
+from proofrail.registrar.starknet.answers import reason_of, revert_text
+from proofrail.registrar.starknet.chain import ChainAway, NodeRefusal
+from proofrail.registrar.starknet.contracts import record
 from proofrail.registrar.starknet.ledger import StarknetLedger
 from proofrail.registrar.starknet.rpc import RpcChain
 from proofrail.registrar.starknet.signer import KeyFile
@@ -190,6 +192,15 @@ async def test_an_account_sends_nothing_beside_a_transaction_without_outcome(
 
 async def test_a_nonce_that_is_gone_is_asked_for_anew(ledger: StarknetLedger, node: Node) -> None:
     """Somebody else used the account between estimate and sending: the transaction has no effect, its successor has."""
+    _after_estimating(node, lambda: node.model.nonces.update({0xA1: 7}))
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert ["0x0", "0x7"] == [one["nonce"] for one in node.sent()]
+
+
+async def test_a_nonce_that_is_gone_before_the_estimate_is_no_revert(
+    ledger: StarknetLedger, node: Node
+) -> None:
+    """A node says so as it says that a call panics; no decision is given up for it."""
     real = node._getNonce
     asked = iter([lambda params: real(params)])
 
@@ -200,7 +211,7 @@ async def test_a_nonce_that_is_gone_is_asked_for_anew(ledger: StarknetLedger, no
 
     node._getNonce = first  # type: ignore[method-assign]
     assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
-    assert ["0x0", "0x7"] == [one["nonce"] for one in node.sent()]
+    assert ["0x7"] == [one["nonce"] for one in node.sent()]
 
 
 @pytest.mark.parametrize(
@@ -239,7 +250,7 @@ async def test_an_estimate_that_reverts_is_halved_until_the_culprit_stands_alone
 
 async def test_a_batch_too_large_for_a_transaction_is_halved(ledger: StarknetLedger, node: Node) -> None:
     """The estimate runs out of gas: two transactions instead of one."""
-    node.next_of("estimateFee", "out of gas")
+    node.next_of("estimateFee", "estimate: out of gas")
     assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
     assert 2 == len(node.sent())
 
@@ -359,6 +370,37 @@ def _first(said: Iterator[Any], real: Callable[[Any], Any], params: Any) -> Any:
     nothing = object()
     found = next(said, nothing)
     return real(params) if found is nothing else found
+
+
+async def test_the_double_refuses_as_a_real_node_does(node: Node, chain: ChainModel) -> None:
+    """Code, message, and the words that are read: those recorded of a real node."""
+    memory = MemoryChain(chain)
+    call = record(REGISTRY, decisions("another")[0])
+    bounds = await memory.estimate(0xA1, 0, [record(REGISTRY, BATCH[0])])
+    first, ahead, low = [
+        await memory.sign(0xA1, nonce, [call], fees)
+        for nonce, fees in ((0, bounds), (2, bounds), (1, bounds.times(1, 0.5)))
+    ]
+    await memory.send(first)
+    chain.gas_limit = 0
+    for name, question in {
+        "duplicate": lambda: memory.send(first),
+        "nonce ahead": lambda: memory.send(ahead),
+        "bounds": lambda: memory.send(low),
+        "estimate: nonce": lambda: memory.estimate(0xA1, 7, [call]),
+        "estimate: panic": lambda: memory.estimate(0xA1, 1, [call]),
+        "estimate: out of gas": lambda: memory.estimate(0xA1, 1, [record(REGISTRY, BATCH[0])]),
+        "hash unknown": lambda: memory.status("0xabc"),
+    }.items():
+        real = EXCHANGES[name]
+        with pytest.raises(NodeRefusal) as refused:
+            await question()
+        assert (real["code"], real["message"]) == (refused.value.code, refused.value.message)
+        said = [reason_of(revert_text(one)) for one in (NodeRefusal(**real), refused.value)]
+        assert "estimate" not in name or said[0] == said[1]
+    real, said = EXCHANGES["reverted: panic"], node._getTransactionStatus({"transaction_hash": first.hash})
+    assert real.keys() == said.keys()
+    assert reason_of(real["failure_reason"]) == reason_of(said["failure_reason"])
 
 
 async def test_another_chain_is_refused(url: str, node: Node, tmp_path: Path) -> None:

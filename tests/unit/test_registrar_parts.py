@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import stat
 import sys
@@ -25,6 +26,9 @@ from proofrail.registrar.starknet.signer import KeyFile, SignerCommand
 from proofrail.wire.errors import ProofrailError, UnusableInputError
 
 PRESET = preset_named("recursive/keccak_160_lsb/stone6/strict")
+RECORDED = json.loads((Path(__file__).parents[1] / "data" / "chain" / "exchanges.json").read_text())[
+    "recorded"
+]
 PYTHON = f"{sys.executable} -c"
 
 
@@ -152,6 +156,38 @@ def test_nested_causes_are_read_in_whole() -> None:
         41, "Transaction execution error", {"execution_error": {"error": [{"error": "'PATH_WRONG'"}]}}
     )
     assert Reason.ENTRY is reason_of(revert_text(refusal))[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("contract not found", Answer.SETTINGS),
+        ("no such function", Answer.SETTINGS),
+        ("a view that panics", Answer.REVERTS),
+        ("duplicate", Answer.TAKEN),
+        ("nonce", Answer.NONCE),
+        ("nonce ahead", Answer.NONCE),
+        ("bounds", Answer.BOUNDS),
+        ("balance", Answer.BALANCE),
+        ("signature", Answer.SETTINGS),
+        ("estimate: panic", Reason.FACT),
+        ("estimate: nonce", Reason.NONCE),
+        ("estimate: out of gas", Reason.RESOURCES),
+        ("estimate: no contract", Reason.SETTINGS),
+        ("reverted: panic", Reason.FACT),
+        ("reverted: too little gas", Reason.RESOURCES),
+    ],
+)
+def test_what_a_real_node_said_is_understood(name: str, meaning: Answer | Reason) -> None:
+    """Each recorded exchange (tests/double/exchanges.py) has one meaning."""
+    said = RECORDED[name]
+    if isinstance(meaning, Answer):
+        found: Answer | Reason = answer_of(NodeRefusal(**said))
+    elif "code" in said:
+        found, _ = reason_of(revert_text(NodeRefusal(**said)))
+    else:
+        found, _ = reason_of(said["failure_reason"])
+    assert meaning is found
 
 
 def test_codes_that_nobody_documented_are_malfunctions() -> None:

@@ -22,7 +22,7 @@ from proofrail.proving.statement import TracedRun
 from proofrail.proving.stone import presets, version
 from proofrail.proving.stone.backend import StoneBackend
 from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
-from proofrail.proving.stone.layouts import LAYOUTS, layout_named
+from proofrail.proving.stone.layouts import LAYOUTS
 from proofrail.proving.stone.parameters import StoneParameters
 from proofrail.proving.stone.presets import PRESETS, Preset, preset_named
 from proofrail.proving.stone.proof import StoneProof
@@ -363,11 +363,23 @@ def test_a_proof_for_the_chain_has_the_hasher_of_a_preset_that_is_strong_enough(
         (80, [strong, weak], 124),
     ):
         backend = StoneBackend(min_security_bits=bits, goal="chain", allowed_presets=named)
-        found = backend._chosen(traced.n_steps, layout_named("small"), None)
+        found = backend._chosen(traced, None)
         assert collisions == REGISTRY_HASHERS[str(found.hasher)].collision_bits
     lacking = StoneBackend(min_security_bits=96, goal="chain", allowed_presets=[weak, recursive])
     with pytest.raises(PolicyError, match="parameters-security"):
         lacking.expected_cost(traced)
+
+
+def test_a_contract_is_not_to_count_bits_that_digests_do_not_give() -> None:
+    """A registry counts queries and work alone: of 160-bit digests it would count 96 bits for a proof of 80."""
+    weak, strong = (
+        presets.preset_named(f"recursive/{hasher}/stone6/strict")
+        for hasher in ("keccak_160_lsb", "blake2s_248_lsb")
+    )
+    presets.check_strong([strong], 96)
+    presets.check_strong([weak, strong], 80)
+    with pytest.raises(UnusableInputError, match="preset-weak"):
+        presets.check_strong([strong, weak], 96)
 
 
 def _noting(made: list[dict[str, Any]]) -> Any:

@@ -18,6 +18,8 @@ from proofrail.tracer.index import AllocationIndex
 from proofrail.tracer.intake import BatchLimits, Intake, Read, Refused
 from proofrail.wire import topics
 from proofrail.wire.messages import IndexEntry
+from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.replay import ATTEMPTS, REQUEUES
 
 EACH_MS = 5
 ROOM = 528
@@ -206,10 +208,15 @@ def test_what_does_not_fit_is_left_with_all_that_follows() -> None:
 
 
 def test_a_run_of_the_chain_build_takes_no_more_than_it_has_room_for() -> None:
-    """The hashes of the tree count, too: sixteen over two protocols are full, and the seventeenth begins the next."""
-    limits = BatchLimits(Size(16_384, 128), LIMITS.size)
+    """The hashes of the tree count, too: what is taken fits a run of 16,384 steps, with the next one it would not, and
+    that one begins the next run."""
+    room = Size(16_384, 128)
+    limits = BatchLimits(room, LIMITS.size)
     values = proposals.several("chained", 40)
     judged = intake(_read(values, CHAIN), limits=limits, build=CHAIN)
-    assert (16, 24, True) == (len(judged.accepted), len(judged.left), judged.is_full)
-    next_one = intake(judged.left, limits=limits, build=CHAIN)
-    assert [16, 17] == [one.record.offset for one in next_one.accepted[:2]]
+    count = len(judged.accepted)
+    forms = [proposals.form_of(value) for value in values]
+    assert (True, False) == tuple(CHAIN.size(forms[:more]).fits(room) for more in (count, count + 1))
+    assert (40 - count, True) == (len(judged.left), judged.is_full)
+    following = intake(judged.left, limits=limits, build=CHAIN)
+    assert [count, count + 1] == [one.record.offset for one in following.accepted[:2]]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from proofrail.audit.cairo_subject import CairoSubject, subject_of
 from proofrail.audit.settings import RunPolicy
 from proofrail.cairo.risk_builds import BUILDS
 from proofrail.cairo.trace import RunSpec
-from proofrail.commitment.runid import inputs_sha256, run_id
+from proofrail.commitment.runid import inputs_sha256, packings, run_ids
 from proofrail.wire.canonical import canonical
 from proofrail.wire.runs import CommittedRun
 
@@ -36,18 +36,21 @@ class RiskRuns:
     def method_id(self) -> str:
         return self.spec.program.method_id
 
-    def has(self, run: CommittedRun) -> bool:
-        """Whether the run's id is the one that its inputs have in this build."""
+    def having(self, run: CommittedRun) -> RiskRuns | None:
+        """Runs of this build in the packing that gives the run its id; None where its inputs have it in none."""
         spec = self.spec
-        return run.run_id == run_id(
+        found = run_ids(
             artifact_sha256=spec.program.artifact_sha256,
             method_id=self.method_id,
             layout=spec.layout,
             spans=spec.spans,
             inputs_sha256=inputs_sha256(map(canonical, run.inputs)),
-            bits=spec.bits,
-            block_items=spec.block_items,
+            packings=packings(spec.bits, spec.block_items),
         )
+        items = next((items for _, items, name in found if name == run.run_id), None)
+        if items is None or items == spec.block_items:
+            return None if items is None else self
+        return replace(self, spec=replace(spec, block_items=items))
 
 
 def runs_with(run: CommittedRun | None, kinds: Sequence[RiskRuns]) -> RiskRuns:
@@ -57,5 +60,5 @@ def runs_with(run: CommittedRun | None, kinds: Sequence[RiskRuns]) -> RiskRuns:
         return kinds[0]
     program = (run.seal or {}).get("program")
     named = program.get("method_id") if isinstance(program, dict) else None
-    by_id = next((kind for kind in kinds if kind.has(run)), None)
+    by_id = next((found for kind in kinds if (found := kind.having(run)) is not None), None)
     return by_id or next((kind for kind in kinds if kind.method_id == named), kinds[0])

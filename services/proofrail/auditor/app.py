@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from proofrail.audit.proof_audit import ProofAuditor
+from proofrail.audit.proof_audit import Fetch, ProofAuditor
 from proofrail.audit.risk_runs import RiskRuns
 from proofrail.auditor.examiner import Examiner
 from proofrail.auditor.service import Auditor
@@ -26,27 +26,40 @@ def run(settings: AuditorSettings, codes: Collection[str] | None = None) -> int:
         signer = load_or_make_signer(settings.auditor_key_file, AUDITOR_KEY_NAME, secrets.token_bytes)
         kinds = RiskRuns.all()
         store = MeasuredStore(settings.store_url, context.metrics)
-        names = parse_names(settings.prover_backends)
-        presets = presets_of(settings.registry_presets, [kind.spec.layout for kind in kinds])
-        verifiers = make(names, settings.min_security_bits, presets=presets)
-        policy = Policy(
-            min_security_bits=settings.min_security_bits,
-            backends=tuple(verifiers),
-            program_hashes=[kind.method_id for kind in kinds],
-            presets=names_of(presets),
+        proofs = proof_auditors(
+            kinds,
+            settings.prover_backends,
+            settings.min_security_bits,
+            settings.registry_presets,
+            store.get,
         )
-        proofs = {
-            kind.method_id: ProofAuditor(
-                kind.spec.program.words,
-                kind.spec.program.builtins,
-                verifiers,
-                policy,
-                store.get,
-                kind.spec.program.proven,
-            )
-            for kind in kinds
-        }
         examiner = Examiner(kinds, settings.checkpoint_keys.split(), proofs, store, signer)
         await Auditor(settings, examiner, context).work()
 
     return run_service("auditor", main, settings, codes)
+
+
+def proof_auditors(
+    kinds: Sequence[RiskRuns], backends: str, min_security_bits: int, registry_presets: str, fetch: Fetch
+) -> dict[str, ProofAuditor]:
+    """An auditor of proofs for each of `kinds`, by its method_id, as the settings of these names say. Raises
+    UnusableInputError."""
+    presets = presets_of(registry_presets, [kind.spec.layout for kind in kinds])
+    verifiers = make(parse_names(backends), min_security_bits, presets=presets)
+    policy = Policy(
+        min_security_bits=min_security_bits,
+        backends=tuple(verifiers),
+        program_hashes=[kind.method_id for kind in kinds],
+        presets=names_of(presets),
+    )
+    return {
+        kind.method_id: ProofAuditor(
+            kind.spec.program.words,
+            kind.spec.program.builtins,
+            verifiers,
+            policy,
+            fetch,
+            kind.spec.program.proven,
+        )
+        for kind in kinds
+    }

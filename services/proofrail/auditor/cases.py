@@ -41,6 +41,7 @@ class Case:
     terminal_value: bytes = b""
     terminal_at: float = 0.0
     terminal_ms: int | None = None
+    terminal_traceparent: str | None = None
     traceparent: str | None = None
     run_audit: RunAudit | None = None
     run_report_digest: str | None = None
@@ -129,6 +130,7 @@ def _take_terminal(case: Case, record: Record, now: float) -> None:
     case.terminal_value = value
     case.terminal_at = now
     case.terminal_ms = record.timestamp
+    case.terminal_traceparent = record.traceparent
 
 
 def _count_lines(value: bytes) -> int:

@@ -142,13 +142,13 @@ class Auditor:
         if case.committed is None:
             return
         await self._know_proposals(case)
-        started = time.perf_counter()
+        since_ns, started = time.time_ns(), time.perf_counter()
         case.run_audit = await asyncio.to_thread(self._examiner.examine_run, case, self._published)
         self._metrics.audit_seconds.labels(subject="run").observe(time.perf_counter() - started)
         case.event_values.clear()
         said = self._said.verdict(case.run_id, "run")
         if said is None:
-            await self._say(case, [case.run_audit.report])
+            await self._say(case, [case.run_audit.report], since_ns=since_ns)
         case.run_report_digest = self._said.report_digest(case.run_id, "run")
 
     async def _audit_proof(self, case: Case, now: float) -> None:
@@ -157,7 +157,7 @@ class Auditor:
         if self._said.is_closed(case.run_id):
             await self._say(case, [], close=True)
             return
-        started = time.perf_counter()
+        since_ns, started = time.time_ns(), time.perf_counter()
         report = await asyncio.to_thread(self._examiner.examine_proof, case)
         self._metrics.audit_seconds.labels(subject="proof").observe(time.perf_counter() - started)
         waits_s = self._settings.artifact_within_s - (now - case.terminal_at)
@@ -168,7 +168,7 @@ class Auditor:
             return
         run_verdict = self._said.verdict(case.run_id, "run")
         if report.verdict != "MATCH" or run_verdict != "MATCH" or case.run_report_digest is None:
-            await self._say(case, [report], close=True)
+            await self._say(case, [report], close=True, since_ns=since_ns)
             return
         signed = self._examiner.sign(report)
         attestations = [
@@ -178,7 +178,7 @@ class Auditor:
             )
             if not self._said.is_attested(attestation.allocation_id)
         ]
-        await self._say(case, [signed, *attestations], close=True)
+        await self._say(case, [signed, *attestations], close=True, since_ns=since_ns)
 
     async def _know_proposals(self, case: Case) -> None:
         """The proposals topic must have been read past every proposal the run claims."""
@@ -210,9 +210,16 @@ class Auditor:
     # --- what is published ------------------------------------------------------------------------------
 
     async def _say(
-        self, case: Case, messages: list[AuditReport | Attestation | Statement], *, close: bool = False
+        self,
+        case: Case,
+        messages: list[AuditReport | Attestation | Statement],
+        *,
+        close: bool = False,
+        since_ns: int | None = None,
     ) -> None:
-        """Publish signed messages about a case, with the positions that closing it allows, as one."""
+        """Publish signed messages about a case, with the positions that closing it allows, as one. `since_ns`: when
+        the work on them began; now, when None."""
+        since_ns = since_ns or time.time_ns()
         outbox = Outbox()
         signed = [one if isinstance(one, Statement) else self._examiner.sign(one) for one in messages]
         signed = [one for one in signed if not self._said.has_said(one.digest)]
@@ -220,12 +227,10 @@ class Auditor:
             value = one.line + b"\n"
             if isinstance(one.message, Attestation):
                 topic, key = topics.ATTESTATIONS, one.message.allocation_id
-                parent = self._published.traceparent(one.message.proposal_sha256) or case.traceparent
             else:
-                topic, key, parent = topics.REPORTS, case.run_id, case.traceparent
-            headers = record_headers(
-                topic, value, source=_SOURCE, traceparent=child_traceparent(parent, one.digest.encode())
-            )
+                topic, key = topics.REPORTS, case.run_id
+            own = child_traceparent(self._parent(one.message, case), one.digest.encode())
+            headers = record_headers(topic, value, source=_SOURCE, traceparent=own)
             outbox.add(topic, key, value, headers)
         if close:
             self._open.close(case.run_id)
@@ -235,6 +240,35 @@ class Auditor:
             self._in_flight.end(case.run_id)
         for one in signed:
             self._note(one.message, one.digest, case)
+            self._tell_span(one, case, since_ns)
+
+    def _parent(self, message: AuditReport | Attestation, case: Case) -> str | None:
+        """An attestation is in its proposal's trace, a report in the run's."""
+        if isinstance(message, Attestation):
+            return self._published.traceparent(message.proposal_sha256) or case.traceparent
+        return case.traceparent
+
+    def _tell_span(self, said: Statement, case: Case, since_ns: int) -> None:
+        if self._context.spans is None:
+            return
+        message, parent = said.message, self._parent(said.message, case)
+        attested = isinstance(message, Attestation)
+        self._context.spans.tell(
+            "attest allocation" if isinstance(message, Attestation) else f"audit {message.subject}",
+            child_traceparent(parent, said.digest.encode()),
+            parent=parent,
+            links=[case.traceparent if attested else None, case.terminal_traceparent],
+            since_ns=since_ns,
+            attributes={
+                "proofrail.run_id": case.run_id,
+                "proofrail.allocation_id": message.allocation_id
+                if isinstance(message, Attestation)
+                else None,
+                "proofrail.verdict": None if isinstance(message, Attestation) else message.verdict,
+                "messaging.destination.name": topics.PROOFS if case.settled_by_prover else topics.COMMITMENTS,
+            },
+            error="MISMATCH" if isinstance(message, AuditReport) and message.verdict == "MISMATCH" else None,
+        )
 
     def _note(self, message: AuditReport | Attestation, digest: str, case: Case) -> None:
         if isinstance(message, Attestation):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofrail.cairo.program import CairoProgram
-from proofrail.cairo.trace import RunSpec
 from proofrail.wire.errors import InvalidProposalError, PoisonError, UnusableInputError
 
 MODEL_VERSION: Final = 0
@@ -171,11 +170,6 @@ def program_hashes() -> tuple[str, str]:
     """The programs whose decisions are accepted: both builds of the risk engine. Raises UnusableInputError
     `risk-engine-missing`."""
     return load().method_id, load_chain().method_id
-
-
-def run_spec() -> RunSpec:
-    """How the services run the risk engine: tracer, prover and auditor agree on it by taking it from here."""
-    return RunSpec(load(), max_steps=MAX_STEPS)
 
 
 def samples() -> tuple[Path, Path]:

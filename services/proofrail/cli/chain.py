@@ -93,7 +93,9 @@ def deploy(
             tuple(preset or ()),
             min_bits,
         )
-        asyncio.run(run_deploy(node, wallet, wanted, network, int(max_fee * 10**18), wants_json(json)))
+        asyncio.run(
+            run_deploy(node, wallet.absolute(), wanted, network, int(max_fee * 10**18), wants_json(json))
+        )
 
 
 def show(

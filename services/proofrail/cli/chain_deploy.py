@@ -10,10 +10,11 @@ from proofrail.cairo.risk_program import load_chain
 from proofrail.cli.chain_ask import answered, described, felt_option
 from proofrail.cli.output import emit_json, emit_table, note
 from proofrail.client.logs import log_like_a_library
-from proofrail.proving.stone.presets import preset_named
+from proofrail.proving.stone.presets import check_strong, preset_named
+from proofrail.registrar.settings import ON_CHAIN_PRESETS
 from proofrail.registrar.starknet.asking import DecisionContract, Terms
 from proofrail.registrar.starknet.classes import REGISTRY, packaged
-from proofrail.registrar.starknet.contracts import PRESETS_OF_ONE_TRANSACTION, configuration
+from proofrail.registrar.starknet.contracts import configuration
 from proofrail.registrar.starknet.deploy import (
     Deployed,
     asked,
@@ -58,13 +59,13 @@ async def run_deploy(
             ("contract", f"{found['contract']} on {found['network']}"),
             ("class", found["class_hash"]),
             ("transaction", found.get("transaction", "none: it was there already")),
-            *((("fee", f"{found['fee_fri'] / 10**18:.6f} STRK"),) if "fee_fri" in found else ()),
+            *((("fee", f"{int(found['fee_fri'], 16) / 10**18:.6f} STRK"),) if "fee_fri" in found else ()),
         ]
     )
     note(
         f"\nThe registrar's settings for it: PROOFRAIL_REGISTRAR_LEDGER=starknet PROOFRAIL_CHAIN_URL={url} "
         f"PROOFRAIL_CHAIN_NETWORK={found['network']} PROOFRAIL_CHAIN_CONTRACT={found['contract']} "
-        f"PROOFRAIL_CHAIN_WALLET_FILE={wallet.absolute()}"
+        f"PROOFRAIL_CHAIN_WALLET_FILE={wallet}"
     )
 
 
@@ -76,7 +77,8 @@ def _arguments(wanted: Wanted, signer: KeyFile) -> tuple[int, list[int]]:
         )
     named = [felt_option(one, "--recorder") for one in wanted.recorders] or list(signer.accounts)
     programs = [felt_option(one, "--program") for one in wanted.programs or (load_chain().method_id,)]
-    presets = [preset_named(name) for name in wanted.presets or PRESETS_OF_ONE_TRANSACTION]
+    presets = [preset_named(name) for name in wanted.presets or ON_CHAIN_PRESETS]
+    check_strong(presets, wanted.min_bits)
     facts = felt_option(wanted.fact_registry, "--fact-registry")
     return facts, registry_arguments(
         facts,
@@ -109,5 +111,5 @@ def _told(network: str, deployed: Deployed, terms: Terms) -> dict[str, Any]:
     if deployed.transaction_hash is not None:
         found["transaction"] = deployed.transaction_hash
     if deployed.gas is not None:
-        found |= {"l2_gas": deployed.gas.l2_gas, "fee_fri": deployed.gas.fee}
+        found |= {"l2_gas": deployed.gas.l2_gas, "fee_fri": felt_hex(deployed.gas.fee)}
     return found

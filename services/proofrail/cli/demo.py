@@ -11,12 +11,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.status import Status
 
 from proofrail.cairo.risk_program import samples
 from proofrail.cli.believed import trust_in
 from proofrail.cli.home import Home
 from proofrail.cli.launch import LaunchedSystem
+from proofrail.cli.live import LiveLine
 from proofrail.cli.output import Exit, emit_line, note
 from proofrail.cli.propose import read_proposals, unfinished
 from proofrail.cli.table import DecisionTable
@@ -32,10 +32,10 @@ _POLL_S = 0.1
 
 async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: float) -> Exit:
     """Run it all; returns the exit status."""
-    values = _own(proposals) if proposals else _samples()
+    values = own_proposals(proposals) if proposals else _samples()
     home = Home(Path(tempfile.mkdtemp(prefix="proofrail-demo-")))
     console = SafeConsole(stderr=json, highlight=False)
-    progress = _Progress(SafeConsole(stderr=True, highlight=False))
+    progress = LiveLine(SafeConsole(stderr=True, highlight=False))
     system = LaunchedSystem(home, leash=not keep, explorer=keep)
     finished = False
     try:
@@ -61,7 +61,7 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
 
 
 async def _show(
-    proposed: Proposed, console: Console, json: bool, timeout_s: float, progress: _Progress
+    proposed: Proposed, console: Console, json: bool, timeout_s: float, progress: LiveLine
 ) -> Exit:
     table = DecisionTable(console)
     table.header()
@@ -115,7 +115,7 @@ def _summary(
 
 
 @contextlib.asynccontextmanager
-async def _telling(proposed: Proposed, progress: _Progress) -> AsyncIterator[None]:
+async def _telling(proposed: Proposed, progress: LiveLine) -> AsyncIterator[None]:
     """Say what the system is doing while nothing is settled."""
 
     async def tell() -> None:
@@ -137,31 +137,8 @@ async def _telling(proposed: Proposed, progress: _Progress) -> AsyncIterator[Non
         progress.end()
 
 
-class _Progress:
-    """A line that changes in place on a terminal; elsewhere a line for each new thing that is done."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._status: Status | None = None
-        self._said = ""
-
-    def say(self, text: str) -> None:
-        if self._console.is_terminal:
-            if self._status is None:
-                self._status = self._console.status(text)
-                self._status.start()
-            self._status.update(text)
-        elif (stage := text.split(",")[0]) != self._said:
-            self._said = stage
-            self._console.print(stage)
-
-    def end(self) -> None:
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
-
-
-def _own(path: Path) -> list[bytes]:
+def own_proposals(path: Path) -> list[bytes]:
+    """The proposals in a file. Raises UnusableInputError `no-proposals`."""
     values = read_proposals(path.read_bytes().splitlines())
     if not values:
         raise UnusableInputError("no-proposals", f"there are no proposals in {path}", "Give one a line.")

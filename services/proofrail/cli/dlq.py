@@ -29,7 +29,7 @@ from proofrail.cli.times import rfc3339, since_ms, span
 from proofrail.wire.errors import UnusableInputError
 
 if TYPE_CHECKING:
-    from proofrail.cli.dlq_letters import Letter, Letters
+    from proofrail.cli.dlq_letters import Letter
     from proofrail.cli.dlq_replay import Replay
     from proofrail.messaging.settings import KafkaSettings
 
@@ -172,10 +172,10 @@ def replay_letters(
             if one not in taken:
                 note(f"left out: {one.letter.name} ({one.letter.message.key or '-'}): {one.why_not}")
         if dry_run:
-            _say(taken, None, wants_json(as_json))
+            say(taken, None, wants_json(as_json))
         elif taken:
-            _confirm(taken, yes)
-            _say(taken, asyncio.run(_publish(home, taken)), wants_json(as_json))
+            confirm(taken, yes)
+            say(taken, asyncio.run(_publish(home, taken)), wants_json(as_json))
         raise ExitError(Exit.OK if len(taken) == len(replays) else Exit.NEGATIVE)
 
 
@@ -195,18 +195,11 @@ def _chosen(
     only_open: bool,
 ) -> list[Letter]:
     from proofrail.cli.dlq_letters import Filter
+    from proofrail.cli.dlq_read import read_letters
 
     oldest = None if since is None else since_ms(since, time.time_ns() // 1_000_000)
     letters = asyncio.run(read_letters(_kafka(home)))
     return letters.chosen(names or [], Filter(tuple(codes or ()), topic, oldest, only_open))
-
-
-async def read_letters(kafka: KafkaSettings) -> Letters:
-    """All dead letters on the topics. Raises BrokerUnavailableError."""
-    from proofrail.cli.dlq_letters import TOPICS, Letters
-    from proofrail.cli.run_records import read
-
-    return Letters(await read(kafka, TOPICS))
 
 
 def _prepared(home: Path | None, letters: list[Letter], value: Path | None) -> list[Replay]:
@@ -235,7 +228,8 @@ def _kafka(home: Path | None) -> KafkaSettings:
     return KafkaSettings(bootstrap=Home.at(home).bootstrap())
 
 
-def _confirm(replays: list[Replay], yes: bool) -> None:
+def confirm(replays: list[Replay], yes: bool) -> None:
+    """Ask before several are published. Raises UnusableInputError `not-confirmed`, ExitError."""
     if yes or len(replays) < 2:
         return
     if not sys.stdin.isatty():
@@ -249,7 +243,8 @@ def _confirm(replays: list[Replay], yes: bool) -> None:
         raise ExitError(Exit.INTERRUPTED)
 
 
-def _say(replays: list[Replay], offsets: list[int] | None, as_json: bool) -> None:
+def say(replays: list[Replay], offsets: list[int] | None, as_json: bool) -> None:
+    """Tell what was published where, or without `offsets` would be."""
     for place, one in enumerate(replays):
         letter = one.letter
         said: dict[str, object] = {

@@ -113,7 +113,7 @@ class Letters:
     def __init__(self, records: Iterable[Record]) -> None:
         replays: dict[Place, list[Record]] = {}
         letters: list[Letter] = []
-        given_up: dict[Place, str] = {}
+        ended: dict[str, tuple[Place, str]] = {}
         for record in records:
             match record.topic:
                 case topics.PROPOSALS_DLQ:
@@ -123,8 +123,9 @@ class Letters:
                     if replayed is not None:
                         replays.setdefault(replayed, []).append(record)
                 case topics.INDEX:
-                    _note_index(record, given_up)
+                    _note_index(record, ended)
         self.all = sorted(letters, key=lambda one: (one.record.timestamp, one.place))
+        given_up = dict(ended.values())
         by_subject = {letter.about: letter for letter in self.all}
         for letter in self.all:
             letter.given_up_run = given_up.get(letter.about)
@@ -167,16 +168,16 @@ def _letters(record: Record) -> list[Letter]:
     return found
 
 
-def _note_index(record: Record, given_up: dict[Place, str]) -> None:
-    """Of each proposal the last entry counts."""
+def _note_index(record: Record, last: dict[str, tuple[Place, str]]) -> None:
+    """Of each allocation the last entry counts: the proposal and its run, if that was given up."""
     for line in objects(record.value):
         try:
             entry: IndexEntry = read_as({"AllocationIndex": IndexEntry}, line, "index entry")
         except MalformedError:
             continue
-        given_up.pop((entry.topic, entry.partition, entry.offset), None)
+        last.pop(entry.allocation_id, None)
         if entry.dead_letter is not None:
-            given_up[entry.topic, entry.partition, entry.offset] = entry.run_id
+            last[entry.allocation_id] = (entry.topic, entry.partition, entry.offset), entry.run_id
 
 
 def _code_fits(code: str, wanted: str) -> bool:

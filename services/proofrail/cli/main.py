@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import typer
 
 from proofrail.cli import offline, online, operators
+from proofrail.cli.output import Exit, report_error
+from proofrail.cli.settings_file import load_settings_file
+from proofrail.wire.errors import UnusableInputError
 
 app = typer.Typer(
     name="proofrail",
@@ -27,6 +32,11 @@ operators.register(app)
 
 
 def main() -> None:
+    try:
+        load_settings_file()
+    except UnusableInputError as error:
+        report_error(error)
+        sys.exit(int(Exit.UNUSABLE))
     app()
 
 

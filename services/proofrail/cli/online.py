@@ -15,6 +15,7 @@ import typer
 from proofrail.artifacts.cache import cache_dir
 from proofrail.cli.home import Home
 from proofrail.cli.leash import ended_by_sigterm, heed_leash
+from proofrail.cli.offline import help_of
 from proofrail.cli.output import Exit, ExitError, command, emit_line, note, stderr, wants_json
 from proofrail.wire.errors import UnusableInputError
 
@@ -28,13 +29,11 @@ HomeOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command()(demo)
+    app.command(help=help_of(demo))(demo)
     app.command()(up)
     app.command()(down)
     app.command()(propose)
-    app.command()(status)
     app.command()(kafka)
-    app.command()(topics)
     app.command()(tracer)
     app.command()(prover)
     app.command()(auditor)
@@ -53,7 +52,21 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the system and its data, and say where")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the decisions")] = 600.0,
+    timeout: Annotated[
+        float | None,
+        typer.Option(help="Seconds to wait for the decisions", show_default="600; with --chain 1800"),
+    ] = None,
+    chain: Annotated[
+        bool, typer.Option("--chain", help="Go on to a contract on a local Starknet chain")
+    ] = False,
+    integrity: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With --chain: Integrity's compiled classes",
+            show_default="a stand-in that verifies nothing",
+        ),
+    ] = None,
 ) -> None:
     """Run the main job: proposals in, proven and audited decisions out.
 
@@ -61,12 +74,32 @@ def demo(
     every decision as it comes. Exit status 0 only if every valid proposal was attested and every invalid one was
     dead-lettered.
 
-    Examples:  proofrail demo   ·   proofrail demo --proposals mine.ndjson --json | jq .verdict
+    With --chain the proof is made by Stone, as many of the samples share it as fit, and the decisions are recorded by
+    DecisionRegistry on a starknet-devnet of the demo's own; every answer is asked of the contract itself. --json then
+    gives a DecisionOnChain a line, and what it took last. Exit status 2, before anything is started, where
+    starknet-devnet, Stone's programs or the extra `chain` is missing: the error says how to get it. Proofs are made
+    for the local chain; PROOFRAIL_CHAIN_MAX_CALLDATA=5000 makes such as public networks take, in four times the time.
+
+    Examples:  proofrail demo   ·   proofrail demo --proposals mine.ndjson --json | jq .verdict   ·   proofrail demo
+    --chain
     """
     with command():
-        from proofrail.cli.demo import run_demo
+        from proofrail.cli.demo import own_proposals, run_demo
 
-        raise ExitError(asyncio.run(ended_by_sigterm(run_demo(proposals, json, keep, timeout))))
+        if not chain:
+            if integrity is not None:
+                raise UnusableInputError(
+                    "demo-options", "--integrity says what is deployed with --chain", "Add --chain."
+                )
+            raise ExitError(asyncio.run(ended_by_sigterm(run_demo(proposals, json, keep, timeout or 600.0))))
+        from proofrail.cli.demo_parts import find_parts
+
+        parts = find_parts(integrity)
+        from proofrail.cli.demo_chain import run_chain_demo
+
+        values = own_proposals(proposals) if proposals else None
+        done = run_chain_demo(values, parts, json, keep, timeout or 1800.0)
+        raise ExitError(asyncio.run(ended_by_sigterm(done)))
 
 
 def up(home: HomeOption = None) -> None:
@@ -140,38 +173,6 @@ def propose(
         raise ExitError(asyncio.run(run_propose(bootstrap, lines, wait, wants_json(json), timeout, trust)))
 
 
-def status(
-    allocations: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[ALLOCATION_ID]...", help="Of these alone", show_default=False),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="NDJSON on stdout (the default when piped)")] = False,
-    auditor_key: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Whose attestations count: a file of public keys.",
-            show_default="the home folder's auditor",
-        ),
-    ] = None,
-    home: HomeOption = None,
-) -> None:
-    """Show how far allocations have come: waiting, dead-lettered, attested, recorded in a ledger or refused there.
-
-    Exit status 1 if nothing on the topics is about one that was named. What ledgers hold is the registrar's word: ask
-    the ledger itself before you rely on it.
-
-    Example:  proofrail status my-allocation --json | jq .state
-    """
-    with command():
-        from proofrail.cli.believed import trust_in
-        from proofrail.cli.status import run_status
-
-        place = Home.at(home)
-        bootstrap, trust = place.bootstrap(), trust_in(place, auditor_key)
-        raise ExitError(asyncio.run(run_status(bootstrap, allocations or [], wants_json(json), trust)))
-
-
 def kafka(
     data: Annotated[
         Path | None, typer.Option(help="Data folder; default kafka/ in the home folder", show_default=False)
@@ -199,19 +200,6 @@ def kafka(
             if not stop[0] and broker.status is not None:
                 note(f"the broker ended with status {broker.status}; its log: {broker.log_path}")
                 raise ExitError(Exit.NEGATIVE)
-
-
-def topics() -> None:
-    """Create the topics that are missing on the broker; report where existing ones differ."""
-    with command():
-        from proofrail.messaging.settings import KafkaSettings
-        from proofrail.messaging.topics import ensure_topics
-
-        settings = KafkaSettings(bootstrap=Home.at(None).bootstrap())
-        drifts = asyncio.run(ensure_topics(settings))
-        for drift in drifts:
-            note(str(drift))
-        raise ExitError(Exit.NEGATIVE if drifts else Exit.OK)
 
 
 def tracer() -> None:

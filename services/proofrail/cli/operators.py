@@ -7,12 +7,17 @@ from typing import Final
 
 import typer
 
-from proofrail.cli import dlq, key_files
+from proofrail.cli import dlq, key_files, topics_command
+from proofrail.cli.config import config
+from proofrail.cli.doctor import doctor
 from proofrail.cli.export import export
 from proofrail.cli.offline import help_of
+from proofrail.cli.replay import replay
+from proofrail.cli.requeue import requeue
+from proofrail.cli.status_command import status
 from proofrail.cli.tail import tail
 
-_COMMANDS: Final[tuple[Callable[..., None], ...]] = (tail, export)
+_COMMANDS: Final[tuple[Callable[..., None], ...]] = (status, tail, requeue, export, replay, doctor, config)
 
 _GROUPS: Final[dict[str, tuple[str, dict[str, Callable[..., None]]]]] = {
     "dlq": (dlq.HELP, dlq.COMMANDS),
@@ -29,3 +34,7 @@ def register(app: typer.Typer) -> None:
         for verb, function in commands.items():
             group.command(verb, help=help_of(function))(function)
         app.add_typer(group, name=name, help=text)
+    made = typer.Typer(invoke_without_command=True, callback=topics_command.topics)
+    for verb, function in topics_command.COMMANDS.items():
+        made.command(verb, help=help_of(function))(function)
+    app.add_typer(made, name="topics", help=help_of(topics_command.topics), short_help=topics_command.HELP)

@@ -9,12 +9,14 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from proofrail.cairo.risk_program import load_chain
 from proofrail.cli.output import command, emit_json, emit_table, wants_json
 from proofrail.cli.prove import BackendName, GoalName
 from proofrail.cli.terminal import SafeConsole
 from proofrail.proving import calibration
 from proofrail.proving.cost import Cost, in_words, machine_memory
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS
+from proofrail.proving.stone.calldata_size import MAX_CALLDATA, ONE_TRANSACTION, Transaction
 from proofrail.proving.stone.choose import choose
 from proofrail.proving.stone.presets import preset_named
 from proofrail.proving.stone.prover_config import prover_config
@@ -25,6 +27,7 @@ from proofrail.wire.errors import UnusableInputError
 
 _DEFAULT_LAYOUT: Final = "small"
 _SHOWN: Final = 10
+_CHAIN_OUTPUT: Final = 3
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,24 @@ def params(
         str | None,
         typer.Option(help="The registry's hasher, for --for chain.", show_default="the first strong enough"),
     ] = None,
+    cells: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Cells of public memory, for --for chain: each takes two felts.",
+            show_default="those of the chain build",
+        ),
+    ] = None,
+    max_calldata: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="FELTS",
+            envvar="PROOFRAIL_CHAIN_MAX_CALLDATA",
+            help="What a transaction may have, for --for chain --layout recursive; 0 for any number.",
+        ),
+    ] = MAX_CALLDATA,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -85,9 +106,10 @@ def params(
 
     Every admissible set of blow-up, queries, proof of work and FRI folds is priced by a cost model; --for says
     what is best: `speed` the fewest bytes within 1.05 times the least CPU time, `size` within four times that,
-    `chain` the same of what the registry's verifier on Starknet accepts. Security is conjectured: log2 of the
-    blow-up for each query plus the bits of proof of work, and never more than the hashes resist collisions. Sets
-    that take more than half of this machine's memory are chosen only where all do.
+    `chain` the same of what the registry's verifier on Starknet accepts. In layout recursive it can verify a proof
+    in one transaction; there `chain` is the least CPU time for a proof that fits one. Security is conjectured: log2
+    of the blow-up for each query plus the bits of proof of work, and never more than the hashes resist collisions.
+    Sets that take more than half of this machine's memory are chosen only where all do.
 
     The member `parameters` is the prover's own parameter file, `prover_config` how stone's prover is run. What is
     too large for this machine is shown with fits_this_machine false. Times are those of a machine like the one of
@@ -114,7 +136,9 @@ def params(
         if backend is BackendName.STWO:
             found = _stwo(steps, layout, bits, goal, pedersen)
         else:
-            found = _stone(steps, layout or _DEFAULT_LAYOUT, bits, goal, hasher)
+            layout = layout or _DEFAULT_LAYOUT
+            transaction = _transaction(goal, layout, cells, max_calldata)
+            found = _stone(steps, layout, bits, goal, hasher, transaction)
         memory = machine_memory()
         cost = found.sets[0].cost
         shown = {
@@ -167,11 +191,36 @@ def _preset_members(name: str) -> dict[str, str]:
     return {"preset": name, "config_hash": felt_hex(preset_named(name).config_hash)}
 
 
-def _stone(steps: int, layout: str, bits: int, goal: GoalName, hasher: str | None) -> _Found:
-    choice = choose(steps, layout, bits, goal.value, hasher=hasher)
+def _transaction(goal: GoalName, layout: str, cells: int | None, max_calldata: int) -> Transaction | None:
+    if goal is not GoalName.CHAIN or layout not in ONE_TRANSACTION:
+        if cells is not None:
+            raise UnusableInputError(
+                "params-options",
+                f"public memory takes felts of one transaction, which no proof for {goal.value} in layout {layout} is "
+                "to fit",
+                f"Add --for chain --layout {ONE_TRANSACTION[0]}, or leave out --cells.",
+            )
+        return None
+    if not max_calldata:
+        return None
+    return Transaction(_cells_of_the_chain_build() if cells is None else cells, max_calldata)
+
+
+def _cells_of_the_chain_build() -> int:
+    """As in `public_cells`, of any run: its output is of one length."""
+    program = load_chain()
+    return len(program.words) + 2 + 2 * len(program.builtins) + _CHAIN_OUTPUT
+
+
+def _stone(
+    steps: int, layout: str, bits: int, goal: GoalName, hasher: str | None, transaction: Transaction | None
+) -> _Found:
+    choice = choose(steps, layout, bits, goal.value, hasher=hasher, transaction=transaction)
     more: dict[str, Any] = {"prover_config": prover_config(full_extension=choice.full_extension)}
     if choice.hasher is not None:
         more["hasher"] = choice.hasher
+    if (felts := choice.ranking[0].felts) is not None:
+        more["calldata_felts"] = felts
     return _Found(
         layout,
         choice.parameters.security_bits,
@@ -238,6 +287,8 @@ def _tell(shown: dict[str, Any], cost: Cost, memory: int) -> None:
         ("memory", f"about {cost.memory_bytes / 2**20:,.0f} MiB; {fits} in {memory / 2**20:,.0f} MiB"),
         ("proof", f"about {cost.proof_bytes:,} bytes"),
     ]
+    if "calldata_felts" in shown:
+        rows.append(("calldata", f"at most {shown['calldata_felts']:,} felts, the transaction's own counted"))
     for name in ("preset", "hasher"):
         if name in shown:
             rows.insert(2, (name, shown[name]))

@@ -29,6 +29,7 @@ from proofrail.proving.provable import check_provable, check_registry
 from proofrail.proving.scratch import sweep
 from proofrail.proving.statement import TracedRun
 from proofrail.proving.stone.backend import StoneBackend
+from proofrail.proving.stone.calldata_size import MAX_CALLDATA
 from proofrail.proving.stone.presets import presets_passing
 from proofrail.proving.stwo import STWO_LIMITS, StwoBackend
 from proofrail.proving.stwo_choice import choose_stwo
@@ -78,6 +79,15 @@ def prove(
         MemoryVerification | None,
         typer.Option(help="The registry's, with --for chain.", show_default="strict"),
     ] = None,
+    max_calldata: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="FELTS",
+            envvar="PROOFRAIL_CHAIN_MAX_CALLDATA",
+            help="What a transaction may have, with --for chain in layout recursive; 0 for any number.",
+        ),
+    ] = MAX_CALLDATA,
     memory_limit: Annotated[
         str,
         typer.Option(metavar="AMOUNT", help="Most memory to take: bytes, 3GiB, or a share of the machine's."),
@@ -139,7 +149,7 @@ def prove(
                 memory = memory_verification or MemoryVerification.STRICT
                 check_registry(run.expected, strict=memory is MemoryVerification.STRICT)
                 presets = presets_passing(memory)
-            prover = _backend(traced, backend, min_bits, goal, hasher, presets)
+            prover = _backend(traced, backend, min_bits, goal, hasher, presets, max_calldata)
             cost = prover.expected_cost(traced, limit)
             cost.admit(limit)
             sweep(None)
@@ -173,6 +183,7 @@ def _backend(
     goal: GoalName,
     hasher: str | None,
     presets: Collection[str] | None,
+    max_calldata: int,
 ) -> Backend:
     if name is BackendName.STONE:
         return StoneBackend(
@@ -181,6 +192,7 @@ def _backend(
             goal=goal.value,
             hasher=hasher,
             allowed_presets=presets or (),
+            max_calldata=max_calldata,
         )
     # The run is padded in its own layout, which stwo's is not.
     steps = min(traced.n_steps, STWO_LIMITS.max_steps)

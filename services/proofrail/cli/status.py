@@ -1,7 +1,9 @@
-"""`proofrail status`: how far each allocation has come, from what stands on the topics now."""
+"""How far runs and allocations have come, from what stands on the topics now."""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -9,6 +11,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from proofrail.cli.output import Exit, emit_json, note
+from proofrail.cli.status_history import History
 from proofrail.cli.terminal import SafeConsole
 from proofrail.client import (
     ATTESTATIONS,
@@ -78,22 +81,33 @@ class _Progress:
 
 
 async def run_status(bootstrap: str, wanted: Collection[str], json: bool, trust: Trust | None) -> Exit:
-    """Print how far the wanted allocations, or all, have come; returns the exit status. Without `trust` attestations
-    are taken unchecked, and a note says so."""
+    """Print how far the wanted runs and allocations have come, or all allocations; returns the exit status. Without
+    `trust` attestations are taken unchecked, and a note says so. Of those that are named, each attempt is told."""
     if trust is None:
         note("attestations are not checked: no auditor's key is known here; name one with --auditor-key")
-    found = await _read(KafkaSettings(bootstrap=bootstrap), trust)
-    unknown = [name for name in wanted if name not in found]
-    console = SafeConsole()
+    kafka = KafkaSettings(bootstrap=bootstrap)
+    found = await _read(kafka, trust)
+    history = await History.read(kafka) if wanted else None
+    console, now = SafeConsole(file=sys.stdout, highlight=False), time.time_ns() // 1_000_000
+    unknown = []
     for name in wanted or found:
-        if name in unknown:
-            continue
-        if json:
-            emit_json(found[name].to_object(name))
+        runs = history.named(name) if history is not None and name not in found else []
+        if name in found and json:
+            attempts = {} if history is None else {"attempts": history.attempts(name)}
+            emit_json(found[name].to_object(name) | attempts)
+        elif name in found:
+            console.print(_row(name, found[name]), soft_wrap=True)
+            for tree in [] if history is None else history.trees(name, now):
+                console.print(tree)
+        elif len(runs) == 1 and history is not None:
+            if json:
+                emit_json(history.run_object(runs[0]))
+            else:
+                console.print(history.run_tree(runs[0], now))
         else:
-            console.print(_row(name, found[name]), soft_wrap=True, highlight=False)
+            unknown.append(f"{name}: {len(runs)} runs begin so" if runs else name)
     for name in unknown:
-        note(f"nothing on the topics is about allocation {name}")
+        note(f"nothing on the topics is about {name}" if ":" not in name else name)
     return Exit.NEGATIVE if unknown else Exit.OK
 
 

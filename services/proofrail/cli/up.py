@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from proofrail.artifacts.cache import cache_dir
+from proofrail.cli.believed import accepts
 from proofrail.cli.home import Home
 from proofrail.cli.ledger_settings import LEDGER, ledger_defaults
 from proofrail.cli.supervisor import ServiceProcess, Supervisor
@@ -87,7 +88,7 @@ class System:
                 f"{', '.join(waiting)} did not become ready within {_READY_S:.0f} s",
                 f"The log says why: {home.log_file}",
             ) from None
-        self._tell(phase="ready", store=home.store_url)
+        self._tell(phase="ready", store=home.store_url, accepts=accepts({**os.environ, **env}))
 
     async def stop(self) -> None:
         """End the services, then the broker."""

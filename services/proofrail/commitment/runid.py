@@ -11,6 +11,9 @@ from proofrail.wire.canonical import canonical, sha256_hex
 
 _TAG: Final = b"proofrail/run/v1\n"
 
+MOST_REQUEUES: Final = 64
+"""How often the same inputs may be made into another run after one that could not be proven."""
+
 
 def inputs_sha256(inputs: Iterable[bytes]) -> str:
     """SHA-256 over the inputs' canonical forms, each followed by 0x0A, in order; as hex."""
@@ -52,6 +55,12 @@ def run_ids(
         digest = begun.copy()
         digest.update(b'"commitment":{"bits":%d,"block_items":%d}' % (bits, block_items) + tail)
         yield bits, block_items, digest.hexdigest()[:32]
+
+
+def packings(bits: int, block_items: int) -> Iterator[tuple[int, int]]:
+    """The packings of runs over the same inputs, in the order in which they are used: bits and block_items. The first
+    is the usual one; each further one stands for a run that is made again, whose id must be another."""
+    return ((bits, block_items + again) for again in range(MOST_REQUEUES + 1))
 
 
 def _identity(

@@ -32,6 +32,7 @@ from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.sampling import LaggingReader, measured
 from proofrail.messaging.serving import listening, served
 from proofrail.messaging.settings import KafkaSettings, ServiceSettings
+from proofrail.messaging.spans import Spans, spans_from_environment
 from proofrail.messaging.transactions import Pipeline
 from proofrail.messaging.views import View
 from proofrail.wire.canonical import canonical
@@ -70,6 +71,8 @@ class ServiceContext:
     settings: ServiceSettings
     metrics: Metrics
     broker: KafkaBroker
+    spans: Spans | None = None
+    """Where spans are told; None when nobody asks for them."""
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     started_at: float = field(default_factory=time.monotonic)
     _checks: dict[str, Check] = field(default_factory=dict)
@@ -175,6 +178,7 @@ async def _host(name: str, main: Main, settings: ServiceSettings, metrics: Metri
     context.metrics.last_poll_age.set_function(context._oldest_poll)
     app = AsgiFastStream(broker, asgi_routes=_routes(context), logger=None)
     try:
+        context.spans = spans_from_environment(name, settings.instance)
         async with _serving(app, settings), measured(metrics, context._measured, context.missing):
             task = asyncio.create_task(_work(context, app, main))
             with _signals(context, task):
@@ -182,6 +186,9 @@ async def _host(name: str, main: Main, settings: ServiceSettings, metrics: Metri
     except ProofrailError as error:
         _log.error("failed", code=error.code, error=str(error))
         return _EXIT_UNUSABLE if isinstance(error, UnusableInputError) else _EXIT_FAILED
+    finally:
+        if context.spans is not None:
+            await asyncio.to_thread(context.spans.close)
 
 
 async def _work(context: ServiceContext, app: AsgiFastStream, main: Main) -> None:

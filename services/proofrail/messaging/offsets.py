@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka import errors as kafka_errors
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.protocol.admin import DescribeGroupsRequest_v2
+from aiokafka.protocol.api import Request
 
 from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.records import TopicPartition
 from proofrail.messaging.settings import KafkaSettings
 
+T = TypeVar("T")
+
 _CONNECT_S: Final = 30.0
+_PATIENCE_S: Final = 20.0
+_BREATH_S: Final = 0.2
+
+
+class _DescribeGroup(Request[DescribeGroupsRequest_v2]):
+    """aiokafka 0.14 asks in version 3 and reads the answer as one of version 2, which breaks the connection."""
+
+    API_KEY = 15
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: type[DescribeGroupsRequest_v2]) -> DescribeGroupsRequest_v2:
+        return request_struct_class([self._group])
 
 
 @dataclass(frozen=True)
@@ -71,19 +90,43 @@ class Offsets:
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """How far a group has come, by partition; empty for one that has committed nothing."""
-        if self._admin is None:
-            raise BrokerUnavailableError("view-stopped", "the reader is not running", "Start it first")
-        with self._translated(f"ask how far the group {group} has come"):
-            found = await self._admin.list_consumer_group_offsets(group)
-        return {tp: place.offset for tp, place in found.items() if place.offset >= 0}
+        admin = self._asking
 
-    async def members(self, groups: Sequence[str]) -> Mapping[str, int]:
-        """How many members each group has now."""
+        async def ask() -> dict[TopicPartition, int]:
+            node = await admin.find_coordinator(group)
+            found = await admin.list_consumer_group_offsets(group, node)
+            return {tp: place.offset for tp, place in found.items() if place.offset >= 0}
+
+        return await self._patiently(f"ask how far the group {group} has come", ask)
+
+    async def members(self, group: str) -> int:
+        """How many members a group has now."""
+        admin = self._asking
+
+        async def ask() -> int:
+            node = await admin.find_coordinator(group)
+            response: Any = await admin._send_request(_DescribeGroup(group), node)
+            return sum(len(members) for *_, members in response.groups)
+
+        return await self._patiently(f"ask who is in the group {group}", ask)
+
+    async def _patiently(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """The first group that a broker is asked about has it make the topic of the groups, which takes a while."""
+        deadline = asyncio.get_running_loop().time() + _PATIENCE_S
+        with self._translated(what):
+            while True:
+                try:
+                    return await ask()
+                except kafka_errors.KafkaError as error:
+                    if not error.retriable or asyncio.get_running_loop().time() > deadline:
+                        raise
+                await asyncio.sleep(_BREATH_S)
+
+    @property
+    def _asking(self) -> AIOKafkaAdminClient:
         if self._admin is None:
             raise BrokerUnavailableError("view-stopped", "the reader is not running", "Start it first")
-        with self._translated("ask who is in the groups"):
-            responses: list[Any] = await self._admin.describe_consumer_groups(list(groups))
-        return {str(group[1]): len(group[5]) for response in responses for group in response.groups}
+        return self._admin
 
     async def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         with self._translated("ask for the topics"):

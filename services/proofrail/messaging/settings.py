@@ -20,7 +20,9 @@ _PARTITION_FETCH: Final = 4 * 1024 * 1024
 class KafkaSettings(BaseSettings):
     """How to reach the broker, from `PROOFRAIL_KAFKA_…`; security settings are passed on to aiokafka."""
 
-    model_config = SettingsConfigDict(env_prefix="PROOFRAIL_KAFKA_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PROOFRAIL_KAFKA_", extra="ignore", frozen=True, use_attribute_docstrings=True
+    )
 
     bootstrap: str = "127.0.0.1:9092"
     """`host:port`, several separated by commas."""
@@ -106,7 +108,7 @@ class KafkaSettings(BaseSettings):
 class ServiceSettings(BaseSettings):
     """What every service has; each service derives its own settings from it."""
 
-    model_config = SettingsConfigDict(env_prefix="PROOFRAIL_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PROOFRAIL_", extra="ignore", use_attribute_docstrings=True)
 
     instance: str = Field(default_factory=lambda: os.environ.get("HOSTNAME") or socket.gethostname())
     """Stable over restarts and different for each instance: the transactional id is built from it, and the

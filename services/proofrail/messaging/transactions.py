@@ -21,6 +21,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
 from proofrail.messaging._membership import Listener, assignor_for
+from proofrail.messaging._pipeline_metrics import PipelineMetrics
 from proofrail.messaging._producer import RETRY_BACKOFF_MS, TransactionalProducer, UnknownOutcome
 from proofrail.messaging._protocol import (
     Member,
@@ -84,7 +85,7 @@ class Pipeline:
         self._id = transactional_id
         self._topics = list(topics)
         self._outputs = list(outputs)
-        self._metrics = metrics
+        self._counted = PipelineMetrics(metrics, topics, outputs)
         self._on_lost = on_lost
         self._max_poll_interval_ms = max_poll_interval_ms or kafka.max_poll_interval_ms
         self._session_timeout_ms = session_timeout_ms or kafka.session_timeout_ms
@@ -235,17 +236,8 @@ class Pipeline:
             else:
                 kept.append(record)
         self._stash = kept
-        if taken and self._metrics is not None:
-            self._note_taken(self._metrics, taken)
+        self._counted.taken(taken)
         return taken
-
-    @staticmethod
-    def _note_taken(metrics: Metrics, taken: Sequence[Record]) -> None:
-        now = time.time()
-        for topic in {record.topic for record in taken}:
-            stamps = [record.timestamp / 1000 for record in taken if record.topic == topic]
-            metrics.records_consumed.labels(topic=topic).inc(len(stamps))
-            metrics.record_age.labels(topic=topic).observe(max(0.0, now - min(stamps)))
 
     async def _fill(self, max_records: int, timeout_ms: int) -> None:
         """Put what can be had within `timeout_ms` into the stash. A poll that takes longer (a rebalance
@@ -394,7 +386,7 @@ class Pipeline:
             try:
                 await self._producer.transact(outbox, offsets, self._group, member)
             except kafka_errors.CommitFailedError as error:
-                self._count("aborted")
+                self._counted.aborted()
                 if replayable and attempt < _COMMIT_ATTEMPTS:
                     # The group moved on under the transaction. Once it has settled, the partitions may
                     # still be ours.
@@ -407,22 +399,17 @@ class Pipeline:
                 ) from error
             except UnknownOutcome as error:
                 if not await self._happened(moving):
-                    self._count("aborted")
+                    self._counted.aborted()
                     raise BrokerUnavailableError(
                         "broker-unavailable", "the transaction was not committed", "It is tried again"
                     ) from error
             except BaseException:
-                self._count("aborted")
+                self._counted.aborted()
                 raise
             break
         self._base.update(offsets)
-        self._count("committed")
-        if self._metrics is not None:
-            self._metrics.transaction_seconds.observe(time.perf_counter() - begun)
-            if isinstance(outbox, Outbox | list | tuple):
-                for message in outbox:
-                    self._metrics.records_produced.labels(topic=message.topic).inc()
-                    self._metrics.bytes_produced.labels(topic=message.topic).inc(len(message.value or b""))
+        at_hand = outbox if isinstance(outbox, Outbox | list | tuple) else ()
+        self._counted.committed(time.perf_counter() - begun, at_hand)
 
     async def _settle(self, offsets: Mapping[TopicPartition, int]) -> Member:
         """The member we are while `offsets` are ours; waits for a rebalance to end."""
@@ -467,10 +454,6 @@ class Pipeline:
                 "The supervisor starts this process anew",
             ) from error
         return all(committed.get(tp, -1) >= offset for tp, offset in offsets.items())
-
-    def _count(self, outcome: str) -> None:
-        if self._metrics is not None:
-            self._metrics.transactions.labels(outcome=outcome).inc()
 
     async def rewind(self) -> None:
         """Read again from where the last transaction ended: after a failure, before the next attempt."""
@@ -518,8 +501,7 @@ class Pipeline:
         self._fetching_since = time.monotonic()
         self._epoch += 1
         self._settled.set()
-        if self._metrics is not None:
-            self._metrics.rebalances.inc()
+        self._counted.assigned()
         _log.info("assigned", group=self._group, partitions=sorted(f"{t.topic}/{t.partition}" for t in base))
         if lost and self._on_lost is not None:
             self._on_lost(lost)

@@ -86,6 +86,7 @@ def configured(settings: ProverSettings) -> Backends:
         scratch_dir=settings.scratch_dir,
         nice=settings.prover_nice,
         presets=_presets(settings),
+        max_calldata=settings.chain_max_calldata,
     )
     return Backends(made, fall_back=settings.prover_fall_back)
 

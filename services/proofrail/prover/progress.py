@@ -46,6 +46,11 @@ class ProofProgress:
         for backend in backends:
             metrics.proof_elapsed.labels(backend=backend).set_function(self._elapsed_of(backend))
             metrics.proof_expected.labels(backend=backend).set_function(self._expected_of(backend))
+            # At 0 from the start: a series that appears with the first proof would hide it from every rate.
+            metrics.proofs.labels(backend=backend, outcome="proof")
+            for metric in (metrics.proof_seconds, metrics.proof_bytes, metrics.proof_time_ratio):
+                metric.labels(backend=backend)
+            metrics.proving.labels(backend=backend)
 
     @contextlib.asynccontextmanager
     async def following(self) -> AsyncIterator[None]:

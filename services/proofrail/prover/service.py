@@ -7,6 +7,7 @@ station is proofrail.auditor.service.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 
 import structlog
@@ -26,7 +27,7 @@ from proofrail.wire import topics
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.headers import child_traceparent, record_headers
-from proofrail.wire.messages import Proof, to_line
+from proofrail.wire.messages import Proof, ProofFailure, to_line
 from proofrail.wire.ndjson import split
 from proofrail.wire.runs import CommittedRun, RunAssembler, names_run
 
@@ -87,6 +88,7 @@ class Prover:
         run = self._queue[0]
         await self._proofs.catch_up()
         outbox = Outbox()
+        terminal, since_ns = None, time.time_ns()
         if run.run_id not in self._terminal:
             with bound(run_id=run.run_id):
                 async with self._pipeline.held():
@@ -94,19 +96,35 @@ class Prover:
             if terminal is None:
                 return  # draining: the run stays in Kafka
             value = to_line(terminal) + b"\n"
-            parent = child_traceparent(run.traceparent, b"prover:" + run.run_id.encode())
             outbox.add(
                 topics.PROOFS,
                 run.run_id,
                 value,
-                record_headers(topics.PROOFS, value, source=_SOURCE, traceparent=parent),
+                record_headers(topics.PROOFS, value, source=_SOURCE, traceparent=_own_traceparent(run)),
             )
         self._open.close(run.run_id)
         await self._pipeline.commit(outbox, self._open.positions())
         self._terminal.add(run.run_id)
         self._in_flight.end(run.run_id)
+        if terminal is not None:
+            self._tell_span(run, terminal, since_ns)
         if self._queue and self._queue[0] is run:
             self._queue.popleft()
+
+    def _tell_span(self, run: CommittedRun, terminal: Proof | ProofFailure, since_ns: int) -> None:
+        if self._context.spans is not None:
+            self._context.spans.tell(
+                "prove run",
+                _own_traceparent(run),
+                parent=run.traceparent,
+                since_ns=since_ns,
+                attributes={
+                    "proofrail.run_id": run.run_id,
+                    "proofrail.backend": terminal.backend,
+                    "messaging.destination.name": topics.COMMITMENTS,
+                },
+                error=terminal.code if isinstance(terminal, ProofFailure) else None,
+            )
 
     def _take(self, record: Record) -> None:
         run_id = record.key_text
@@ -144,3 +162,7 @@ class Prover:
                     message = parse_object(line)
                     if message.get("type") == Proof.__name__ or message.get("final") is True:
                         self._terminal.add(str(message.get("run_id")))
+
+
+def _own_traceparent(run: CommittedRun) -> str:
+    return child_traceparent(run.traceparent, b"prover:" + run.run_id.encode())

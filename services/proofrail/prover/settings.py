@@ -56,3 +56,7 @@ class ProverSettings(ServiceSettings):
     registry_presets: str = ""
     """Presets of the registry that proofs are made for and must fit, such as small/blake2s_248_lsb/stone6/relaxed,
     separated by white space. Only stone's proofs fit one. Empty: any proof will do."""
+
+    chain_max_calldata: int = Field(default=5000, ge=0)
+    """Most felts that the transaction with a proof may have: what public networks allow. Proofs for presets in layout
+    recursive, which one transaction can take, are made to fit. 0 for any number."""

@@ -12,6 +12,7 @@ from proofrail.proving.cost import Cost
 from proofrail.proving.policy import Policy
 from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stone.backend import StoneBackend
+from proofrail.proving.stone.calldata_size import MAX_CALLDATA
 from proofrail.proving.stone.presets import PRESETS, Preset
 from proofrail.proving.stwo import DEFAULT_NICE, StwoBackend
 from proofrail.proving.stwo_choice import choose_stwo
@@ -65,6 +66,7 @@ def make(
     scratch_dir: Path | None = None,
     nice: int = DEFAULT_NICE,
     presets: Sequence[Preset] = (),
+    max_calldata: int = MAX_CALLDATA,
 ) -> dict[str, Backend]:
     """The backends of these names, in their order. `layout`: in which stone proves what it is given without its traced
     run; `scratch_dir` and `nice` are for the processes that prove. With `presets` proofs are made for the registry, to
@@ -86,6 +88,7 @@ def make(
             nice=nice,
             goal="chain" if presets else "speed",
             allowed_presets=[preset.name for preset in presets or PRESETS.values()],
+            max_calldata=max_calldata,
         ),
     }
     return {name: makers[name]() for name in names}

@@ -62,9 +62,13 @@ def ranked(priced: Sequence[P], goal: Goal, memory: int) -> list[P]:
     return sorted(fitting, key=rank)
 
 
-def reason(goal: Goal, considered: int) -> str:
-    """Why the first of `considered` ranked sets is the best, in a sentence."""
+def reason(goal: Goal, considered: int, felts: int | None = None) -> str:
+    """Why the first of `considered` ranked sets is the best, in a sentence. `felts`: what one transaction with the
+    proof has room for, if that had a part in it."""
     of = f"of {considered} admissible sets"
     if goal == "chain":
         of += ", all of which the registry's verifier accepts"
-    return f"fewest bytes within {_TIMES_THE_CHEAPEST[goal]:g} times the least CPU time, {of}"
+    if felts is not None:
+        of += f" in one transaction of {felts:,} felts"
+    times = _TIMES_THE_CHEAPEST[goal if felts is None else "speed"]
+    return f"fewest bytes within {times:g} times the least CPU time, {of}"

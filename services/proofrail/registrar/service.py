@@ -73,6 +73,7 @@ class Registrar:
         self._room = asyncio.Semaphore(_MOST_OPEN)
         self._arrived = asyncio.Event()
         self._in_flight = InFlight(self._metrics)
+        self._metrics.registrations.labels(outcome="recorded")
 
     async def work(self) -> None:
         """Register until draining."""
@@ -147,6 +148,7 @@ class Registrar:
         publisher: TransactionalPublisher,
         own: View,
     ) -> None:
+        since_ns = time.time_ns()
         batch = Batch(self._ledger)
         found = await asyncio.gather(*(self._examined(case) for case in cases))
         for case, one in zip(cases, found, strict=True):
@@ -158,7 +160,8 @@ class Registrar:
             self._metrics.retried(error)
             self._log.warning("later", allocation_id=case.item.key, code=error.code, error=error.message)
         registrations = batch.registrations(time.time_ns())
-        await self._publish([*registrations.items()], publisher, own)
+        for settled, said in await self._publish([*registrations.items()], publisher, own):
+            self._tell_span(settled, said, since_ns)
         last = [self._open.settle(case) for case in cases if case not in batch.deferred]
         for case in cases:
             if case not in batch.deferred:
@@ -192,7 +195,9 @@ class Registrar:
 
     async def _publish(
         self, said: Sequence[tuple[Case, Registration]], publisher: TransactionalPublisher, own: View
-    ) -> None:
+    ) -> list[tuple[Case, Registration]]:
+        """What was new, and is published."""
+
         async def publish() -> None:
             missing = [(case, one) for case, one in said if not self._said.has_said(one)]
             try:
@@ -206,11 +211,27 @@ class Registrar:
 
         new = [(case, one) for case, one in said if not self._said.has_said(one)]
         if not new:
-            return
+            return new
         await retry_transient(publish, stop=self._draining, metrics=self._metrics)
         for case, one in new:
             self._said.note(one)
             self._observe(case, one)
+        return new
+
+    def _tell_span(self, case: Case, one: Registration, since_ns: int) -> None:
+        if self._context.spans is not None:
+            self._context.spans.tell(
+                "register allocation",
+                _own_traceparent(case, one),
+                parent=case.item.record.traceparent,
+                since_ns=since_ns,
+                attributes={
+                    "proofrail.allocation_id": one.allocation_id,
+                    "proofrail.transaction": one.transaction,
+                    "messaging.destination.name": topics.ATTESTATIONS,
+                },
+                error=one.code,
+            )
 
     def _observe(self, case: Case, one: Registration) -> None:
         outcome = self._metrics.code(one.code) if one.code else "recorded"
@@ -226,6 +247,10 @@ class Registrar:
 
 def _message(case: Case, registration: Registration) -> Message:
     value = to_line(registration) + b"\n"
-    parent = child_traceparent(case.item.record.traceparent, registration.attestation.encode())
-    headers = record_headers(topics.REGISTRATIONS, value, source=_SOURCE, traceparent=parent)
+    own = _own_traceparent(case, registration)
+    headers = record_headers(topics.REGISTRATIONS, value, source=_SOURCE, traceparent=own)
     return Message(topics.REGISTRATIONS, registration.allocation_id.encode(), value, headers)
+
+
+def _own_traceparent(case: Case, registration: Registration) -> str:
+    return child_traceparent(case.item.record.traceparent, registration.attestation.encode())

@@ -9,12 +9,9 @@ from pydantic import Field, model_validator
 
 from proofrail.messaging.settings import ServiceSettings
 
-ON_CHAIN_PRESETS: Final = (
-    "recursive/keccak_160_lsb/stone5/strict",
-    "recursive/keccak_160_lsb/stone6/strict",
-    "recursive/blake2s_248_lsb/stone6/strict",
-)
-"""Those that one transaction can verify, with all of the public memory looked at."""
+ON_CHAIN_PRESETS: Final = ("recursive/blake2s_248_lsb/stone6/strict",)
+"""Those that one transaction can verify, with all of the public memory looked at, and whose digests are long enough: a
+registry takes proofs with trees of 160-bit digests for keccak_160_lsb, which give 80 bits whatever it counts."""
 
 
 class RegistrarSettings(ServiceSettings):
@@ -62,8 +59,9 @@ class RegistrarSettings(ServiceSettings):
     """Addresses that the program signs for, separated by white space."""
     chain_max_fee_fri: int = Field(default=5 * 10**18, ge=1)
     """Most that one transaction may cost, in fri (10⁻¹⁸ STRK)."""
-    chain_max_calldata: int = Field(default=5000, ge=1)
-    """Most felts that a proof may take in a transaction: what public networks allow. A longer one is refused."""
+    chain_max_calldata: int = Field(default=5000, ge=0)
+    """Most felts that the transaction with a proof may have: what public networks allow. A longer one is refused. 0 for
+    any number."""
     chain_timeout_s: float = Field(default=10.0, gt=0)
     """How long one answer of the node's is waited for."""
     chain_confirm_s: float = Field(default=60.0, gt=0)

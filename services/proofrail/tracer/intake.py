@@ -10,7 +10,9 @@ from proofrail.cairo.risk_builds import RiskBuild, Size
 from proofrail.messaging.records import Record
 from proofrail.tracer.index import AllocationIndex
 from proofrail.wire.errors import InvalidProposalError, ProofrailError
+from proofrail.wire.messages import IndexEntry
 from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.replay import REQUEUES
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Intake:
 
     def __init__(self, index: AllocationIndex, build: RiskBuild, limits: BatchLimits) -> None:
         self.accepted: list[Read] = []
+        self.again: list[Read] = []
+        """Of those that were given up, the ones that somebody asks to be run again."""
         self.repeated: list[Record] = []
         self.refused: list[Refused] = []
         self.left: list[Read | Refused] = []
@@ -93,23 +97,34 @@ class Intake:
     def _judge(self, one: Read) -> None:
         entry = self._index.get(one.allocation_id)
         known = entry.proposal_sha256 if entry is not None else self._digests.get(one.allocation_id)
-        if known == one.digest:
+        again = entry is not None and self._is_asked_again(one, entry)
+        if known == one.digest and not again:
             self.repeated.append(one.record)
-        elif known is not None:
+        elif known is not None and not again:
             self.refused.append(Refused(one.record, _reused(one.allocation_id, known)))
-        elif self.accepted and not self._fits(one):
+        elif (self.accepted or self.again) and not self._fits(one):
             self.left.append(one)
         else:
             self._taken += one.takes
             self._size += len(one.record.value)
             self._digests[one.allocation_id] = one.digest
-            self.accepted.append(one)
+            (self.again if again else self.accepted).append(one)
+
+    def _is_asked_again(self, one: Read, entry: IndexEntry) -> bool:
+        """The same proposal, given up, and the request names the run that was: a second request for it finds another
+        entry, and has no effect."""
+        return (
+            entry.proposal_sha256 == one.digest
+            and entry.dead_letter is not None
+            and one.record.headers.get(REQUEUES) == entry.run_id
+            and one.allocation_id not in self._digests
+        )
 
     def _fits(self, one: Read) -> bool:
         return self._has_room(one.takes) and self._size + len(one.record.value) <= self._limits.size
 
     def _has_room(self, more: Size) -> bool:
-        taken = self._build.besides(len(self.accepted) + 1) + self._taken + more
+        taken = self._build.besides(len(self.accepted) + len(self.again) + 1) + self._taken + more
         return taken.fits(self._limits.room)
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -34,6 +35,7 @@ from proofrail.wire.headers import child_traceparent, record_headers
 from proofrail.wire.messages import DeadLetter, IndexEntry, Proof, ProofFailure, parse_message, to_line
 from proofrail.wire.ndjson import split
 from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.replay import attempts_before
 from proofrail.wire.runs import RunAssembler, names_run
 
 _log = structlog.get_logger(__name__)
@@ -135,9 +137,11 @@ class Tracer:
 
     async def _settle(self, intake: Intake) -> None:
         """Publish everything that follows from one intake, and the position behind it, as one."""
+        since_ns = time.time_ns()
         outbox = Outbox()
         refused = list(intake.refused)
         sealed = await self._seal(intake.accepted, refused)
+        sealed += await self._seal(intake.again, refused, self._was_used)
         entries: list[IndexEntry] = []
         for run, batch in sealed:
             outbox.messages.extend(run.messages)
@@ -152,20 +156,25 @@ class Tracer:
         for run, batch in sealed:
             self._window.sealed(run.run)
             self._note_run(run, len(batch))
+            self._tell_span(run, batch, since_ns)
         self._metrics.proposals.labels(outcome="accepted").inc(len(entries))
         self._metrics.proposals.labels(outcome="duplicate").inc(len(intake.repeated))
         self._metrics.proposals.labels(outcome="refused").inc(len(refused))
 
     async def _seal(
-        self, accepted: Sequence[Read], refused: list[Refused]
+        self,
+        accepted: Sequence[Read],
+        refused: list[Refused],
+        taken: Callable[[str], bool] | None = None,
     ) -> list[tuple[SealedRun, Sequence[Read]]]:
-        """One run for all; where the program does not take them, halves, down to the culprit alone."""
+        """One run for all; where the program does not take them, halves, down to the culprit alone. With `taken`, runs
+        whose ids are not taken."""
         if not accepted:
             return []
         forms = [one.form for one in accepted]
         try:
             started = time.perf_counter()
-            run = await asyncio.to_thread(self._sealer.seal, forms, self._traceparent(accepted))
+            run = await asyncio.to_thread(self._sealer.seal, forms, self._traceparent(accepted), taken)
             self._metrics.run_seconds.observe(time.perf_counter() - started)
         except PoisonError as error:
             if len(accepted) == 1:
@@ -173,13 +182,17 @@ class Tracer:
                 return []
             middle = len(accepted) // 2
             return [
-                *await self._seal(accepted[:middle], refused),
-                *await self._seal(accepted[middle:], refused),
+                *await self._seal(accepted[:middle], refused, taken),
+                *await self._seal(accepted[middle:], refused, taken),
             ]
         return [(run, accepted)]
 
+    def _was_used(self, run_id: str) -> bool:
+        return self._window.is_settled(run_id) or run_id in self._window.open_runs
+
     async def _run_again_in_halves(self, failed: FailedRun) -> None:
-        """The prover gave a run up: take it in halves, so that the culprit ends up alone as a dead letter.
+        """The prover gave a run up: take it in halves, so that the culprit ends up alone as a dead letter. One that
+        failed alone as a run of another program is tried as one of ours first.
 
         Allocations whose index entry has moved on since were taken care of before.
         """
@@ -201,13 +214,18 @@ class Tracer:
         moved: list[IndexEntry] = []
         sealed: list[SealedRun] = []
         try:
-            if len(run.inputs) == 1:
-                entry = entries[forms[0]["allocation_id"]]
-                moved = [entry.model_copy(update={"dead_letter": failure.code})]
-                self._add_late_dead_letter(outbox, forms[0], entry, failure)
-            else:
-                for part in self._parts(forms):
-                    again = await asyncio.to_thread(self._sealer.seal, part, run.traceparent)
+            parts = deque([forms] if len(run.inputs) == 1 else self._parts(forms))
+            while parts:
+                part = parts.popleft()
+                again = await asyncio.to_thread(self._sealer.seal, part, run.traceparent)
+                if self._window.is_settled(again.run.run_id) and len(part) > 1:
+                    # It failed before it was requeued: nobody would prove it now.
+                    parts.extend(self._parts(part))
+                elif self._window.is_settled(again.run.run_id):
+                    entry = entries[part[0]["allocation_id"]]
+                    moved.append(entry.model_copy(update={"dead_letter": failure.code}))
+                    self._add_late_dead_letter(outbox, part[0], entry, failure)
+                else:
                     sealed.append(again)
                     outbox.messages.extend(again.messages)
                     moved += [
@@ -259,6 +277,7 @@ class Tracer:
                 topic=one.record.topic,
                 partition=one.record.partition,
                 offset=one.record.offset,
+                attempts=attempts_before(one.record.headers) or None,
             )
             for row, one in enumerate(batch)
         ]
@@ -277,7 +296,7 @@ class Tracer:
             offset=record.offset,
             key=record.key,
             value=record.value,
-            attempts=1,
+            attempts=attempts_before(record.headers) + 1,
         )
         self._add_letter(outbox, record.key, letter, record.traceparent)
         _log.warning(
@@ -298,7 +317,7 @@ class Tracer:
             offset=entry.offset,
             key=entry.allocation_id.encode(),
             value=canonical(form),
-            attempts=max(1, failure.attempts),
+            attempts=(entry.attempts or 0) + max(1, failure.attempts),
         )
         self._add_letter(outbox, entry.allocation_id.encode(), letter, None)
 
@@ -331,6 +350,25 @@ class Tracer:
             items=run.seal["items"],
             n_steps=run.seal["n_steps"],
             traceparent=run.run.traceparent,
+        )
+
+    def _tell_span(self, run: SealedRun, batch: Sequence[Read], since_ns: int) -> None:
+        """In the trace of the batch's first proposal, linked to those of all."""
+        if self._context.spans is None:
+            return
+        parents = [one.record.traceparent for one in batch]
+        self._context.spans.tell(
+            "trace run",
+            run.run.traceparent,
+            parent=parents[0],
+            links=parents,
+            since_ns=since_ns,
+            attributes={
+                "proofrail.run_id": run.run.run_id,
+                "proofrail.n_steps": run.seal["n_steps"],
+                "messaging.destination.name": topics.PROPOSALS,
+                "messaging.batch.message_count": len(batch),
+            },
         )
 
     # --- views ----------------------------------------------------------------------------------------

@@ -82,6 +82,10 @@ class RunWindow:
             self._failed[failure.run_id] = FailedRun(run, failure)
         self.changed.set()
 
+    def is_settled(self, run_id: str) -> bool:
+        """Whether the prover's last word on the run is known."""
+        return run_id in self._settled
+
     def take_failed(self) -> FailedRun | None:
         """The oldest failed run whose inputs are known, taken out; None when there is none."""
         for run_id in self._failed:

@@ -61,6 +61,14 @@ def read_traceparent(headers: list[tuple[str, bytes]] | tuple[tuple[str, bytes],
     return text if _parts(text) else None
 
 
+def span_of(traceparent: str) -> tuple[int, int, int] | None:
+    """Trace id, span id and flags of a valid traceparent."""
+    if _parts(traceparent) is None:
+        return None
+    _, trace_id, span_id, flags, *_ = traceparent.split("-")
+    return int(trace_id, 16), int(span_id, 16), int(flags, 16)
+
+
 def _parts(traceparent: str) -> tuple[str, str] | None:
     """Trace id and flags of a valid traceparent."""
     match = _TRACEPARENT.fullmatch(traceparent)

@@ -330,6 +330,8 @@ class IndexEntry(Message):
     offset: Count
     dead_letter: Annotated[Name | None, Absent] = None
     """The code under which the proposal was dead-lettered after its run could not be proven."""
+    attempts: Annotated[Count | None, Absent] = None
+    """How often it was tried before this run, for one that was published again after it was dead-lettered."""
 
 
 class AttestedProof(Part):

@@ -84,6 +84,36 @@ OPERATORS: Final = Area.of(
             "Look at it with `proofrail dlq show`, and find out who wrote it.",
         ),
         Entry(
+            "requeued-too-often",
+            "A proposal was run again as often as it can be.",
+            "Each further run over the same proposals needs a run_id of its own, and there are 64.",
+            "Find out why none of them could be proven; publish the proposal under another allocation_id.",
+        ),
+        Entry(
+            "config-missing",
+            "The settings file is not there.",
+            "PROOFRAIL_CONFIG names a file that does not exist.",
+            "Correct it, or unset it.",
+        ),
+        Entry(
+            "config-malformed",
+            "The settings file cannot be read.",
+            "It is no TOML, or holds what is neither text nor number.",
+            "Correct the place that the message names.",
+        ),
+        Entry(
+            "config-unknown",
+            "The settings file sets what nothing reads.",
+            "A name is misspelt, or is of another version.",
+            "`proofrail config` lists all settings.",
+        ),
+        Entry(
+            "service-unknown",
+            "There is no such service.",
+            "The name is wrong.",
+            "Name kafka, tracer, prover, auditor, registrar or other.",
+        ),
+        Entry(
             "nothing-to-replay",
             "No dead letter was chosen.",
             "`proofrail dlq replay` was called without a name and without a filter.",

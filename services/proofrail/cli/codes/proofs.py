@@ -24,6 +24,7 @@ _PARAMETERS: Final = tuple(
         "services/proofrail/proving/stone",
     )
     for code, means in (
+        ("parameters-calldata", "No proof with such bits fits the calldata of a transaction."),
         ("parameters-fri", "No list of FRI steps fits these sizes."),
         ("parameters-hash", "The hash is none that is in use."),
         ("parameters-instances", "The run uses a builtin more often than one proof takes."),

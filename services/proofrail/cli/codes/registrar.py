@@ -35,7 +35,8 @@ REGISTRAR: Final = Area.of(
             "calldata-too-long",
             "The proof takes more calldata than a transaction may have.",
             "The program stands in the public input, two felts a word; each query adds paths.",
-            "Prove with fewer queries and a larger blow-up; raise PROOFRAIL_CHAIN_MAX_CALLDATA where a chain allows.",
+            "Name the registry's presets to the prover, which then makes proofs fit, or raise the limit of both: "
+            "PROOFRAIL_CHAIN_MAX_CALLDATA.",
         ),
         Entry(
             "calldata-unavailable",

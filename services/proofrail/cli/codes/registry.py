@@ -40,6 +40,12 @@ REGISTRY: Final = Area.of(
             "Name layout/hasher/stone version/memory verification.",
         ),
         Entry(
+            "preset-weak",
+            "The contract would count more bits of a proof than it has.",
+            "A registry counts queries and work; collisions of 160-bit digests cost 80 bits, however many queries.",
+            "Name presets of a 248-bit hasher, or ask for as many bits as the digests give.",
+        ),
+        Entry(
             "preset-of-another-layout",
             "The settings ask for a preset that no proof of these runs can fit.",
             "Runs are traced in another layout than the preset is of.",

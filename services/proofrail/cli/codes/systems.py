@@ -14,6 +14,18 @@ FILES: Final = Area.of(
     "Files and arguments that a command cannot work with",
     "proofrail COMMAND --help",
     (
+        Entry(
+            "otel-extra",
+            "Spans are to go to a collector, and OpenTelemetry is not installed.",
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, and Proofrail was installed without its extra `otel`.",
+            "Install proofrail[otel], or unset the variable.",
+        ),
+        Entry(
+            "otel-protocol",
+            "Spans are to go by a protocol that Proofrail does not speak.",
+            "OTEL_EXPORTER_OTLP_PROTOCOL names another than http/protobuf.",
+            "Set it to http/protobuf, and the endpoint to the collector's port for it, usually 4318.",
+        ),
         Entry("file-not-found", "A file or a run does not exist.", "The path is wrong.", "Check the path."),
         Entry(
             "file-not-permitted", "A file may not be opened.", "Its permissions.", "Check its permissions."
@@ -409,6 +421,34 @@ KAFKA: Final = Area.of(
             "A system runs in this home folder.",
             "It was left.",
             "`proofrail down`, or --home.",
+        ),
+        Entry(
+            "demo-options",
+            "Options of `proofrail demo` do not belong together.",
+            "--integrity says what is deployed on the chain of --chain.",
+            "Add --chain, or leave --integrity out.",
+            "services/proofrail/cli/online.py",
+        ),
+        Entry(
+            "demo-parts-missing",
+            "The demo on chain needs programs or packages that are not here.",
+            "starknet-devnet and Stone's programs are no part of Proofrail, starknet-py comes with the extra `chain`.",
+            "The message names each missing one, and how to get it. Nothing was started.",
+            "services/proofrail/cli/demo_parts.py",
+        ),
+        Entry(
+            "stone-version-unfit",
+            "Stone v2 cannot make proofs of 96 bits that the registry on chain verifies.",
+            "Its hashes for the registry have 160 bits, which bounds the security of a proof at 80.",
+            "Name builds of Stone v3 in PROOFRAIL_STONE_PROVER and PROOFRAIL_STONE_VERIFIER.",
+            "services/proofrail/cli/demo_parts.py",
+        ),
+        Entry(
+            "devnet-not-started",
+            "starknet-devnet ends, or does not answer.",
+            "It is another version, or the machine is very busy.",
+            "The message has its own words; try it by hand.",
+            "services/proofrail/cli/devnet.py",
         ),
         Entry(
             "no-running-system",

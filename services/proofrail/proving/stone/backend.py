@@ -20,6 +20,7 @@ from proofrail.proving.policy import DEFAULT_SECURITY_BITS, Policy
 from proofrail.proving.scratch import environment, scratch_folder
 from proofrail.proving.statement import Expected, TracedRun
 from proofrail.proving.stone import presets, programs, verifier
+from proofrail.proving.stone.calldata_size import MAX_CALLDATA, ONE_TRANSACTION, Transaction, public_cells
 from proofrail.proving.stone.choose import Choice, choose
 from proofrail.proving.stone.hashes import REGISTRY_HASHERS
 from proofrail.proving.stone.inputs import PROOF, USAGE, prover_command, write_inputs
@@ -60,7 +61,8 @@ class StoneBackend:
     the security level and the goal.
 
     For goal chain, a proof has to fit one of `allowed_presets`: where no `hasher` is named, it has that of the first
-    that is strong enough.
+    that is strong enough. In the layouts of ONE_TRANSACTION it has to fit a transaction of `max_calldata` felts, too; 0
+    stands for any number.
     """
 
     name = verifier.NAME
@@ -74,6 +76,7 @@ class StoneBackend:
         goal: Goal = "speed",
         hasher: str | None = None,
         allowed_presets: Collection[str] = tuple(presets.PRESETS),
+        max_calldata: int = MAX_CALLDATA,
         scratch_dir: Path | None = None,
         nice: int = DEFAULT_NICE,
     ) -> None:
@@ -82,6 +85,7 @@ class StoneBackend:
         self._goal: Goal = goal
         self._hasher = hasher
         self._presets = allowed_presets
+        self._max_calldata = max_calldata
         self._scratch_dir = scratch_dir
         self._nice = nice
 
@@ -99,7 +103,7 @@ class StoneBackend:
 
     def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
         """See Backend."""
-        return self._chosen(traced.n_steps, layout_named(traced.layout), memory_limit).cost
+        return self._chosen(traced, memory_limit).cost
 
     async def prove(
         self,
@@ -150,14 +154,29 @@ class StoneBackend:
             raise PoisonError(code, message) from error
         if native.error is not None:
             raise PoisonError("vm-failed", f"the program fails: {native.error['message']}")
-        choice = self._chosen(native.n_steps, layout, memory_limit)
+        public_input = json.loads(native.public_input())
+        choice = self._chosen(TracedRun.of(public_input), memory_limit)
         if self._goal == "chain":
-            presets.check_allowed(choice.parameters, json.loads(native.public_input()), self._presets)
+            presets.check_allowed(choice.parameters, public_input, self._presets)
         return _Run(native, choice, time.monotonic() - begin)
 
-    def _chosen(self, n_steps: int, layout: Layout, memory: int | None) -> Choice:
-        hasher = self._hasher or self._hasher_of_presets(layout)
-        return choose(n_steps, layout.name, self._bits, self._goal, hasher=hasher, memory=memory)
+    def _chosen(self, traced: TracedRun, memory: int | None) -> Choice:
+        layout = layout_named(traced.layout)
+        return choose(
+            traced.n_steps,
+            layout.name,
+            self._bits,
+            self._goal,
+            hasher=self._hasher or self._hasher_of_presets(layout),
+            transaction=self._transaction(traced),
+            memory=memory,
+        )
+
+    def _transaction(self, traced: TracedRun) -> Transaction | None:
+        if self._goal != "chain" or traced.layout not in ONE_TRANSACTION or not self._max_calldata:
+            return None
+        cells = public_cells(traced)
+        return None if cells is None else Transaction(cells, self._max_calldata)
 
     def _hasher_of_presets(self, layout: Layout) -> str | None:
         if self._goal != "chain":

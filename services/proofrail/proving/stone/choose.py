@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from proofrail.proving import calibration
@@ -12,6 +12,7 @@ from proofrail.proving.cost import Cost, Goal, machine_memory
 from proofrail.proving.errors import PolicyError
 from proofrail.proving.policy import DEFAULT_SECURITY_BITS
 from proofrail.proving.ranking import fewest_work, is_comfortable, ranked, reason
+from proofrail.proving.stone.calldata_size import Transaction, fewest_felts, most_felts
 from proofrail.proving.stone.cost import predict
 from proofrail.proving.stone.fri import MAX_FRI_LAYERS
 from proofrail.proving.stone.hashes import LOCAL, REGISTRY_HASHERS, Hashes
@@ -19,6 +20,8 @@ from proofrail.proving.stone.layouts import ROWS_PER_STEP_LOG, Layout, layout_na
 from proofrail.proving.stone.parameters import StoneParameters
 
 _LOG_COSETS: Final = range(1, 6)
+_LOG_COSETS_OF_A_TRANSACTION: Final = range(1, 7)
+"""A blow-up so large costs more time than any other makes up for, but felts are scarce."""
 _LOG_LAST_LAYERS: Final = range(4, 11)
 _MOST_QUERIES: Final = 256
 REGISTRY_LEAST_POW: Final = 20
@@ -28,22 +31,25 @@ REGISTRY_LEAST_POW: Final = 20
 @dataclass(frozen=True)
 class Priced:
     """An admissible set and its cost. `full_extension`: whether the prover is to keep the whole extended trace in
-    memory, which saves time and changes nothing in the proof."""
+    memory, which saves time and changes nothing in the proof. `felts`: most that the transaction has, where there is
+    to be one."""
 
     parameters: StoneParameters
     cost: Cost
     full_extension: bool
+    felts: int | None = None
 
 
 @dataclass(frozen=True)
 class Choice:
-    """`hasher`: the registry's name of the hashes, for goal chain; `ranking`: all admissible sets that fit the
-    memory, the chosen one first."""
+    """`hasher`: the registry's name of the hashes, for goal chain; `transaction`: what the proof fits; `ranking`: all
+    admissible sets that fit the memory, the chosen one first."""
 
     layout: Layout
     n_steps: int
     goal: Goal
     hasher: str | None
+    transaction: Transaction | None
     considered: int
     ranking: tuple[Priced, ...] = field(repr=False)
 
@@ -62,7 +68,8 @@ class Choice:
     @property
     def why(self) -> str:
         """The reason, in a sentence."""
-        return reason(self.goal, self.considered)
+        felts = None if self.transaction is None else self.transaction.felts
+        return reason(self.goal, self.considered, felts)
 
 
 def choose(
@@ -72,28 +79,39 @@ def choose(
     goal: Goal = "speed",
     *,
     hasher: str | None = None,
+    transaction: Transaction | None = None,
     memory: int | None = None,
     speeds: Speeds | None = None,
 ) -> Choice:
     """Enumerates all admissible sets and takes the best by the cost model.
 
-    `hasher` is one of REGISTRY_HASHERS, for goal chain only; by default the first that is strong enough. `memory`:
+    `hasher` is one of REGISTRY_HASHERS, for goal chain only; by default the first that is strong enough.
+    `transaction`, for goal chain only: no proof takes more felts than it has room for. `memory`:
     bytes to make do with, by default the machine's; sets that need more are taken only where all do. `speeds` are
     by default those that were calibrated. Raises PolicyError: `parameters-layout`,
-    `parameters-steps`, `parameters-security`, `parameters-hash`.
+    `parameters-steps`, `parameters-security`, `parameters-hash`, `parameters-calldata`.
     """
     layout = layout_named(layout_name)
     log_n_steps = log_steps(layout, n_steps)
     hashes, named = _hashes(layout, bits, goal, hasher)
     memory = machine_memory() if memory is None else memory
     speeds = calibration.speeds("stone") if speeds is None else speeds
-    priced = [
-        _priced(parameters, layout, log_n_steps, memory, speeds)
-        for parameters in _admissible(log_n_steps, bits, goal, hashes)
-    ]
-    if not priced:
+    if transaction is None:
+        sets = list(_admissible(log_n_steps, bits, goal, hashes))
+    else:
+        sets = _fitting(transaction, list(_short(log_n_steps, bits, hashes)), layout, log_n_steps)
+    if not sets:
         raise PolicyError("parameters-security", f"no parameters give {bits} bits of security")
-    return Choice(layout, n_steps, goal, named, len(priced), tuple(ranked(priced, goal, memory)))
+    priced = [_priced(parameters, layout, log_n_steps, memory, speeds) for parameters in sets]
+    if transaction is None:
+        ranking = ranked(priced, goal, memory)
+    else:
+        # What fits the transaction need be no shorter.
+        ranking = [
+            replace(one, felts=most_felts(one.parameters, layout, log_n_steps, transaction.cells))
+            for one in ranked(priced, "speed", memory)
+        ]
+    return Choice(layout, n_steps, goal, named, transaction, len(priced), tuple(ranking))
 
 
 def _priced(
@@ -154,3 +172,29 @@ def _admissible(log_n_steps: int, bits: int, goal: Goal, hashes: Hashes) -> Iter
                 if len(parameters.fri_step_list) <= MAX_FRI_LAYERS:
                     parameters.check(log_n_steps)
                     yield parameters
+
+
+def _short(log_n_steps: int, bits: int, hashes: Hashes) -> Iterator[StoneParameters]:
+    """For each blow-up and number of queries, the folds with which a proof takes fewest felts."""
+    for log_n_cosets in _LOG_COSETS_OF_A_TRANSACTION:
+        for queries, pow_bits in fewest_work(bits, log_n_cosets, REGISTRY_LEAST_POW, _MOST_QUERIES):
+            folds, log_last = fewest_felts(log_n_steps, log_n_cosets, queries)
+            parameters = StoneParameters(folds, log_last, queries, log_n_cosets, pow_bits, hashes)
+            parameters.check(log_n_steps)
+            yield parameters
+
+
+def _fitting(
+    transaction: Transaction, sets: list[StoneParameters], layout: Layout, log_n_steps: int
+) -> list[StoneParameters]:
+    felts = {one: most_felts(one, layout, log_n_steps, transaction.cells) for one in sets}
+    if sets and min(felts.values()) > transaction.felts:
+        raise PolicyError(
+            "parameters-calldata",
+            f"a proof of {1 << log_n_steps:,} steps with this security takes {min(felts.values()):,} felts of calldata "
+            f"or more, {2 * transaction.cells:,} of them for {transaction.cells:,} cells of public memory; a "
+            f"transaction has room for {transaction.felts:,}",
+            "Prove a shorter program or with fewer bits, or name in PROOFRAIL_CHAIN_MAX_CALLDATA how many felts the "
+            "chain takes, 0 for any number.",
+        )
+    return [one for one in sets if felts[one] <= transaction.felts]

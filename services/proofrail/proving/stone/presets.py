@@ -113,6 +113,19 @@ def presets_of(listed: str, layouts: Collection[str]) -> tuple[Preset, ...]:
     return found
 
 
+def check_strong(presets: Sequence[Preset], bits: int) -> None:
+    """Refuses presets for which a registry counts so many bits of proofs that have fewer: it counts queries and work,
+    and takes trees of digests as short as the hasher allows. Raises UnusableInputError `preset-weak`."""
+    for preset in presets:
+        most = REGISTRY_HASHERS[preset.hasher].collision_bits
+        if most < bits:
+            raise UnusableInputError(
+                "preset-weak",
+                f"a registry counts {bits} bits of proofs for {preset.name} whose digests give {most}",
+                f"Name presets with longer digests, or ask for {most} bits.",
+            )
+
+
 def names_of(presets: Sequence[Preset]) -> Collection[str] | None:
     """A policy's `presets`: None, which allows everything, for none."""
     return [preset.name for preset in presets] or None

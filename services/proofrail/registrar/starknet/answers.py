@@ -73,11 +73,14 @@ class Reason(Enum):
     """The contract accepts nothing of what the registrar is set up for."""
     RESOURCES = "resources"
     """It needs more gas."""
+    NONCE = "nonce"
+    """Its nonce is not the account's next one, which an estimate says so."""
     UNKNOWN = "unknown"
 
 
 _REASONS: Final[Mapping[str, Reason]] = {
     "ALREADY_RECORDED": Reason.DONE,
+    "Account transaction nonce is invalid": Reason.NONCE,
     "NO_FACT_REGISTRY": Reason.SETTINGS,
     "NO_PROGRAM": Reason.SETTINGS,
     "NO_CONFIGURATION": Reason.SETTINGS,

@@ -11,13 +11,6 @@ from proofrail.proving.stone.presets import Preset
 from proofrail.registrar.ledger import Decision, Fact, LedgerMisconfigured
 from proofrail.registrar.starknet.chain import Call
 
-PRESETS_OF_ONE_TRANSACTION: Final = (
-    "recursive/keccak_160_lsb/stone5/strict",
-    "recursive/keccak_160_lsb/stone6/strict",
-    "recursive/blake2s_248_lsb/stone6/strict",
-)
-"""Those that one transaction can verify, with all of the public memory looked at."""
-
 _VERIFICATION_FELTS: Final = 6
 _SHARE_BITS: Final = 14
 _VERDICT_BITS: Final = 6

@@ -14,6 +14,7 @@ from proofrail.registrar.starknet.rpc import RpcChain, common_members, resource_
 from proofrail.wire.canonical import felt_hex
 
 with starknet_py():
+    from starknet_py.hash.transaction import TransactionHashPrefix, compute_declare_v3_transaction_hash
     from starknet_py.net.models.transaction import DeclareV3
 
 
@@ -54,7 +55,7 @@ class DeclaringChain:
     async def sign(self, account: int, nonce: int, calls: Sequence[Call], bounds: Fees) -> Signed:
         """See Chain."""
         unsigned = self._declare(account, nonce, bounds)
-        transaction = await asyncio.to_thread(unsigned.calculate_hash, self._chain.chain_id)
+        transaction = await asyncio.to_thread(self._hash, unsigned)
         signature = await self._chain.signer.sign(account, transaction, self._payload(unsigned))
         return Signed(felt_hex(transaction), self._payload(replace(unsigned, signature=signature)))
 
@@ -76,6 +77,20 @@ class DeclaringChain:
             signature=[],
             nonce=nonce,
             tip=0,
+        )
+
+    def _hash(self, declare: DeclareV3) -> int:
+        """Its `calculate_hash` would hash the class once more, seconds for a large one."""
+        fields = declare.get_common_fields(
+            TransactionHashPrefix.DECLARE, declare.sender_address, self._chain.chain_id
+        )
+        return int(
+            compute_declare_v3_transaction_hash(
+                class_hash=self._declared.class_hash,
+                account_deployment_data=[],
+                compiled_class_hash=declare.compiled_class_hash,
+                common_fields=fields,
+            )
         )
 
     def _payload(self, declare: DeclareV3) -> dict[str, Any]:

@@ -84,11 +84,12 @@ class Journal:
         ]
 
     def transaction_of(self, effect: str) -> str | None:
-        """The hash of our transaction that had this effect; None where somebody else's did."""
+        """The hash of our transaction that had this effect; None where somebody else's did. The last one: if blocks were
+        taken back, an earlier one is gone."""
         with self._database.transaction() as connection:
             found = connection.execute(
                 "SELECT hash FROM transactions JOIN effects ON number = transaction_number"
-                " WHERE effect = ? AND outcome = 'succeeded' ORDER BY number LIMIT 1",
+                " WHERE effect = ? AND outcome = 'succeeded' ORDER BY number DESC LIMIT 1",
                 (effect,),
             ).fetchone()
         return found[0] if found else None

@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from proofrail.messaging.metrics import Metrics
+from proofrail.proving.stone.calldata_size import AROUND_A_PROOF
 from proofrail.proving.stone.presets import preset_named
 from proofrail.registrar.calldata import Calldata
 from proofrail.registrar.ledger import (
@@ -142,12 +143,13 @@ class StarknetLedger:
         if fact.preset is None:
             raise _weak(fact, self._min_bits)
         felts = await self._calldata.felts(proof, fact.preset)
-        if len(felts) > self._limits.felts:
+        whole = len(felts) + AROUND_A_PROOF
+        if self._limits.felts and whole > self._limits.felts:
             raise RefusedEntry(
                 "calldata-too-long",
-                f"the proof takes {len(felts)} felts of calldata, and {self._limits.felts} are allowed",
-                "Prove with fewer queries and a larger blow-up, or raise PROOFRAIL_CHAIN_MAX_CALLDATA if this chain "
-                "takes more",
+                f"the proof's transaction has {whole} felts of calldata, and {self._limits.felts} are allowed",
+                "Have the prover make proofs for one of the registry's presets, which it then makes to fit, or raise "
+                "PROOFRAIL_CHAIN_MAX_CALLDATA if this chain takes more",
             )
         call = contracts.verify(self._facts, fact, felts)
         try:

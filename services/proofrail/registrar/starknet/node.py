@@ -129,7 +129,7 @@ class Node:
             if not code.lstrip("-").isdigit() or 300 <= int(code) < 600:
                 raise ChainAway("chain-away", f"{self.url} answers {code}", "It is asked again") from error
             # starknet-py puts message and data into one text.
-            said = str(error.message).partition("Message: ")[2].partition(". Data: ")[0]
+            said = str(error.message).partition("Message: ")[2].partition(". Data: ")[0].removesuffix(".")
             raise NodeRefusal(int(code), said, error.data) from error
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
             raise ChainAway(

@@ -124,6 +124,9 @@ class Sender:
         last = _Closed("never")
         for _ in range(_ATTEMPTS):
             entry = await self._prepared(account, calls, effects, margin)
+            if entry is None:
+                last = _Closed("never", "its nonce became another's while it was estimated")
+                continue
             last = await self._follow(entry, sent=False)
             if last.outcome == "succeeded":
                 return entry.signed.hash
@@ -144,14 +147,18 @@ class Sender:
 
     async def _prepared(
         self, account: int, calls: Sequence[Call], effects: Sequence[str], margin: float
-    ) -> Entry:
+    ) -> Entry | None:
+        """None where the account's nonce has changed meanwhile."""
         try:
             nonce = await self._chain.nonce(account)
             estimated = await self._chain.estimate(account, nonce, calls)
         except NodeRefusal as refusal:
             answer = answer_of(refusal)
             if answer is Answer.REVERTS:
-                raise Reverted(*reason_of(revert_text(refusal))) from refusal
+                reason, words = reason_of(revert_text(refusal))
+                if reason is Reason.NONCE:
+                    return None
+                raise Reverted(reason, words) from refusal
             raise refused(answer, str(refusal)) from refusal
         bounds = self._bounds(estimated, margin)
         signed = await self._chain.sign(account, nonce, calls, bounds)

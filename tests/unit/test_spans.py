@@ -1,0 +1,107 @@
+"""Spans: told with the ids that records bear, to a collector over real HTTP, and only when one is named."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+from proofrail.messaging.spans import Spans, spans_from_environment
+from proofrail.wire.errors import UnusableInputError
+from proofrail.wire.headers import child_traceparent, span_of
+
+PARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+OTHER = "00-" + "c" * 32 + "-" + "d" * 16 + "-01"
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+
+
+@pytest.fixture(autouse=True)
+def _no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ENDPOINT", "TRACES_ENDPOINT", "PROTOCOL", "TRACES_PROTOCOL"):
+        monkeypatch.delenv(f"OTEL_EXPORTER_OTLP_{name}", raising=False)
+
+
+def test_a_span_arrives_where_its_records_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids, parent, links, attributes, outcome and times, as OpenTelemetry's own messages have them."""
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    from otlp_collector import collector
+
+    own = child_traceparent(PARENT, b"seed")
+    with collector() as found:
+        monkeypatch.setenv(ENDPOINT, found.url)
+        spans = spans_from_environment("tracer", "one")
+        assert spans is not None
+        begun = time.time_ns() - 2_000_000_000
+        spans.tell(
+            "trace run",
+            own,
+            parent=PARENT,
+            since_ns=begun,
+            links=[PARENT, OTHER, None, "rubbish"],
+            attributes={"proofrail.n_steps": 7, "proofrail.transaction": None},
+        )
+        spans.tell("failed", own, parent=OTHER, since_ns=begun, error="prover-timeout")
+        spans.tell("not sampled", own[:-1] + "0", parent=PARENT, since_ns=begun)
+        spans.tell("of no trace", None, parent=PARENT, since_ns=begun)
+        spans.close()
+    first, failed = found.spans
+    assert ("proofrail-tracer", "a" * 32, own.split("-")[2], "b" * 16) == (
+        first.service,
+        first.trace_id,
+        first.span_id,
+        first.parent_id,
+    )
+    assert (("a" * 32, "b" * 16), ("c" * 32, "d" * 16)) == first.links
+    assert {"messaging.system": "kafka", "proofrail.n_steps": 7} == first.attributes
+    assert not first.failed
+    assert 2 <= first.seconds < 60
+    assert failed.failed
+    assert not failed.parent_id, "a parent in another trace is none"
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {ENDPOINT: ""},
+        {ENDPOINT: "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"},
+        {ENDPOINT: "http://127.0.0.1:1", "OTEL_TRACES_EXPORTER": "none"},
+    ],
+)
+def test_nobody_asked_for_spans(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str]) -> None:
+    """Without an endpoint, or switched off by OpenTelemetry's own variables, there is nothing to tell."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert spans_from_environment("tracer", "one") is None
+
+
+def test_spans_cost_nothing_when_nobody_asks() -> None:
+    """A service that is not to tell spans imports neither OpenTelemetry's SDK nor an exporter."""
+    code = (
+        "import sys; from proofrail.messaging import host, spans; spans.spans_from_environment('t', 'i'); "
+        "import proofrail.tracer.app, proofrail.auditor.app; "
+        "sys.exit(any(name.startswith(('opentelemetry.sdk', 'opentelemetry.exporter')) for name in sys.modules))"
+    )
+    assert 0 == subprocess.run([sys.executable, "-c", code], check=False, timeout=120, env={}).returncode
+
+
+def test_what_cannot_be_told_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another protocol, and a collector without the extra, are errors that say what to do, and not silence."""
+    monkeypatch.setenv(ENDPOINT, "http://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    with pytest.raises(UnusableInputError) as caught:
+        spans_from_environment("tracer", "one")
+    assert "otel-protocol" == caught.value.code
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)
+    with pytest.raises(UnusableInputError) as caught:
+        Spans("tracer", "one")
+    assert "otel-extra" == caught.value.code
+
+
+def test_ids_of_a_traceparent() -> None:
+    """Trace id, span id and flags; nothing of what W3C Trace Context calls invalid."""
+    assert (int("a" * 32, 16), int("b" * 16, 16), 1) == span_of(PARENT)
+    for wrong in ("", "rubbish", "00-" + "0" * 32 + "-" + "b" * 16 + "-01", "ff" + PARENT[2:]):
+        assert span_of(wrong) is None
