@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofrail.explorer.model import Phase, Share, Span, Spans
+from proofrail.explorer.model import Cell, CellState, Phase, Share, Span, Spans
 from proofrail.explorer.pages import words
-from proofrail.explorer.pages.pictures import journey, share_bars, waterfall
+from proofrail.explorer.pages.pictures import few_cells, journey, share_bars, waterfall
 
 times = st.integers(0, 10**13)
 
@@ -152,3 +154,24 @@ def test_a_share_above_its_limit_is_marked() -> None:
         metrics=None,
     )
     assert [True, False, False] == [share_bars([share], limit)[0].over for limit in (6000, 6001, None)]
+
+
+@given(states=st.lists(st.sampled_from(["match", "mismatch", "unchecked"]), max_size=512))
+def test_a_bar_of_few_cells_says_the_same_of_every_block(states: list[CellState]) -> None:
+    """No block is lost or changes its state, and what differs is a cell of its own."""
+    cells = [
+        Cell(first_block=at, blocks=1, first_item=at * 4, items=4, state=state)
+        for at, state in enumerate(states)
+    ]
+    found = few_cells(cells)
+    said = [(cell.first_block + place, cell.state) for cell in found for place in range(cell.blocks)]
+    assert list(enumerate(states)) == said
+    assert all(cell.blocks == 1 for cell in found if cell.state == "mismatch")
+    assert len(found) <= 96 + sum(before != after for before, after in pairwise(states)) + states.count(
+        "mismatch"
+    )
+
+
+def test_long_texts_say_what_was_left_out() -> None:
+    """A page stays small whatever a run says."""
+    assert ("abc", "ab… and 1 characters more") == (words.cut("abc", 3), words.cut("abc", 2))

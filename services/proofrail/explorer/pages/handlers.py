@@ -29,8 +29,8 @@ from proofrail.wire.errors import MalformedError, ProofrailError
 
 _LATEST: Final = 10
 _DECISIONS: Final = 25
-_SPANS: Final = 60
-_EVENTS: Final = 50
+_SPANS: Final = 50
+_EVENTS: Final = 40
 _BEFORE: Final = 3
 """Events shown before the one that a link names."""
 _STATUS: Final = {"explorer-not-found": 404, "explorer-query": 400}

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from proofrail.explorer.model import Phase, Share, Span, Spans
+from proofrail.explorer.model import Cell, Phase, Share, Span, Spans
 from proofrail.explorer.pages.words import duration
 
 _LEAST: Final = 0.4
 """Percent of the width below which a bar could not be seen."""
 
+_MOST_CELLS: Final = 96
 _COLOURS: Final = {"tracer": "c1", "prover": "c2", "auditor": "c3", "registrar": "c4"}
 
 
@@ -127,11 +128,18 @@ def share_bars(shares: Sequence[Share], max_single_bps: int | None) -> tuple[Sha
     )
 
 
-def stacked(shares: Sequence[Share]) -> tuple[Stretch, ...]:
-    """The proposed parts in one bar."""
-    at, bars = 0.0, list[Stretch]()
-    for index, share in enumerate(shares):
-        width = share.proposed_bps / 100
-        bars.append(Stretch(round(at, 2), round(width, 2), f"c{index % 4 + 1}", share.protocol))
-        at += width
-    return tuple(bars)
+def few_cells(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+    """The bar of blocks in about a hundred cells: neighbours in the same state become one, a mismatch stays alone."""
+    together = -(-len(cells) // _MOST_CELLS) if cells else 1
+    found = list[Cell]()
+    joined = 0
+    for cell in cells:
+        last = found[-1] if found else None
+        if last is not None and joined < together and last.state == cell.state != "mismatch":
+            more = {"blocks": last.blocks + cell.blocks, "items": last.items + cell.items}
+            found[-1] = last.model_copy(update=more)
+            joined += 1
+        else:
+            found.append(cell)
+            joined = 1
+    return tuple(found)

@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from proofrail.explorer.model import AuditCard, Phase, Problem, RunRow
 from proofrail.explorer.pages import words
-from proofrail.explorer.pages.pictures import Journey, journey
+from proofrail.explorer.pages.pictures import Journey, few_cells, journey
 from proofrail.explorer.pages.site import Site
 from proofrail.wire.messages import REASONS
 
@@ -126,6 +126,7 @@ def _environment() -> Environment:
         "rate": _rate,
         "sentence": _sentence,
         "key": _key,
+        "cut": words.cut,
         "quote": shlex.quote,
     }
     made.globals |= {
@@ -141,6 +142,7 @@ def _environment() -> Environment:
         "mismatch_kinds": words.MISMATCH_KINDS,
         "reasons": list(REASONS.values()),
         "differing": words.differing,
+        "few_cells": few_cells,
         "troubles": _TROUBLES,
         "verdict_text": _verdict_text,
         "run_tone": _run_tone,

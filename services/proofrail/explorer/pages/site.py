@@ -17,9 +17,9 @@ class Site:
     file: str | None = None
     """Name of the exported file that is shown; None for the topics."""
 
-    def run(self, run_id: str) -> str:
-        """Address of a run's page."""
-        return self._of("runs", "run", run_id)
+    def run(self, run_id: str, **parameters: object) -> str:
+        """Address of a run's page, and of what the parameters name on it."""
+        return self._of("runs", "run", run_id, **parameters)
 
     def allocation(self, allocation_id: str) -> str:
         """Address of an allocation's page."""
@@ -34,8 +34,9 @@ class Site:
         given = {key: value for key, value in parameters.items() if value}
         return f"{self.prefix}/fragments/{name}?{urlencode(given)}"
 
-    def _of(self, table: str, name: str, key: str) -> str:
+    def _of(self, table: str, name: str, key: str, **parameters: object) -> str:
         # Browsers resolve dots and slashes in paths, escaped or not: such an id travels as a parameter.
         if key in {"", ".", ".."} or "/" in key or "\\" in key:
-            return f"{self.prefix}/{name}?{urlencode({'id': key})}"
-        return f"{self.prefix}/{table}/{quote(key, safe='')}"
+            return f"{self.prefix}/{name}?{urlencode({'id': key} | parameters)}"
+        query = f"?{urlencode(parameters)}" if parameters else ""
+        return f"{self.prefix}/{table}/{quote(key, safe='')}{query}"

@@ -197,6 +197,11 @@ def short(text: str, head: int = 10, tail: int = 6) -> str:
     return text if len(text) <= head + tail + 2 else f"{text[:head]}…{text[-tail:]}"
 
 
+def cut(text: str, most: int) -> str:
+    """The beginning of a long text, with how much is left out: pages stay small whatever a run says."""
+    return text if len(text) <= most else f"{text[:most]}… and {len(text) - most:,} characters more"
+
+
 def differing(expected: str, claimed: str) -> tuple[tuple[str, bool], ...]:
     """`claimed` in pieces, with whether each differs from `expected`: what lies between the common beginning and the
     common end does."""
