@@ -85,7 +85,12 @@ def test_every_page_obeys_its_own_policy(site: httpx.Client) -> None:
         answer = site.get(address)
         page = Read(answer.text)
         assert 200 == answer.status_code, address
-        wanted = {"script-src": "'self'", "style-src": "'self'", "default-src": "'none'", "base-uri": "'none'"}
+        wanted = {
+            "script-src": "'self'",
+            "style-src": "'self'",
+            "default-src": "'none'",
+            "base-uri": "'none'",
+        }
         assert wanted.items() <= policy(answer).items()
         assert "unsafe" not in answer.headers["content-security-policy"]
         assert "nosniff" == answer.headers["x-content-type-options"]
