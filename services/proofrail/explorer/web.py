@@ -53,6 +53,7 @@ def described() -> dict[str, Any]:
         "docs_url": None,
         "redoc_url": None,
         "openapi_url": None,
+        "redirect_slashes": False,
     }
 
 
