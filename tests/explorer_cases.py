@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,8 @@ class World:
     def seal(self, proposed: Sequence[Record]) -> Run:
         """One real run of the risk engine over proposals, with its index entries."""
         forms = [parse_proposal(record.value).normal_form() for record in proposed]
-        sealed = Sealer(BUILDS["risk_engine"].spec(), TRACER, lambda: self.at * 1_000_000).seal(forms, None)
+        ticks = count(self.at * 1_000_000, 35_000_000)  # a run takes 35 ms
+        sealed = Sealer(BUILDS["risk_engine"].spec(), TRACER, lambda: next(ticks)).seal(forms, None)
         for message in sealed.messages:
             self.publish(message.topic, message.key, message.value or b"")
         run = Run(self, sealed.run.run_id, forms, sealed.seal)
