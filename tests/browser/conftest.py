@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from proofrail.explorer.opened import open_export
 from proofrail.explorer.reader import ViewReader
@@ -18,6 +18,8 @@ from tests.explorer_cases import reader_of
 from tests.explorer_site import served
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_PATIENCE_MS = 60_000
+"""Nothing takes so long, save on a machine that is busy with other things."""
 _QUIET = (
     "--no-sandbox",
     "--disable-gpu",
@@ -34,6 +36,7 @@ def browser() -> Iterator[Browser]:
     """Closed behind each module: while it is open, no test of the process may run an event loop of its own."""
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH: apt-get install chromium")
+    expect.set_options(timeout=_PATIENCE_MS)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(_QUIET))
         yield started
@@ -81,7 +84,7 @@ def page_at(browser: Browser, base: str) -> Iterator[Open]:
         context = browser.new_context(viewport={"width": width, "height": 900}, **options)
         contexts.append(context)
         page, seen = context.new_page(), Seen(base)
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(_PATIENCE_MS)
         page.on(
             "console",
             lambda said: seen.problems.append(f"{said.type}: {said.text}") if said.type != "log" else None,
