@@ -222,6 +222,17 @@ def test_static_files_are_kept_for_as_long_as_their_digest_holds(site: httpx.Cli
     assert "text/css; charset=utf-8" == site.get(sheet).headers["content-type"]
 
 
+def test_every_run_is_light(site: httpx.Client) -> None:
+    """No run of the world, deep or wide, makes a page of 200 KB with what it loads."""
+    loaded = sum(
+        len(site.get(f"/static/{name}").content)
+        for name in ("app.css", "app.js", "icon.svg", "vendor/htmx.min.js")
+    )
+    heavy = [link for link in read(site, "/runs").links if link.startswith("/runs/")]
+    assert 10 < len(heavy)
+    assert 200_000 > loaded + max(len(site.get(link).content) for link in heavy)
+
+
 def test_the_vendored_library_is_the_one_its_licence_names() -> None:
     """htmx lies here unchanged, with its licence beside it."""
     vendor = PAGES / "static" / "vendor"

@@ -28,9 +28,9 @@ from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError, ProofrailError
 
 _LATEST: Final = 10
-_DECISIONS: Final = 25
-_SPANS: Final = 50
-_EVENTS: Final = 40
+_DECISIONS: Final = 20
+_SPANS: Final = 36
+_EVENTS: Final = 20
 _BEFORE: Final = 3
 """Events shown before the one that a link names."""
 _STATUS: Final = {"explorer-not-found": 404, "explorer-query": 400}
