@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from proofrail.explorer.opened import open_export
 from proofrail.explorer.reader import ViewReader
@@ -50,9 +51,31 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ViewReader]:
     made.close()
 
 
+class InLoop:
+    """The application, and the event loop that it runs in: what changes its reader has to be called there."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self._app(scope, receive, send)
+
+    def call(self, change: Callable[..., None], *arguments: object) -> None:
+        """Call `change` in the loop of the last request."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(change, *arguments)
+
+
 @pytest.fixture(scope="module")
-def base(reader: ViewReader) -> Iterator[str]:
-    with served(application(reader, opener=open_export)) as address:
+def service(reader: ViewReader) -> InLoop:
+    return InLoop(application(reader, opener=open_export))
+
+
+@pytest.fixture(scope="module")
+def base(service: InLoop) -> Iterator[str]:
+    with served(service) as address:
         yield address
 
 
@@ -104,8 +127,3 @@ def page_at(browser: Browser, base: str) -> Iterator[Open]:
     yield at
     for context in contexts:
         context.close()
-
-
-@pytest.fixture(scope="module")
-def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("shots")

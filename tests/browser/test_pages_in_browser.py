@@ -10,7 +10,8 @@ from playwright.sync_api import expect
 
 from proofrail.explorer.pages.site import Site
 from proofrail.explorer.reader import ViewReader
-from tests.browser.conftest import Open
+from proofrail.explorer.view import Changed
+from tests.browser.conftest import InLoop, Open
 from tests.explorer_cases import HOSTILE_ID, World, proposal
 from tests.explorer_export import exported
 from tests.explorer_site import WRONG
@@ -210,7 +211,7 @@ def test_an_exported_run_is_dropped_onto_any_page(page_at: Open) -> None:
     assert ([], []) == (seen.problems, seen.strange)
 
 
-def test_a_change_comes_to_the_page_by_itself(page_at: Open, reader: ViewReader) -> None:
+def test_a_change_comes_to_the_page_by_itself(page_at: Open, reader: ViewReader, service: InLoop) -> None:
     """The feed tells, the page asks again, and what somebody is reading keeps its place and focus."""
     page, seen = page_at("/runs")
     expect(page.locator("[data-live-word]")).to_have_text("Live")
@@ -219,16 +220,8 @@ def test_a_change_comes_to_the_page_by_itself(page_at: Open, reader: ViewReader)
     focused = page.evaluate("document.activeElement.id")
     page.evaluate("document.querySelector('#results tbody').dataset.old = '1'")
     told = len(seen.requests)
-    tell(reader)
+    service.call(reader.feed.tell, Changed(runs=[("0" * 32, "sealed", "PENDING")]))
     expect(page.locator("#results tbody[data-old]")).to_have_count(0)
     assert focused == page.evaluate("document.activeElement.id")
     assert told < len(seen.requests) <= told + 3
     assert [] == seen.problems
-
-
-def tell(reader: ViewReader) -> None:
-    """A run has changed, as the service says it: in the event loop that its readers listen in."""
-    from proofrail.explorer.view import Changed
-
-    loop = next(iter(reader.feed._readers))._get_loop()
-    loop.call_soon_threadsafe(reader.feed.tell, Changed(runs=[("0" * 32, "sealed", "PENDING")]))
