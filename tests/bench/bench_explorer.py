@@ -369,7 +369,7 @@ def _asked(dice: random.Random, runs: Sequence[str], real: str) -> Iterator[tupl
     yield "page /runs/ID", lambda: f"/runs/{run()}"
     yield "page /runs/ID of a run of 250", lambda: f"/runs/{real}"
     yield "page /dead-letters", lambda: "/dead-letters"
-    yield "page /search", lambda: f"/search?q={allocation()}"
+    yield "page /search", lambda: f"/search?q={allocation()[:9]}"
 
 
 async def _pages(kafka: KafkaSettings, folder: Path, runs: Sequence[str], real: str) -> None:

@@ -22,7 +22,7 @@ from proofrail.explorer.source import TopicSource
 from proofrail.explorer.view import View
 from proofrail.explorer.web import application
 from proofrail.messaging.host import ServiceContext, run_service
-from proofrail.messaging.serving import listening, served
+from proofrail.messaging.serving import bound_socket, served
 from proofrail.wire.errors import UnusableInputError
 
 _REQUESTS_MOST: Final = 512
@@ -81,7 +81,7 @@ def show_file(path: Path, ready: Callable[[str], None]) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        listener = listening("127.0.0.1", 0, code="explorer-port", setting="port")
+        listener = bound_socket("explorer-port", "127.0.0.1", 0, setting="port")
         app = application(reader, opener=open_export, file=path.name)
         async with served(app, listener, limit_concurrency=_REQUESTS_MOST, server_header=False):
             ready(f"http://127.0.0.1:{listener.getsockname()[1]}/")
@@ -100,9 +100,7 @@ def _listener(settings: ExplorerSettings) -> socket.socket:
     kept = settings.explorer_dir / "port"
 
     def bound(port: int) -> socket.socket:
-        return listening(
-            settings.explorer_host, port, code="explorer-port", setting="PROOFRAIL_EXPLORER_PORT"
-        )
+        return bound_socket("explorer-port", settings.explorer_host, port, setting="PROOFRAIL_EXPLORER_PORT")
 
     if settings.explorer_port:
         return bound(settings.explorer_port)

@@ -72,21 +72,21 @@ class Guard:
         if self._names is not None and _host(request.headers.get("host", "")) not in self._names:
             # A name of somebody else's that leads here is how a page elsewhere would read what is served locally.
             return self._say(
+                "explorer-host",
                 request,
                 403,
-                "explorer-host",
                 "this name is none of this explorer's",
                 "Use http://127.0.0.1:PORT, or set PROOFRAIL_EXPLORER_NAMES",
             )
         if request.method not in ("GET", "HEAD", "OPTIONS") and not _same_origin(request.headers):
             return self._say(
-                request, 403, "explorer-origin", "the request comes from another site's page", None
+                "explorer-origin", request, 403, "the request comes from another site's page", None
             )
         if self._token is not None and not self._known(request):
             return self._say(
+                "explorer-token",
                 request,
                 401,
-                "explorer-token",
                 "this explorer asks for a token",
                 "Open its address with ?token=… once, or send it as `Authorization: Bearer …`",
             )
@@ -119,7 +119,7 @@ class Guard:
         )
         return answer
 
-    def _say(self, request: Request, status: int, code: str, message: str, next_step: str | None) -> Response:
+    def _say(self, code: str, request: Request, status: int, message: str, next_step: str | None) -> Response:
         answer = self._refusal(request, status, Problem(code=code, message=message, next_step=next_step))
         if status == 401:
             answer.headers["www-authenticate"] = "Bearer"

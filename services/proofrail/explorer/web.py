@@ -75,4 +75,8 @@ def _refusal(request: Request, status: int, problem: Problem) -> Response:
 def _no_such_thing(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     text = str(error.detail) if isinstance(error, HTTPException) else "it failed"
-    return _refusal(request, status, Problem(code="explorer-request", message=text, next_step=None))
+    return _refusal(request, status, _problem("explorer-request", text))
+
+
+def _problem(code: str, message: str) -> Problem:
+    return Problem(code=code, message=message, next_step=None)

@@ -30,7 +30,7 @@ from proofrail.messaging.errors import EXIT_RESTART, BrokerUnavailableError, Res
 from proofrail.messaging.logs import bound, configure_logging
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.sampling import LaggingReader, measured
-from proofrail.messaging.serving import listening, served
+from proofrail.messaging.serving import bound_socket, served
 from proofrail.messaging.settings import KafkaSettings, ServiceSettings
 from proofrail.messaging.spans import Spans, spans_from_environment
 from proofrail.messaging.transactions import Pipeline
@@ -261,8 +261,8 @@ def _midnight(day: date) -> float:
 
 @contextlib.asynccontextmanager
 async def _serving(app: Any, settings: ServiceSettings) -> AsyncIterator[None]:
-    listener = listening(
-        settings.health_host, settings.health_port, code="health-port", setting="PROOFRAIL_HEALTH_PORT"
+    listener = bound_socket(
+        "health-port", settings.health_host, settings.health_port, setting="PROOFRAIL_HEALTH_PORT"
     )
     # Health must be there while the broker is not: the host starts the app itself.
     async with served(app, listener):

@@ -22,7 +22,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-def listening(host: str, port: int, *, code: str, setting: str) -> socket.socket:
+def bound_socket(code: str, host: str, port: int, *, setting: str) -> socket.socket:
     """A socket bound to `host`, at a free port where that is 0. Raises UnusableInputError `code`, naming the
     setting."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)

@@ -15,6 +15,20 @@ EXPLORER: Final = Area.of(
     "services/proofrail/explorer",
     (
         Entry(
+            "export-missing",
+            "No file came with the form that opens one.",
+            "None was chosen, or it is empty.",
+            "Choose a file of `proofrail export`, or drop one onto the page.",
+            "services/proofrail/explorer/pages/opened.py",
+        ),
+        Entry(
+            "export-too-large",
+            "The file is too large to be opened in a page.",
+            "It is held in memory.",
+            "`proofrail explorer --file FILE` has no such limit.",
+            "services/proofrail/explorer/pages/opened.py",
+        ),
+        Entry(
             "explorer-busy",
             "Another explorer has this folder.",
             "A view has one writer.",
