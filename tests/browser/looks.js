@@ -80,7 +80,7 @@
   const small = () =>
     all("button, .btn, select, .cell[href], input:not([hidden])")
       .filter(shown)
-      .filter((one) => Math.min(one.getBoundingClientRect().width, one.getBoundingClientRect().height) < 20)
+      .filter((one) => Math.min(one.getBoundingClientRect().width, one.getBoundingClientRect().height) < 24)
       .map((one) => `small: ${cut(one)}`);
 
   return [...overflowing(), ...contrasts(), ...nameless(), ...outline(), ...small()];
