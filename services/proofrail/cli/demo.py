@@ -36,7 +36,7 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
     home = Home(Path(tempfile.mkdtemp(prefix="proofrail-demo-")))
     console = SafeConsole(stderr=json, highlight=False)
     progress = LiveLine(SafeConsole(stderr=True, highlight=False))
-    system = LaunchedSystem(home, leash=not keep)
+    system = LaunchedSystem(home, leash=not keep, explorer=keep)
     finished = False
     try:
         await system.start(progress.say)
@@ -50,6 +50,8 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
         progress.end()
         if keep and finished:
             note(f"\nThe system goes on in {home.root} (broker {home.bootstrap()}, log {home.log_file}).")
+            if page := (home.running() or {}).get("pages", {}).get("explorer"):
+                note(f"Look at it:   {page}")
             note(f"Publish more: proofrail propose FILE --wait --home {home.root}")
             note(f"Stop it:      proofrail down --home {home.root}")
         else:

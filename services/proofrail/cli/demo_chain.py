@@ -56,7 +56,7 @@ async def run_chain_demo(
         progress.say("starting starknet-devnet")
         await devnet.start()
         place = await _deployed(devnet, parts, progress.say)
-        system = LaunchedSystem(home, leash=not keep, env=_settings(devnet, place))
+        system = LaunchedSystem(home, leash=not keep, env=_settings(devnet, place), explorer=keep)
         await system.start(progress.say)
         progress.end()
         status = await _journey(home, place, values or _samples(), console, json, timeout_s, progress)
@@ -180,6 +180,8 @@ async def _telling(found: Journey, progress: LiveLine) -> AsyncIterator[None]:
 def _tell_kept(home: Home, place: Place) -> None:
     contract = f"--node {place.url} --contract {felt_hex(place.contract)}"
     note(f"\nThe system goes on in {home.root}, and its chain at {place.url}, which ends with it.")
+    if page := (home.running() or {}).get("pages", {}).get("explorer"):
+        note(f"Look at it:       {page}")
     note(f"Publish more:     proofrail propose FILE --wait --home {home.root}")
     note(f"Ask the contract: proofrail chain show {contract}")
     note(f"                  proofrail chain decision ALLOCATION_ID {contract}")

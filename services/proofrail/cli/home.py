@@ -57,6 +57,7 @@ class Home:
             "PROOFRAIL_TRACER_KEY_FILE": str(self.tracer_key),
             "PROOFRAIL_AUDITOR_KEY_FILE": str(self.auditor_key),
             "PROOFRAIL_REGISTRAR_DIR": str(self.root / "registrar"),
+            "PROOFRAIL_EXPLORER_DIR": str(self.root / "explorer"),
         }
         with contextlib.suppress(FileNotFoundError):
             defaults["PROOFRAIL_CHECKPOINT_KEYS"] = self.tracer_key.with_suffix(".vkey").read_text().strip()

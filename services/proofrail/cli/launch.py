@@ -13,6 +13,7 @@ from pathlib import Path
 
 from proofrail.cli.home import Home
 from proofrail.cli.leash import leashed
+from proofrail.cli.up import EXPLORER
 from proofrail.wire.errors import ProofrailError
 
 _START_S = 240.0
@@ -25,10 +26,12 @@ Say = Callable[[str], None]
 class LaunchedSystem:
     """A whole system in a home of its own. With `leash` it ends with this process."""
 
-    def __init__(self, home: Home, *, leash: bool = True, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Home, *, leash: bool = True, env: Mapping[str, str] | None = None, explorer: bool = False
+    ) -> None:
         self.home = home
         self._leash = leash
-        self._env = dict(env or {})
+        self._env = {**({} if explorer else {EXPLORER: "off"}), **(env or {})}
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, say: Say | None = None) -> None:

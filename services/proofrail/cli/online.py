@@ -38,6 +38,7 @@ def register(app: typer.Typer) -> None:
     app.command()(prover)
     app.command()(auditor)
     app.command()(registrar)
+    app.command()(explorer)
 
 
 def demo(
@@ -250,12 +251,48 @@ def registrar() -> None:
         raise typer.Exit(run(_settings(RegistrarSettings), ENTRIES))
 
 
-def _settings(kind: type[_Settings]) -> _Settings:
+def explorer(
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Drop the view, and build it again from the topics")
+    ] = False,
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Show an exported run (`proofrail export`) instead: no broker is asked.", show_default=False
+        ),
+    ] = None,
+    home: HomeOption = None,
+) -> None:
+    """Run the explorer alone: pages and a JSON API over what stands on the topics. Settings: PROOFRAIL_… in the
+    environment.
+
+    It is served on 127.0.0.1; elsewhere (PROOFRAIL_EXPLORER_HOST) only with PROOFRAIL_EXPLORER_TOKEN. Its address is
+    printed when it is up.
+
+    Examples:  proofrail explorer   ·   proofrail explorer --file run.ndjson
+    """
+    heed_leash()
+    with command():
+        from proofrail.cli.codes.catalogue import ENTRIES
+        from proofrail.explorer.app import run, show_file
+        from proofrail.explorer.settings import ExplorerSettings
+
+        place = Home.at(home)
+        if file is not None:
+            show_file(file, lambda url: emit_line(url.encode()))
+            return
+        state = place.running()
+        if state is not None and "bootstrap" in state:
+            os.environ.setdefault("PROOFRAIL_KAFKA_BOOTSTRAP", str(state["bootstrap"]))
+        raise typer.Exit(run(_settings(ExplorerSettings, place), ENTRIES, rebuild=rebuild))
+
+
+def _settings(kind: type[_Settings], home: Home | None = None) -> _Settings:
     from pydantic import ValidationError
 
     from proofrail.cli.ledger_settings import ledger_defaults
 
-    defaults = Home.at(None).service_defaults() | ledger_defaults(os.environ)
+    defaults = (home or Home.at(None)).service_defaults() | ledger_defaults(os.environ)
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     try:

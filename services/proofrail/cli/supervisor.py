@@ -35,7 +35,11 @@ class ServiceProcess:
 
     name: str
     env: Mapping[str, str]
+    needed: bool = True
+    """Whether the system takes no work without it."""
     url: str | None = None
+    pages: str | None = None
+    """Where it has pages for people."""
     process: asyncio.subprocess.Process | None = None
     ready: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -64,15 +68,21 @@ class Supervisor:
         ]
 
     async def wait_ready(self, timeout_s: float) -> None:
-        """Until every service takes work. Raises TimeoutError; the logs say what is in the way."""
+        """Until every service that is needed takes work. Raises TimeoutError; the logs say what is in the way."""
         async with asyncio.timeout(timeout_s):
             for service in self.services:
-                await service.ready.wait()
+                if service.needed:
+                    await service.ready.wait()
 
     @property
     def urls(self) -> dict[str, str]:
         """Where the services listen, of those that do."""
         return {service.name: service.url for service in self.services if service.url is not None}
+
+    @property
+    def pages(self) -> dict[str, str]:
+        """Where services have pages for people."""
+        return {service.name: service.pages for service in self.services if service.pages is not None}
 
     def renew(self, env: Mapping[str, str]) -> None:
         """Start all services anew in another environment. They are killed: what they have in hand belongs to a
@@ -120,7 +130,7 @@ class Supervisor:
             await self._read_log(service, service.process)
             code = await service.process.wait()
             service.ready.clear()
-            service.url = None
+            service.url = service.pages = None
             self._changed()
             if self._is_stopping():
                 return
@@ -147,6 +157,9 @@ class Supervisor:
             entry = _entry(raw)
             if entry["event"] == "listening" and "port" in entry:
                 service.url = f"http://{entry['host']}:{entry['port']}"
+                self._changed()
+            elif entry["event"] == "serving" and "url" in entry:
+                service.pages = str(entry["url"])
                 self._changed()
             elif entry["event"] == "ready":
                 service.ready.set()

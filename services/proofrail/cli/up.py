@@ -1,4 +1,4 @@
-"""`proofrail up`: broker, topics and the three services under one supervisor, until Ctrl-C."""
+"""`proofrail up`: broker, topics, services and explorer under one supervisor, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.errors import ProofrailError
 
 SERVICES = ("tracer", "prover", "auditor")
+EXPLORER = "PROOFRAIL_EXPLORER"
+"""`off`: without the explorer."""
+
 _READY_S = 120.0
 _BROKER_CHECK_S = 1.0
 _STYLES = {
@@ -36,6 +39,7 @@ _STYLES = {
     "prover": "magenta",
     "auditor": "green",
     "registrar": "blue",
+    "explorer": "bright_blue",
     "kafka": "yellow",
     "up": "bold",
 }
@@ -68,15 +72,17 @@ class System:
         if follow := ledger_defaults(os.environ):
             self._log("up", {"event": "settings that follow from the ledger", **follow})
         services = (*SERVICES, "registrar") if os.environ.get(LEDGER) else SERVICES
-        self._supervisor = Supervisor(
-            [ServiceProcess(name, env) for name in services], self._log, self._tell_services
-        )
+        processes = [ServiceProcess(name, env) for name in services]
+        if os.environ.get(EXPLORER) != "off":
+            # Nothing rests on it: the system takes work also while it does not start.
+            processes.append(ServiceProcess("explorer", env, needed=False))
+        self._supervisor = Supervisor(processes, self._log, self._tell_services)
         self._tell(phase="starting the services")
         await self._supervisor.start()
         try:
             await self._supervisor.wait_ready(_READY_S)
         except TimeoutError:
-            waiting = [one.name for one in self._supervisor.services if not one.ready.is_set()]
+            waiting = [one.name for one in self._supervisor.services if one.needed and not one.ready.is_set()]
             raise ProofrailError(
                 "services-not-ready",
                 f"{', '.join(waiting)} did not become ready within {_READY_S:.0f} s",
@@ -147,7 +153,7 @@ class System:
 
     def _tell_services(self) -> None:
         if self._supervisor is not None:
-            self._tell(services=self._supervisor.urls)
+            self._tell(services=self._supervisor.urls, pages=self._supervisor.pages)
 
     def _tell(self, **state: Any) -> None:
         self._state.update(state)

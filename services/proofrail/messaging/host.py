@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import inspect
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
@@ -21,7 +20,6 @@ from datetime import UTC, date, datetime
 from typing import Any, Final, Protocol
 
 import structlog
-import uvicorn
 from faststream.asgi import AsgiFastStream, AsgiResponse, get
 from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
@@ -32,6 +30,7 @@ from proofrail.messaging.errors import EXIT_RESTART, BrokerUnavailableError, Res
 from proofrail.messaging.logs import bound, configure_logging
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.sampling import LaggingReader, measured
+from proofrail.messaging.serving import bound_socket, served
 from proofrail.messaging.settings import KafkaSettings, ServiceSettings
 from proofrail.messaging.spans import Spans, spans_from_environment
 from proofrail.messaging.transactions import Pipeline
@@ -260,39 +259,15 @@ def _midnight(day: date) -> float:
     return datetime.combine(day, datetime.min.time(), UTC).timestamp()
 
 
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """The host has its own handlers: a signal drains the service first."""
-        yield
-
-
 @contextlib.asynccontextmanager
 async def _serving(app: Any, settings: ServiceSettings) -> AsyncIterator[None]:
-    listener = socket.socket(socket.AF_INET6 if ":" in settings.health_host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.health_host, settings.health_port))
-    except OSError as error:
-        listener.close()
-        raise UnusableInputError(
-            "health-port",
-            f"cannot listen on {settings.health_host}:{settings.health_port} ({error.strerror})",
-            "Choose another PROOFRAIL_HEALTH_PORT, or 0 for a free one",
-        ) from error
-    # FastStream's lifespan would start the broker before the first request is answered: health must be
-    # there while the broker is not. The host starts the app itself.
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", ws="none")
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    _log.info("listening", host=settings.health_host, port=listener.getsockname()[1])
-    try:
+    listener = bound_socket(
+        "health-port", settings.health_host, settings.health_port, setting="PROOFRAIL_HEALTH_PORT"
+    )
+    # Health must be there while the broker is not: the host starts the app itself.
+    async with served(app, listener):
+        _log.info("listening", host=settings.health_host, port=listener.getsockname()[1])
         yield
-    finally:
-        server.should_exit = True
-        await asyncio.wait({task}, timeout=5)
-        task.cancel()
-        listener.close()
 
 
 def _routes(context: ServiceContext) -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from proofrail.cli.codes.audits import MISMATCHES, PROOF_MISMATCHES, UNDECIDED
 from proofrail.cli.codes.checks import CHECKS
 from proofrail.cli.codes.client import CLIENT
 from proofrail.cli.codes.entry import Area, Entry
+from proofrail.cli.codes.explorer import EXPLORER
 from proofrail.cli.codes.operators import OPERATORS
 from proofrail.cli.codes.programs import NATIVE, PROGRAMS, VM
 from proofrail.cli.codes.proofs import PROOFS, PROVER
@@ -38,6 +39,7 @@ AREAS: Final[tuple[Area, ...]] = (
     REGISTRY,
     CLIENT,
     REGISTRAR,
+    EXPLORER,
     STORE,
     KAFKA,
     FILES,

@@ -1,0 +1,333 @@
+"""What pages and API read: the view's file, events on demand, the artifact store; all of it off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from sqlite3 import Connection
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from proofrail.artifacts.errors import StoreUnavailable
+from proofrail.artifacts.store import ArtifactStore
+from proofrail.client import read_message
+from proofrail.commitment.checkpoint import parse_vkey
+from proofrail.explorer import pipeline as strip
+from proofrail.explorer import schema, tables
+from proofrail.explorer.allocation_page import allocation_page
+from proofrail.explorer.database import Database
+from proofrail.explorer.errors import bad_query, not_found
+from proofrail.explorer.feed import Feed
+from proofrail.explorer.lines import raw_at
+from proofrail.explorer.model import (
+    AllocationPage,
+    AllocationRow,
+    AllocationState,
+    Behind,
+    Change,
+    DeadLetterRow,
+    Events,
+    Page,
+    Pipeline,
+    Place,
+    RawMessage,
+    RunPage,
+    RunRow,
+    RunState,
+    SearchResult,
+    Signed,
+    Span,
+    Spans,
+    StageName,
+    Verdict,
+)
+from proofrail.explorer.run_events import Parts, RunEvents, Source
+from proofrail.explorer.run_page import run_page
+from proofrail.explorer.search import search
+from proofrail.explorer.spans import RunSpans
+from proofrail.wire.errors import ProofrailError
+from proofrail.wire.messages import Attestation, AuditReport
+from proofrail.wire.proposals import parse_proposal
+from proofrail.wire.signing import verify_message
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_THREADS: Final = 4
+_FRESH_S: Final = 0.5
+"""So long the strip is shown again as it was: every page has it."""
+
+
+@dataclass
+class Health:
+    """What the service knows of itself and of the others, beside the view."""
+
+    behind: int = 0
+    caught_up: bool = False
+    broker_since_ms: int | None = None
+    groups: dict[StageName, strip.Group] = field(default_factory=dict)
+
+
+class ViewReader:
+    """A `model.Reader` over a view."""
+
+    def __init__(
+        self,
+        database: Database,
+        source: Source,
+        store: ArtifactStore,
+        auditor_keys: Sequence[str],
+        *,
+        registrar: bool = False,
+        patience: strip.Patience | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`auditor_keys`: the vkeys of the auditors whose signatures are shown as valid. Raises CheckpointError."""
+        self._database = database
+        self._store = store
+        self._keys = {vkey.rsplit("+", 1)[0]: parse_vkey(vkey)[1] for vkey in auditor_keys}
+        self._registrar = registrar
+        self._patience = patience or strip.Patience()
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="explorer-read")
+        self._run_events = RunEvents(source)
+        self._pipeline: tuple[float, Pipeline] | None = None
+        self.health = Health()
+        self.feed = Feed(lambda: int(clock() * 1000))
+
+    def close(self) -> None:
+        """No more reading."""
+        self.feed.close()
+        self._threads.shutdown(cancel_futures=True)
+
+    # --- as model.Reader says -----------------------------------------------------------------------------
+
+    async def pipeline(self) -> Pipeline:
+        held = self._pipeline
+        now = self._clock()
+        if held is not None and 0 <= now - held[0] < _FRESH_S:
+            return held[1]
+        found = await self._on_view(self._strip)
+        self._pipeline = now, found
+        return found
+
+    async def runs(
+        self,
+        *,
+        q: str | None = None,
+        state: RunState | None = None,
+        verdict: Verdict | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[RunRow]:
+        return await self._on_view(tables.runs, q=q, state=state, verdict=verdict, cursor=cursor, limit=limit)
+
+    async def allocations(
+        self,
+        *,
+        q: str | None = None,
+        state: AllocationState | None = None,
+        approved: bool | None = None,
+        reason: str | None = None,
+        run_id: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[AllocationRow]:
+        return await self._on_view(
+            tables.allocations,
+            q=q,
+            state=state,
+            approved=approved,
+            reason=reason,
+            run_id=run_id,
+            cursor=cursor,
+            limit=limit,
+        )
+
+    async def dead_letters(
+        self, *, code: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> Page[DeadLetterRow]:
+        return await self._on_view(tables.dead_letters, code=code, cursor=cursor, limit=limit)
+
+    async def run(self, run_id: str) -> RunPage:
+        return await self._on_view(run_page, run_id, self._signed, self._stored)
+
+    async def spans(
+        self, run_id: str, *, parent: str | None = None, cursor: str | None = None, limit: int = 200
+    ) -> Spans:
+        found = await self._spans_of(run_id)
+        if isinstance(found, str):
+            return Spans(
+                run_id=run_id,
+                available=False,
+                why=found,
+                parent=parent,
+                rows=(),
+                next=None,
+                total_ns=0,
+                total_spans=0,
+            )
+        return await self._in_thread(lambda: found.rows(parent, cursor, limit))
+
+    async def span_at(self, run_id: str, step: int) -> Span | None:
+        """The innermost span that runs at a step; None where that is not known. Raises NotFoundError."""
+        found = await self._spans_of(run_id)
+        return None if isinstance(found, str) else await self._in_thread(lambda: found.span_at(step))
+
+    async def events(
+        self, run_id: str, *, q: str | None = None, cursor: str | None = None, limit: int = 100
+    ) -> Events:
+        found = await self._spans_of(run_id)
+        if isinstance(found, str):
+            return Events(run_id=run_id, available=False, why=found, rows=(), next=None, total=0)
+        return await self._in_thread(lambda: found.events(q, cursor, limit))
+
+    async def allocation(self, allocation_id: str) -> AllocationPage:
+        return await self._on_view(allocation_page, allocation_id, self._signed)
+
+    async def search(self, q: str, *, limit: int = 20) -> SearchResult:
+        return await self._on_view(search, q, limit)
+
+    async def message(self, place: Place) -> RawMessage:
+        if place.topic not in schema.TOPICS:
+            raise bad_query(f"{place.topic[:80]!r} is none of Proofrail's topics")
+        if not schema.can_name(place.partition, place.offset, place.line):
+            raise not_found(f"{place.topic}/{place.partition} offset {place.offset}")
+        return await self._on_view(_message, place)
+
+    def changes(self, after: int | None = None) -> AsyncIterator[Change | Pipeline]:
+        return self.feed.changes(after)
+
+    # --- for the API alone --------------------------------------------------------------------------------
+
+    async def artifact(self, digest: str) -> bytes:
+        """A blob, checked against its digest. Raises MissingArtifact, AlteredArtifact, StoreUnavailable,
+        InvalidReference."""
+        return await self._in_thread(lambda: self._store.get(digest))
+
+    async def proof_line(self, run_id: str) -> bytes:
+        """The run's Proof message as published. Raises NotFoundError."""
+        return await self._on_view(_proof_line, run_id)
+
+    async def attestation_line(self, allocation_id: str) -> bytes:
+        """The allocation's attestation as published. Raises NotFoundError."""
+        return await self._on_view(_attestation_line, allocation_id)
+
+    # --- below --------------------------------------------------------------------------------------------
+
+    def _strip(self, connection: Connection) -> Pipeline:
+        health = self.health
+        gaps = tuple(row[0] for row in connection.execute("SELECT what FROM gaps ORDER BY at_ms LIMIT 20"))
+        behind = Behind(
+            records=health.behind,
+            caught_up=health.caught_up,
+            broker_since_ms=health.broker_since_ms,
+            gaps=gaps,
+        )
+        groups: Mapping[StageName, strip.Group] = dict(health.groups)
+        now_ms = int(self._clock() * 1000)
+        return strip.pipeline(
+            connection, now_ms, behind, groups, registrar=self._registrar, patience=self._patience
+        )
+
+    async def _spans_of(self, run_id: str) -> RunSpans | str:
+        return await self._run_events.of(run_id, await self._on_view(_parts, run_id))
+
+    def _signed(self, message: AuditReport | Attestation) -> Signed:
+        if message.signature is None:
+            return Signed(state="unsigned", key=None)
+        if not self._keys:
+            return Signed(state="no-key", key=None)
+        said = message.to_object()
+        for name, key in self._keys.items():
+            if verify_message(said, key):
+                return Signed(state="valid", key=name)
+        return Signed(state="invalid", key=None)
+
+    def _stored(self, digest: str) -> bool | None:
+        try:
+            return self._store.has(digest)
+        except StoreUnavailable:
+            return None
+
+    async def _on_view(
+        self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs
+    ) -> T:
+        def work() -> T:
+            with self._database.snapshot() as connection:
+                return read(connection, *args, **options)
+
+        return await self._in_thread(work)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _parts(connection: Connection, run_id: str) -> Parts:
+    row = connection.execute("SELECT block_items FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise not_found(f"run {run_id}")
+    rows = connection.execute(
+        "SELECT place, bytes FROM parts WHERE run_id = ? AND place < ? ORDER BY place",
+        (run_id, schema.EVENTS_END),
+    ).fetchall()
+    return Parts(
+        tuple(schema.place_at(place) for place, _ in rows), sum(size for _, size in rows), row["block_items"]
+    )
+
+
+_TYPE_NAMES: Final = {
+    schema.PROPOSAL: "AllocationProposal",
+    schema.DEAD_LETTER: "DeadLetter",
+    schema.INDEX_ENTRY: "AllocationIndex",
+    schema.SEAL: "CommitmentSeal",
+    schema.PROOF: "Proof",
+    schema.FAILURE: "ProofFailure",
+    schema.REPORT: "AuditReport",
+    schema.REPORT_OPEN: "AuditReport",
+    schema.ATTESTATION: "Attestation",
+    schema.RECORDED: "Registration",
+    schema.REFUSED: "Registration",
+}
+
+
+def _message(connection: Connection, place: Place) -> RawMessage:
+    number = schema.place_of(place.topic, place.partition, place.offset, place.line)
+    row = connection.execute("SELECT type, at_ms, raw FROM messages WHERE place = ?", (number,)).fetchone()
+    if row is None:
+        raise not_found(f"{place.topic}/{place.partition} offset {place.offset} line {place.line + 1}")
+    fault: str | None = None
+    try:
+        if row["type"] == schema.PROPOSAL:
+            parse_proposal(row["raw"])
+        else:
+            read_message(row["raw"], place.topic)
+    except ProofrailError as error:
+        fault = str(error)
+    return RawMessage(
+        place=place,
+        at_ms=row["at_ms"],
+        type=_TYPE_NAMES[row["type"]],
+        line=bytes(row["raw"]).decode(errors="replace"),
+        fault=fault,
+    )
+
+
+def _proof_line(connection: Connection, run_id: str) -> bytes:
+    row = connection.execute("SELECT terminal, failure FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+    line = None if row is None or row["failure"] is not None else raw_at(connection, row["terminal"])
+    if line is None:
+        raise not_found(f"a proof of run {run_id}")
+    return line
+
+
+def _attestation_line(connection: Connection, allocation_id: str) -> bytes:
+    row = connection.execute(
+        "SELECT attestation FROM allocations WHERE allocation_id = ?", (allocation_id,)
+    ).fetchone()
+    line = None if row is None else raw_at(connection, row["attestation"])
+    if line is None:
+        raise not_found(f"an attestation of allocation {allocation_id}")
+    return line
