@@ -63,6 +63,7 @@ check: lint ## lint, generated schemas and compiled programs up to date
 	$(PY) -m proofrail.cairo.compiler --check
 	$(PY) -m proofrail.cairo.contract_compiler --check
 	$(PY) -m proofrail.messaging.metric_table --check
+	$(PY) -m proofrail.explorer.openapi --check
 	$(PY) deploy/grafana/make_dashboards.py --check
 
 cairo: setup ## recompile the Cairo programs and contracts

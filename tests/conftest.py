@@ -28,7 +28,9 @@ _RECURSION_LIMIT = sys.getrecursionlimit()
 def pytest_configure(config: pytest.Config) -> None:
     """Markers beside those in pyproject.toml."""
     config.addinivalue_line("markers", "browser: drives a headless Chromium, from Debian's package chromium")
-    config.addinivalue_line("markers", "prometheus: goes by Prometheus and promtool, from Debian's package prometheus")
+    config.addinivalue_line(
+        "markers", "prometheus: goes by Prometheus and promtool, from Debian's package prometheus"
+    )
 
 
 def pytest_runtest_setup() -> None:

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +50,7 @@ def run(settings: ExplorerSettings, codes: Collection[str] | None = None, *, reb
             reader,
             token=token,
             names=names if settings.is_local or names else None,
-            opener=open_export,
+            opener=partial(open_export, auditor_keys=settings.auditor_keys.split()),
         )
         try:
             listener = _listener(settings)

@@ -87,7 +87,7 @@ class ViewReader:
         """`auditor_keys`: the vkeys of the auditors whose signatures are shown as valid. Raises CheckpointError."""
         self._database = database
         self._store = store
-        self._keys = {vkey.rsplit("+", 1)[0]: parse_vkey(vkey)[1] for vkey in auditor_keys}
+        self._keys = {_id_of(vkey): parse_vkey(vkey)[1] for vkey in auditor_keys}
         self._registrar = registrar
         self._patience = patience or strip.Patience()
         self._clock = clock
@@ -331,3 +331,8 @@ def _attestation_line(connection: Connection, allocation_id: str) -> bytes:
     if line is None:
         raise not_found(f"an attestation of allocation {allocation_id}")
     return line
+
+
+def _id_of(vkey: str) -> str:
+    """Name and id, as they stand in signatures: what follows, the key itself, may hold a plus, too."""
+    return "+".join(vkey.split("+", 2)[:2])

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator
 from sqlite3 import Connection
 from typing import Final
-from urllib.parse import quote
 
 from proofrail.explorer.errors import bad_query
 from proofrail.explorer.model import Hit, SearchResult
+from proofrail.explorer.pages.site import Site
 from proofrail.explorer.tables import program_names, range_of
 
+_SITE: Final = Site()
 _LEAST: Final = 4
 """Characters of a hash, where it is not given whole."""
 _MOST: Final = 100
@@ -57,7 +58,7 @@ def _hits(connection: Connection, text: str, limit: int) -> Iterator[Hit]:
         )
         for run_id, program in rows:
             named = program_names().get(program, program)
-            yield Hit(kind="run", title=f"run {run_id}", href=_run_path(run_id), detail=f"of program {named}")
+            yield Hit(kind="run", title=f"run {run_id}", href=_SITE.run(run_id), detail=f"of program {named}")
 
 
 def _steps(connection: Connection, text: str) -> Iterator[Hit]:
@@ -85,17 +86,17 @@ def _step(run_id: str, step: int, detail: str) -> Hit:
     return Hit(
         kind="step",
         title=f"step {step} of run {run_id}",
-        href=f"{_run_path(run_id)}?step={step}",
+        href=_SITE.run(run_id, step=step),
         detail=detail,
     )
 
 
 def _run(run_id: str, state: str) -> Hit:
-    return Hit(kind="run", title=f"run {run_id}", href=_run_path(run_id), detail=state)
+    return Hit(kind="run", title=f"run {run_id}", href=_SITE.run(run_id), detail=state)
 
 
 def _allocation(name: str, state: str) -> Hit:
-    return Hit(kind="allocation", title=f"allocation {name}", href=_allocation_path(name), detail=state)
+    return Hit(kind="allocation", title=f"allocation {name}", href=_SITE.allocation(name), detail=state)
 
 
 def _digest(connection: Connection, digest: str, kind: str, ref: str) -> Hit:
@@ -105,15 +106,7 @@ def _digest(connection: Connection, digest: str, kind: str, ref: str) -> Hit:
             return Hit(
                 kind="allocation",
                 title=f"{kind} of allocation {ref}",
-                href=_allocation_path(ref),
+                href=_SITE.allocation(ref),
                 detail=digest,
             )
-    return Hit(kind="run", title=f"{kind} of run {ref}", href=_run_path(ref), detail=digest)
-
-
-def _run_path(run_id: str) -> str:
-    return f"/runs/{quote(run_id, safe='')}"
-
-
-def _allocation_path(name: str) -> str:
-    return f"/allocations/{quote(name, safe='')}"
+    return Hit(kind="run", title=f"{kind} of run {ref}", href=_SITE.run(ref), detail=digest)

@@ -84,8 +84,8 @@ class Journal:
         ]
 
     def transaction_of(self, effect: str) -> str | None:
-        """The hash of our transaction that had this effect; None where somebody else's did. The last one: if blocks were
-        taken back, an earlier one is gone."""
+        """The hash of our transaction that had this effect; None where somebody else's did. The last one: if blocks
+        were taken back, an earlier one is gone."""
         with self._database.transaction() as connection:
             found = connection.execute(
                 "SELECT hash FROM transactions JOIN effects ON number = transaction_number"
