@@ -45,8 +45,8 @@ up: prover ## broker and the three services until Ctrl-C
 test: prover ## all tests
 	@$(PY) -m pytest $(ARGS)
 
-test-fast: setup ## the tests that need neither Kafka nor the prover, on all cores
-	@$(PY) -m pytest -n auto --dist worksteal -m "not kafka and not prover and not docker and not slow" $(ARGS)
+test-fast: setup ## the tests that need neither Kafka, prover nor browser, on all cores
+	@$(PY) -m pytest -n auto --dist worksteal -m "not kafka and not prover and not docker and not browser and not slow" $(ARGS)
 
 test-exhaustive: setup ## every alteration of small runs, and millions of items (about half an hour)
 	@$(PY) -m pytest -m exhaustive $(ARGS)

@@ -25,14 +25,6 @@ _numbers = itertools.count()
 _RECURSION_LIMIT = sys.getrecursionlimit()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Markers beside those in pyproject.toml."""
-    config.addinivalue_line("markers", "browser: drives a headless Chromium, from Debian's package chromium")
-    config.addinivalue_line(
-        "markers", "prometheus: goes by Prometheus and promtool, from Debian's package prometheus"
-    )
-
-
 def pytest_runtest_setup() -> None:
     """The limit of recursion that the services have: a library under starknet-py raises it where it is imported."""
     sys.setrecursionlimit(_RECURSION_LIMIT)

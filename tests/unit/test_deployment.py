@@ -16,6 +16,7 @@ import yaml
 from proofrail.auditor.settings import AuditorSettings
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, TRACER_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
+from proofrail.explorer.settings import ExplorerSettings
 from proofrail.messaging.settings import KafkaSettings, ServiceSettings
 from proofrail.prover.settings import ProverSettings
 from proofrail.registrar.settings import RegistrarSettings
@@ -30,6 +31,7 @@ SERVICES: dict[str, type[ServiceSettings]] = {
     "prover": ProverSettings,
     "auditor": AuditorSettings,
     "registrar": RegistrarSettings,
+    "explorer": ExplorerSettings,
 }
 OUTSIDE_SETTINGS = {"PROOFRAIL_HOME", "PROOFRAIL_STWO_PROVER"}
 """Read where no settings class is."""
@@ -100,7 +102,7 @@ def manifests(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         pytest.skip("kustomize is not on PATH")
     folder = tmp_path_factory.mktemp("kubernetes") / "kubernetes"
     shutil.copytree(KUBERNETES, folder, ignore=shutil.ignore_patterns("keys", "*.env"))
-    for file in ("kafka.env", "store.env"):
+    for file in ("kafka.env", "store.env", "explorer.env"):
         shutil.copy(folder / f"{file}.example", folder / file)
     for name in (TRACER_KEY_NAME, AUDITOR_KEY_NAME):
         load_or_make_signer(folder / "keys" / f"{name.removeprefix('proofrail-')}.key", name, os.urandom)

@@ -29,7 +29,7 @@ def pieces(document: str) -> Iterator[str]:
 def commands() -> Iterator[tuple[str, str]]:
     for document in DOCUMENTS:
         for piece in pieces(document):
-            joined = piece.replace("\\\n", " ")
+            joined = piece.replace("\\\n", " ").replace("\\|", " ")  # in a table, between what may be chosen
             for match in COMMAND.finditer(joined):
                 yield document, match.group(1).strip()
 
