@@ -32,6 +32,7 @@ from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.in_flight import InFlight
 from proofrail.messaging.measured_store import MeasuredStore
+from proofrail.messaging.presence import present
 from proofrail.messaging.publisher import OutcomeUnknownError, TransactionalPublisher
 from proofrail.messaging.records import Message
 from proofrail.messaging.views import View
@@ -93,6 +94,10 @@ class Registrar:
             await own.catch_up()
             await stack.enter_async_context(self._archive)
             await stack.enter_async_context(stream)
+            # Its position is its own: only so the broker knows that it is there.
+            await stack.enter_async_context(
+                present(kafka, "proofrail-registrar", topics.ATTESTATIONS, self._draining)
+            )
             self._context.watch("grounds", self._archive)
             self._context.measure(stream)
             self._context.check("ledger", self._ledger.missing)

@@ -1,0 +1,72 @@
+"""A sign of life for services that keep their positions themselves: membership in a consumer group, no more of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+
+from proofrail.messaging.backoff import retry_transient
+from proofrail.messaging.settings import KafkaSettings
+
+_log = structlog.get_logger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def present(
+    kafka: KafkaSettings, group: str, topic: str, stop: asyncio.Event | None = None
+) -> AsyncIterator[None]:
+    """Be a member of `group`, which reads nothing of `topic`, while the block runs. The broker tells whoever asks that
+    we are there, and within the session's timeout that we no longer are. Raises KafkaError when `stop` is set before
+    the broker answers."""
+
+    async def join() -> AIOKafkaConsumer:
+        consumer = AIOKafkaConsumer(
+            **kafka.reader_options(),
+            group_id=group,
+            session_timeout_ms=kafka.session_timeout_ms,
+            heartbeat_interval_ms=kafka.session_timeout_ms // 3,
+            max_poll_interval_ms=kafka.max_poll_interval_ms,
+        )
+        consumer.subscribe([topic], listener=_Pausing(consumer))
+        try:
+            await consumer.start()
+        except BaseException:
+            await consumer.stop()
+            raise
+        return consumer
+
+    consumer = await retry_transient(join, stop=stop)
+    staying = asyncio.create_task(_stay(consumer, kafka.max_poll_interval_ms / 3000))
+    try:
+        yield
+    finally:
+        staying.cancel()
+        await asyncio.gather(staying, return_exceptions=True)
+        with contextlib.suppress(KafkaError):
+            await consumer.stop()
+
+
+async def _stay(consumer: AIOKafkaConsumer, every_s: float) -> None:
+    """Ask for records, of which there are none, as often as a member must."""
+    while True:
+        try:
+            await consumer.getmany(timeout_ms=0)
+        except KafkaError as error:
+            _log.warning("presence", error=repr(error))
+        await asyncio.sleep(every_s)
+
+
+class _Pausing(ConsumerRebalanceListener):
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        pass
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._consumer.pause(*assigned)
