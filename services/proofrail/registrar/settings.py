@@ -67,7 +67,7 @@ class RegistrarSettings(ServiceSettings):
     chain_confirm_s: float = Field(default=60.0, gt=0)
     """How long a transaction is waited for at a time. It is never given up: it is asked for again."""
     chain_poll_s: float = Field(default=0.5, gt=0)
-    """Between two questions about a transaction."""
+    """Between two questions about a transaction, at most: the first come sooner."""
     chain_finality: Literal["PRE_CONFIRMED", "ACCEPTED_ON_L2", "ACCEPTED_ON_L1"] = "ACCEPTED_ON_L2"
     """When a transaction counts."""
 

@@ -40,6 +40,8 @@ _AMOUNT_MARGIN: Final = 1.5
 _PRICE_MARGIN: Final = 1.5
 _MORE: Final = 1.5
 """How much more of each resource is allowed after a transaction that ran out of one."""
+_FIRST_POLL_S: Final = 0.05
+"""A local chain has executed a transaction by then."""
 _ATTEMPTS: Final = 5
 """Transactions for one intention, each one's outcome known, before the caller is to try again later."""
 
@@ -60,8 +62,8 @@ class Reverted(Exception):  # noqa: N818 -- what became of it
 @dataclass(frozen=True)
 class Limits:
     """`fee`: most fri that a transaction may take. `felts`: most that a proof may be in one call. `confirm_s`: how long
-    a transaction is waited for before the caller is to come back. `poll_s`: between two questions. `finality`: when
-    it counts."""
+    a transaction is waited for before the caller is to come back. `poll_s`: between two questions, at most: the first
+    come sooner. `finality`: when it counts."""
 
     fee: int
     felts: int
@@ -191,6 +193,7 @@ class Sender:
         """Take a transaction to its end, and close it in the journal. `sent`: it may have been sent before."""
         self._unsettled.add(entry.account)
         deadline = asyncio.get_running_loop().time() + self._limits.confirm_s
+        pause = min(_FIRST_POLL_S, self._limits.poll_s)
         away: ChainAway | None = None
         while True:
             try:
@@ -211,7 +214,8 @@ class Sender:
                 raise away or _pending(
                     f"transaction {entry.signed.hash} has no outcome after {self._limits.confirm_s:.0f} s"
                 )
-            await asyncio.sleep(self._limits.poll_s)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, self._limits.poll_s)
 
     async def _step(self, entry: Entry, *, sent: bool) -> _Closed | None:
         """Ask for the outcome; send what the node does not know. None while there is no outcome."""
