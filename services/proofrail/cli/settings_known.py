@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings
 from proofrail.cli.settings_file import PREFIX, VARIABLE
 
 OTHERS: Final = {
+    "PROOFRAIL_EXPLORER": "`off`: `up` goes without the explorer.",
     "PROOFRAIL_HOME": "Where a system that is started here keeps everything; .proofrail by default.",
     VARIABLE: "The file with settings; proofrail.toml by default, where there is one.",
     "PROOFRAIL_CACHE": "Where what can be had again is kept; ~/.cache/proofrail by default.",
@@ -28,6 +29,7 @@ OTHERS: Final = {
 def services() -> dict[str, type[BaseSettings]]:
     """The settings of each service, and of everything that talks to Kafka."""
     from proofrail.auditor.settings import AuditorSettings
+    from proofrail.explorer.settings import ExplorerSettings
     from proofrail.messaging.settings import KafkaSettings
     from proofrail.prover.settings import ProverSettings
     from proofrail.registrar.settings import RegistrarSettings
@@ -39,6 +41,7 @@ def services() -> dict[str, type[BaseSettings]]:
         "prover": ProverSettings,
         "auditor": AuditorSettings,
         "registrar": RegistrarSettings,
+        "explorer": ExplorerSettings,
     }
 
 
