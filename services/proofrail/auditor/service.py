@@ -19,6 +19,7 @@ from proofrail.auditor.examiner import Examiner, Statement, waiting
 from proofrail.auditor.published import PublishedProposals
 from proofrail.auditor.said import SaidBefore
 from proofrail.auditor.settings import AuditorSettings
+from proofrail.messaging import groups
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
@@ -60,7 +61,7 @@ class Auditor:
         self._forget()
         self._pipeline = Pipeline(
             settings.kafka,
-            group_id="proofrail-auditor",
+            group_id=groups.AUDITOR,
             transactional_id=context.transactional_id,
             topics=[topics.COMMITMENTS, topics.EVENTS, topics.PROOFS],
             outputs=[topics.REPORTS, topics.ATTESTATIONS],

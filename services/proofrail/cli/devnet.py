@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import signal
 import socket
 import sys
 import time
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from proofrail.cli.home import Home
-from proofrail.cli.leash import leashed
+from proofrail.cli.leash import end, leashed
 from proofrail.registrar.starknet.chain import ChainAway
 from proofrail.registrar.starknet.extra import starknet_py
 from proofrail.registrar.starknet.node import Node
@@ -70,16 +69,8 @@ class Devnet:
     async def stop(self) -> None:
         """End it."""
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        if process is not None:
+            await end(process, _STOP_S)
 
     async def _until_alive(self, process: asyncio.subprocess.Process) -> None:
         deadline = time.monotonic() + _START_S

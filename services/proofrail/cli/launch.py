@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from proofrail.cli.home import Home
-from proofrail.cli.leash import leashed
+from proofrail.cli.leash import end, leashed
 from proofrail.cli.up import EXPLORER
 from proofrail.wire.errors import ProofrailError
 
@@ -58,16 +56,8 @@ class LaunchedSystem:
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL when it has not ended a minute later."""
         process, self._process = self._process, None
-        if process is None or process.returncode is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(_STOP_S):
-                await process.wait()
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        if process is not None:
+            await end(process, _STOP_S)
 
     @property
     def _errors(self) -> Path:

@@ -9,14 +9,15 @@ from typing import Any, Final
 from proofrail.cli.lag import Lag
 from proofrail.cli.status_runs import RunSeen, RunsSeen, waits_until, why
 from proofrail.cli.times import rfc3339, span
+from proofrail.messaging import groups
 from proofrail.messaging.records import Record
 from proofrail.wire import topics
 from proofrail.wire.readable import objects
 
 GROUPS: Final[dict[str, tuple[str, ...]]] = {
-    "proofrail-tracer": (topics.PROPOSALS,),
-    "proofrail-prover": (topics.COMMITMENTS,),
-    "proofrail-auditor": (topics.COMMITMENTS, topics.EVENTS, topics.PROOFS),
+    groups.TRACER: (topics.PROPOSALS,),
+    groups.PROVER: (topics.COMMITMENTS,),
+    groups.AUDITOR: (topics.COMMITMENTS, topics.EVENTS, topics.PROOFS),
 }
 """The group of each stage that has one, and what it reads. The registrar keeps its place itself."""
 
@@ -121,9 +122,9 @@ class Judge:
     ) -> Pipeline:
         """The pipeline of these runs. `refused` counts the proposals that were dead-lettered at intake."""
         stages = [
-            self._tracer(lags["proofrail-tracer"], refused),
-            self._prover(lags["proofrail-prover"], runs, given_up),
-            self._auditor(lags["proofrail-auditor"], runs),
+            self._tracer(lags[groups.TRACER], refused),
+            self._prover(lags[groups.PROVER], runs, given_up),
+            self._auditor(lags[groups.AUDITOR], runs),
             self._registrar(registrar),
         ]
         return Pipeline(stages, self._now)

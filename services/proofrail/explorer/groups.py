@@ -12,15 +12,16 @@ import structlog
 from proofrail.explorer.model import StageName
 from proofrail.explorer.pipeline import Group
 from proofrail.explorer.reader import Health
+from proofrail.messaging import groups
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.offsets import Offsets
 from proofrail.messaging.settings import KafkaSettings
 
 GROUPS: Final[dict[str, StageName]] = {
-    "proofrail-tracer": "tracer",
-    "proofrail-prover": "prover",
-    "proofrail-auditor": "auditor",
-    "proofrail-registrar": "registrar",
+    groups.TRACER: "tracer",
+    groups.PROVER: "prover",
+    groups.AUDITOR: "auditor",
+    groups.REGISTRAR: "registrar",
 }
 
 _EVERY_S: Final = 2.0

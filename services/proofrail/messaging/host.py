@@ -167,7 +167,7 @@ def run_service(
 
 async def _host(name: str, main: Main, settings: ServiceSettings, metrics: Metrics) -> int:
     broker = KafkaBroker(
-        settings.kafka.bootstrap.split(","),
+        settings.kafka.servers,
         security=_security(settings.kafka),
         client_id=f"proofrail-{name}",
         logger=None,

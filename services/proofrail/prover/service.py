@@ -12,6 +12,7 @@ from collections import deque
 
 import structlog
 
+from proofrail.messaging import groups
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
@@ -52,7 +53,7 @@ class Prover:
         self._forget()
         self._pipeline = Pipeline(
             settings.kafka,
-            group_id="proofrail-prover",
+            group_id=groups.PROVER,
             transactional_id=context.transactional_id,
             topics=[topics.COMMITMENTS],
             outputs=[topics.PROOFS],

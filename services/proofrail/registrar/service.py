@@ -28,6 +28,7 @@ from proofrail.client import (
     Unreadable,
     subscribe,
 )
+from proofrail.messaging import groups
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.in_flight import InFlight
@@ -96,7 +97,7 @@ class Registrar:
             await stack.enter_async_context(stream)
             # Its position is its own: only so the broker knows that it is there.
             await stack.enter_async_context(
-                present(kafka, "proofrail-registrar", topics.ATTESTATIONS, self._draining)
+                present(kafka, groups.REGISTRAR, topics.ATTESTATIONS, self._draining)
             )
             self._context.watch("grounds", self._archive)
             self._context.measure(stream)

@@ -15,6 +15,7 @@ from typing import Any
 
 import structlog
 
+from proofrail.messaging import groups
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
@@ -59,7 +60,7 @@ class Tracer:
         self._indexed: frozenset[TopicPartition] = frozenset()
         self.pipeline = Pipeline(
             settings.kafka,
-            group_id="proofrail-tracer",
+            group_id=groups.TRACER,
             transactional_id=context.transactional_id,
             topics=[topics.PROPOSALS],
             outputs=[topics.EVENTS, topics.COMMITMENTS, topics.INDEX, topics.PROPOSALS_DLQ],
