@@ -43,7 +43,7 @@ up: prover ## broker and the three services until Ctrl-C
 	@$(PY) -m proofrail up $(ARGS)
 
 test: prover ## all tests
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadgroup $(ARGS)
 
 test-fast: setup ## the tests that need neither Kafka, prover nor browser, on all cores
 	@$(PY) -m pytest -n auto --dist worksteal -m "not kafka and not prover and not docker and not browser and not slow" $(ARGS)

@@ -18,6 +18,7 @@ from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.topics import MAX_MESSAGE_BYTES, TopicSpec
 from tests.exhaustive.tally import pytest_terminal_summary as pytest_terminal_summary
+from tests.workers import keep_programs_together
 
 _numbers = itertools.count()
 
@@ -32,6 +33,7 @@ def pytest_runtest_setup() -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Suites in full run only when asked for: `make test-exhaustive`."""
+    keep_programs_together(items)
     if "exhaustive" in config.option.markexpr:
         return
     full = [item for item in items if item.get_closest_marker("exhaustive")]
