@@ -16,7 +16,8 @@ from tests.explorer_cases import HOSTILE_ID, World, filled, reader_of
 
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.explorer.feed import Feed
-from proofrail.explorer.model import Change, Pipeline
+from proofrail.explorer.model.answers import Change
+from proofrail.explorer.model.strip import Pipeline
 from proofrail.explorer.openapi import NAME, document, rendered
 from proofrail.explorer.reader import ViewReader
 from proofrail.explorer.settings import ExplorerSettings

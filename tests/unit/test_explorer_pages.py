@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.explorer_cases import HOSTILE_ID, reader_of
 from tests.explorer_site import WRONG, Read, served
 
-from proofrail.explorer.model import Reader
+from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.pages.site import Site
 from proofrail.explorer.reader import ViewReader
 from proofrail.explorer.web import application

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proofrail.explorer.model import Cell, CellState, Phase, Share, Span, Spans
+from proofrail.explorer.model.base import CellState
+from proofrail.explorer.model.rows import Phase, Share
+from proofrail.explorer.model.run import Cell
+from proofrail.explorer.model.spans import Span, Spans
 from proofrail.explorer.pages import words
 from proofrail.explorer.pages.pictures import few_cells, journey, share_bars, waterfall
 

@@ -10,17 +10,16 @@ from urllib.parse import quote
 from proofrail.explorer import schema
 from proofrail.explorer.errors import not_found
 from proofrail.explorer.lines import message_of, proposal_of, raw_at, said_of
-from proofrail.explorer.model import (
+from proofrail.explorer.model.allocation import (
     AllocationPage,
     AttestationCard,
-    Fact,
     Happening,
-    NamedHash,
-    Phase,
     Reason,
     RegistrationCard,
-    Signed,
 )
+from proofrail.explorer.model.audit import Signed
+from proofrail.explorer.model.base import Fact, NamedHash
+from proofrail.explorer.model.rows import Phase
 from proofrail.explorer.schema import place_at
 from proofrail.explorer.tables import allocation_row, phase, proposal_line, run_phases, shares_of
 from proofrail.wire.canonical import sha256_hex

@@ -13,26 +13,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from proofrail.artifacts.errors import InvalidReference, MissingArtifact
 from proofrail.explorer.errors import BadQueryError, NotFoundError, bad_query, not_found
-from proofrail.explorer.model import (
-    AllocationPage,
-    AllocationRow,
-    AllocationState,
-    Change,
-    DeadLetterRow,
-    Events,
-    Page,
-    Pipeline,
-    Place,
-    Problem,
-    RawMessage,
-    RunPage,
-    RunRow,
-    RunState,
-    SearchResult,
-    Span,
-    Spans,
-    Verdict,
-)
+from proofrail.explorer.model.allocation import AllocationPage
+from proofrail.explorer.model.answers import Change, Problem, RawMessage, SearchResult
+from proofrail.explorer.model.base import AllocationState, Page, Place, RunState, Verdict
+from proofrail.explorer.model.rows import AllocationRow, DeadLetterRow, RunRow
+from proofrail.explorer.model.run import RunPage
+from proofrail.explorer.model.spans import Events, Span, Spans
+from proofrail.explorer.model.strip import Pipeline
 from proofrail.explorer.reader import ViewReader
 from proofrail.wire.errors import ProofrailError, TransientError
 from proofrail.wire.messages import ReasonName

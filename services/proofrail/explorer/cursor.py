@@ -10,7 +10,7 @@ from sqlite3 import Connection, Row
 from typing import Any, Final, TypeVar
 
 from proofrail.explorer.errors import bad_query
-from proofrail.explorer.model import Page
+from proofrail.explorer.model.base import Page
 
 T = TypeVar("T")
 

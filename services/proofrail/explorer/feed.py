@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Final
 
-from proofrail.explorer.model import Change, Pipeline
+from proofrail.explorer.model.answers import Change
+from proofrail.explorer.model.strip import Pipeline
 from proofrail.explorer.view import Changed
 
 _KEPT: Final = 4096

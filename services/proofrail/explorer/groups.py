@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from proofrail.explorer.model import StageName
+from proofrail.explorer.model.base import StageName
 from proofrail.explorer.pipeline import Group
 from proofrail.explorer.reader import Health
 from proofrail.messaging import groups

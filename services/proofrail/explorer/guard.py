@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from proofrail.explorer.model import Problem
+from proofrail.explorer.model.answers import Problem
 
 Refusal = Callable[[Request, int, Problem], Response]
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.explorer.database import Database
-from proofrail.explorer.model import Place
+from proofrail.explorer.model.base import Place
 from proofrail.explorer.reader import ViewReader
 from proofrail.explorer.schema import TOPICS
 from proofrail.explorer.view import View

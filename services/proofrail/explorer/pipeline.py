@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from proofrail.explorer import schema
 from proofrail.explorer.lines import message_of
-from proofrail.explorer.model import Behind, Pipeline, Stage, StageError, StageName
+from proofrail.explorer.model.base import StageName
+from proofrail.explorer.model.strip import Behind, Pipeline, Stage, StageError
 from proofrail.wire.messages import AuditReport, DeadLetter, ProofFailure, Registration
 from proofrail.wire.model import Message
 

@@ -21,28 +21,14 @@ from proofrail.explorer.database import Database
 from proofrail.explorer.errors import bad_query, not_found
 from proofrail.explorer.feed import Feed
 from proofrail.explorer.lines import raw_at
-from proofrail.explorer.model import (
-    AllocationPage,
-    AllocationRow,
-    AllocationState,
-    Behind,
-    Change,
-    DeadLetterRow,
-    Events,
-    Page,
-    Pipeline,
-    Place,
-    RawMessage,
-    RunPage,
-    RunRow,
-    RunState,
-    SearchResult,
-    Signed,
-    Span,
-    Spans,
-    StageName,
-    Verdict,
-)
+from proofrail.explorer.model.allocation import AllocationPage
+from proofrail.explorer.model.answers import Change, RawMessage, SearchResult
+from proofrail.explorer.model.audit import Signed
+from proofrail.explorer.model.base import AllocationState, Page, Place, RunState, StageName, Verdict
+from proofrail.explorer.model.rows import AllocationRow, DeadLetterRow, RunRow
+from proofrail.explorer.model.run import RunPage
+from proofrail.explorer.model.spans import Events, Span, Spans
+from proofrail.explorer.model.strip import Behind, Pipeline
 from proofrail.explorer.run_events import Parts, RunEvents, Source
 from proofrail.explorer.run_page import run_page
 from proofrail.explorer.search import search
@@ -71,7 +57,7 @@ class Health:
 
 
 class ViewReader:
-    """A `model.Reader` over a view."""
+    """A `model.reading.Reader` over a view."""
 
     def __init__(
         self,
@@ -102,7 +88,7 @@ class ViewReader:
         self.feed.close()
         self._threads.shutdown(cancel_futures=True)
 
-    # --- as model.Reader says -----------------------------------------------------------------------------
+    # --- as model.reading.Reader says ---------------------------------------------------------------------
 
     async def pipeline(self) -> Pipeline:
         held = self._pipeline

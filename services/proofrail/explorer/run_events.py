@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from proofrail.explorer.model import Place
+from proofrail.explorer.model.base import Place
 from proofrail.explorer.spans import RunSpans
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.ndjson import split

@@ -10,23 +10,9 @@ from urllib.parse import quote
 from proofrail.explorer import schema
 from proofrail.explorer.errors import not_found
 from proofrail.explorer.lines import message_at, message_of, said_of
-from proofrail.explorer.model import (
-    AuditCard,
-    Blocks,
-    Cell,
-    CellState,
-    EarlierReport,
-    EvidenceCard,
-    Fact,
-    Failure,
-    Mismatch,
-    NamedHash,
-    ProofCard,
-    RunPage,
-    SealCard,
-    Signed,
-    Unchecked,
-)
+from proofrail.explorer.model.audit import AuditCard, EarlierReport, EvidenceCard, Mismatch, Signed, Unchecked
+from proofrail.explorer.model.base import CellState, Fact, NamedHash
+from proofrail.explorer.model.run import Blocks, Cell, Failure, ProofCard, RunPage, SealCard
 from proofrail.explorer.schema import place_at
 from proofrail.explorer.tables import run_phases, run_row
 from proofrail.wire.canonical import canonical, sha256_hex

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from proofrail.explorer.model import Place
+from proofrail.explorer.model.base import Place
 from proofrail.wire import topics
 from proofrail.wire.errors import ProofrailError
 

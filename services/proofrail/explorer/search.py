@@ -8,7 +8,7 @@ from sqlite3 import Connection
 from typing import Final
 
 from proofrail.explorer.errors import bad_query
-from proofrail.explorer.model import Hit, SearchResult
+from proofrail.explorer.model.answers import Hit, SearchResult
 from proofrail.explorer.pages.site import Site
 from proofrail.explorer.tables import program_names, range_of
 

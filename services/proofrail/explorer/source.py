@@ -11,7 +11,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
-from proofrail.explorer.model import Place
+from proofrail.explorer.model.base import Place
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.settings import KafkaSettings
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from proofrail.explorer.errors import bad_query, not_found
-from proofrail.explorer.model import Event, Events, Span, Spans
+from proofrail.explorer.model.spans import Event, Events, Span, Spans
 
 _STARTS: Final = frozenset({"SequenceStart", "TileStart"})
 _ENDS: Final = frozenset({"SequenceEnd", "TileEnd", "SequenceFailure", "TileFailure"})
@@ -124,7 +124,7 @@ class RunSpans:
     # --- rows ---------------------------------------------------------------------------------------------
 
     def rows(self, parent: str | None, cursor: str | None, limit: int) -> Spans:
-        """See `model.Reader.spans`. Raises NotFoundError, BadQueryError."""
+        """See `model.reading.Reader.spans`. Raises NotFoundError, BadQueryError."""
         start = _number(cursor)
         if not 1 <= limit <= _MAX_LIMIT:
             raise bad_query(f"limit is {limit}; it must lie in 1 … {_MAX_LIMIT}")
@@ -263,7 +263,7 @@ class RunSpans:
     # --- events -------------------------------------------------------------------------------------------
 
     def events(self, q: str | None, cursor: str | None, limit: int) -> Events:
-        """See `model.Reader.events`. Raises BadQueryError."""
+        """See `model.reading.Reader.events`. Raises BadQueryError."""
         if not 1 <= limit <= _MAX_LIMIT:
             raise bad_query(f"limit is {limit}; it must lie in 1 … {_MAX_LIMIT}")
         wanted = (q or "").encode(errors="replace")

@@ -11,17 +11,8 @@ from proofrail.cairo.risk_builds import BUILDS
 from proofrail.explorer.cursor import Listing
 from proofrail.explorer.errors import bad_query
 from proofrail.explorer.lines import message_of, proposal_of, raw_at
-from proofrail.explorer.model import (
-    AllocationRow,
-    AllocationState,
-    DeadLetterRow,
-    Page,
-    Phase,
-    RunRow,
-    RunState,
-    Share,
-    Verdict,
-)
+from proofrail.explorer.model.base import AllocationState, Page, RunState, Verdict
+from proofrail.explorer.model.rows import AllocationRow, DeadLetterRow, Phase, RunRow, Share
 from proofrail.explorer.schema import place_at
 from proofrail.wire.messages import REASONS, Attestation, DeadLetter, reason_names
 from proofrail.wire.proposals import Proposal

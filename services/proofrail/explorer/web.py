@@ -14,7 +14,8 @@ from starlette.routing import Route
 from proofrail.explorer import pages
 from proofrail.explorer.api import VERSION, add_problems, as_json, router
 from proofrail.explorer.guard import Guard
-from proofrail.explorer.model import Problem, Reader
+from proofrail.explorer.model.answers import Problem
+from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.reader import ViewReader
 
 _API: Final = ("/api/", "/events")

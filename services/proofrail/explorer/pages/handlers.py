@@ -12,14 +12,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from proofrail.explorer.errors import bad_query
-from proofrail.explorer.model import (
-    AllocationState,
-    Place,
-    Problem,
-    Reader,
-    RunState,
-    Verdict,
-)
+from proofrail.explorer.model.answers import Problem
+from proofrail.explorer.model.base import AllocationState, Place, RunState, Verdict
+from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.pages.opened import MAX_FILE, OpenedFiles
 from proofrail.explorer.pages.pictures import share_bars, waterfall
 from proofrail.explorer.pages.rendering import error_page, page

@@ -8,7 +8,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
 
-from proofrail.explorer.model import Reader
+from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.pages import handlers
 from proofrail.explorer.pages.handlers import Answer, Shown, handler
 from proofrail.explorer.pages.opened import OpenedFiles, Opener

@@ -18,7 +18,7 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from proofrail.explorer.model import Reader
+from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.pages.site import Site
 from proofrail.wire.errors import UnusableInputError
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from proofrail.explorer.model import Cell, Phase, Share, Span, Spans
+from proofrail.explorer.model.rows import Phase, Share
+from proofrail.explorer.model.run import Cell
+from proofrail.explorer.model.spans import Span, Spans
 from proofrail.explorer.pages.words import duration
 
 _LEAST: Final = 0.4

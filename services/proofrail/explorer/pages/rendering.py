@@ -13,7 +13,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from proofrail.explorer.model import AuditCard, Phase, Problem, RunRow
+from proofrail.explorer.model.answers import Problem
+from proofrail.explorer.model.audit import AuditCard
+from proofrail.explorer.model.rows import Phase, RunRow
 from proofrail.explorer.pages import words
 from proofrail.explorer.pages.pictures import Journey, few_cells, journey
 from proofrail.explorer.pages.site import Site

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
-from proofrail.explorer.model import Place
+from proofrail.explorer.model.base import Place
 
 
 @dataclass(frozen=True)
