@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Told:
 
     service: str
     name: str
+    kind: str
     trace_id: str
     span_id: str
     parent_id: str
@@ -33,8 +35,8 @@ class Collector:
         self.url = url
         self.spans: list[Told] = []
 
-    def named(self, name: str) -> list[Told]:
-        return [span for span in self.spans if span.name == name]
+    def named(self, operation: str, topic: str) -> list[Told]:
+        return [span for span in self.spans if span.name == f"{operation} {topic}"]
 
     def take(self, body: bytes) -> None:
         request = ExportTraceServiceRequest()
@@ -47,6 +49,7 @@ class Collector:
                         Told(
                             resource["service.name"],
                             span.name,
+                            Span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
                             span.trace_id.hex(),
                             span.span_id.hex(),
                             span.parent_span_id.hex(),

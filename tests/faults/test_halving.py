@@ -10,6 +10,7 @@ import pytest
 from proofrail.messaging.client import publish
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
+from proofrail.wire.headers import span_of
 from tests.faults import proposals
 from tests.faults.forging import failure, garbage, proposed
 from tests.faults.systems import Service, environment
@@ -57,8 +58,8 @@ class Watched:
 
 
 async def test_a_failed_run_is_halved_down_to_the_culprit(own_kafka: KafkaSettings, tmp_path: Path) -> None:
-    """The halves are sealed as runs of their own and indexed; the culprit, alone, is dead-lettered once, also
-    when the tracer is killed and started again."""
+    """The halves are sealed as runs of their own, in the trace of the whole, and indexed; the culprit,
+    alone, is dead-lettered once, also when the tracer is killed and started again."""
     env = environment(tmp_path, own_kafka) | {"PROOFRAIL_RUNS_IN_FLIGHT": "10"}
     tracer = Service("tracer", env)
     values = proposals.several("batch", 3)
@@ -113,3 +114,12 @@ async def test_a_failed_run_is_halved_down_to_the_culprit(own_kafka: KafkaSettin
             one["code"] for one in everything.letters()
         )
         assert len(set(everything.runs)) == len(everything.runs)
+        spans = {
+            one.key_text: span_of(one.traceparent or "")
+            for one in [*everything.records[topics.COMMITMENTS], *everything.records[topics.PROPOSALS_DLQ]]
+            if "content-type" in one.headers and one.key_text in {*everything.runs, "batch-1"}
+        }
+        assert 6 == len(spans) == len(set(spans.values())), (
+            "a run and its halves each have a span of their own"
+        )
+        assert 1 == len({trace_id for trace_id, *_ in filter(None, spans.values())})

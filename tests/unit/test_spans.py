@@ -8,7 +8,9 @@ import time
 
 import pytest
 
+from proofrail.messaging import groups
 from proofrail.messaging.spans import Spans, spans_from_environment
+from proofrail.wire import topics
 from proofrail.wire.errors import UnusableInputError
 from proofrail.wire.headers import child_traceparent, span_of
 
@@ -24,8 +26,10 @@ def _no_collector(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_span_arrives_where_its_records_say(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids, parent, links, attributes, outcome and times, as OpenTelemetry's own messages have them."""
+    """Ids, parent, links, outcome and times, as OpenTelemetry's own messages have them, and name and attributes by the
+    names of its conventions for messaging."""
     pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    from opentelemetry.semconv._incubating.attributes import messaging_attributes as semconv
     from tests.deploy.otlp_collector import collector
 
     own = child_traceparent(PARENT, b"seed")
@@ -35,16 +39,17 @@ def test_a_span_arrives_where_its_records_say(monkeypatch: pytest.MonkeyPatch) -
         assert spans is not None
         begun = time.time_ns() - 2_000_000_000
         spans.tell(
-            "trace run",
+            "trace",
+            topics.PROPOSALS,
             own,
             parent=PARENT,
             since_ns=begun,
             links=[PARENT, OTHER, None, "rubbish"],
             attributes={"proofrail.n_steps": 7, "proofrail.transaction": None},
         )
-        spans.tell("failed", own, parent=OTHER, since_ns=begun, error="prover-timeout")
-        spans.tell("not sampled", own[:-1] + "0", parent=PARENT, since_ns=begun)
-        spans.tell("of no trace", None, parent=PARENT, since_ns=begun)
+        spans.tell("prove", topics.COMMITMENTS, own, parent=OTHER, since_ns=begun, error="prover-timeout")
+        spans.tell("not sampled", topics.PROOFS, own[:-1] + "0", parent=PARENT, since_ns=begun)
+        spans.tell("of no trace", topics.PROOFS, None, parent=PARENT, since_ns=begun)
         spans.close()
     first, failed = found.spans
     assert ("proofrail-tracer", "a" * 32, own.split("-")[2], "b" * 16) == (
@@ -54,10 +59,20 @@ def test_a_span_arrives_where_its_records_say(monkeypatch: pytest.MonkeyPatch) -
         first.parent_id,
     )
     assert (("a" * 32, "b" * 16), ("c" * 32, "d" * 16)) == first.links
-    assert {"messaging.system": "kafka", "proofrail.n_steps": 7} == first.attributes
+    assert "trace allocation.proposals.v1" == first.name
+    assert {
+        semconv.MESSAGING_SYSTEM: semconv.MessagingSystemValues.KAFKA.value,
+        semconv.MESSAGING_OPERATION_NAME: "trace",
+        semconv.MESSAGING_OPERATION_TYPE: semconv.MessagingOperationTypeValues.PROCESS.value,
+        semconv.MESSAGING_DESTINATION_NAME: topics.PROPOSALS,
+        semconv.MESSAGING_CONSUMER_GROUP_NAME: groups.TRACER,
+        "proofrail.n_steps": 7,
+    } == first.attributes
+    assert "CONSUMER" == first.kind
     assert not first.failed
     assert 2 <= first.seconds < 60
     assert failed.failed
+    assert "prover-timeout" == failed.attributes["error.type"]
     assert not failed.parent_id, "a parent in another trace is none"
 
 
@@ -107,7 +122,7 @@ def test_a_collector_that_is_away_holds_nobody_up(monkeypatch: pytest.MonkeyPatc
     spans = spans_from_environment("tracer", "one")
     assert spans is not None
     for _ in range(3000):
-        spans.tell("trace run", PARENT, parent=OTHER, since_ns=time.time_ns())
+        spans.tell("trace", topics.PROPOSALS, PARENT, parent=OTHER, since_ns=time.time_ns())
     begun = time.monotonic()
     spans.close()
     assert time.monotonic() - begun < 8

@@ -254,8 +254,10 @@ class Auditor:
             return
         message, parent = said.message, self._parent(said.message, case)
         attested = isinstance(message, Attestation)
+        of_run = isinstance(message, AuditReport) and message.subject == "run"
         self._context.spans.tell(
-            "attest allocation" if isinstance(message, Attestation) else f"audit {message.subject}",
+            "attest" if attested else "audit",
+            topics.COMMITMENTS if of_run else topics.PROOFS,
             child_traceparent(parent, said.digest.encode()),
             parent=parent,
             links=[case.traceparent if attested else None, case.terminal_traceparent],
@@ -266,7 +268,6 @@ class Auditor:
                 if isinstance(message, Attestation)
                 else None,
                 "proofrail.verdict": None if isinstance(message, Attestation) else message.verdict,
-                "messaging.destination.name": topics.PROOFS if case.settled_by_prover else topics.COMMITMENTS,
             },
             error="MISMATCH" if isinstance(message, AuditReport) and message.verdict == "MISMATCH" else None,
         )

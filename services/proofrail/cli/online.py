@@ -164,13 +164,16 @@ def propose(
     with command():
         from proofrail.cli.believed import trust_in
         from proofrail.cli.propose import run_propose
+        from proofrail.messaging.spans import tracing_of_command
 
         place = Home.at(home)
         bootstrap, trust = place.bootstrap(), trust_in(place, auditor_key)
         raw = sys.stdin.buffer if str(file) == "-" else file.open("rb")
         with raw:
             lines = raw.readlines()
-        raise ExitError(asyncio.run(run_propose(bootstrap, lines, wait, wants_json(json), timeout, trust)))
+        with tracing_of_command("propose"):
+            status = asyncio.run(run_propose(bootstrap, lines, wait, wants_json(json), timeout, trust))
+        raise ExitError(status)
 
 
 def kafka(

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from proofrail.client.attestations import check
+from proofrail.client.sending import sending
 from proofrail.client.settlement import Accept, Published, RunFacts, Settled, Settlement
 from proofrail.client.trust import Trust
 from proofrail.messaging.client import publish
@@ -86,19 +87,25 @@ class Proposed:
                 getting.cancel()
 
 
-def proposal_message(value: bytes) -> Message:
-    """The record of a proposal, valid or not, with a trace of its own."""
-    traceparent = child_traceparent(None, secrets.token_bytes(16))
-    headers = record_headers(topics.PROPOSALS, value, source=_SOURCE, traceparent=traceparent)
+def proposal_message(value: bytes, traceparent: str | None = None) -> Message:
+    """The record of a proposal, valid or not; with a trace of its own, when it is in none."""
+    own = traceparent or child_traceparent(None, secrets.token_bytes(16))
+    headers = record_headers(topics.PROPOSALS, value, source=_SOURCE, traceparent=own)
     return Message(topics.PROPOSALS, proposal_key(value), value[:MAX_RECORD], headers)
 
 
 async def publish_proposals(kafka: KafkaSettings, values: Sequence[bytes]) -> list[Published]:
     """Publish each value as one record; raises BrokerUnavailableError `not-published` when the broker does not take
-    them. Publish them again then: the same proposal starts no second run."""
-    messages = [proposal_message(value) for value in values]
-    at = time.monotonic()
-    written = await publish(kafka, messages)
+    them. Publish them again then: the same proposal starts no second run. Where the caller uses OpenTelemetry, each
+    record begins in a span of its own below the current one."""
+    with sending(topics.PROPOSALS, [proposal_key(value) for value in values]) as records:
+        messages = [
+            proposal_message(value, record.traceparent) for value, record in zip(values, records, strict=True)
+        ]
+        at = time.monotonic()
+        written = await publish(kafka, messages)
+        for record, place in zip(records, written, strict=True):
+            record.written(place.partition, place.offset)
     return [
         Published(place.topic, place.partition, place.offset, value, at, proposal_digest(value))
         for place, value in zip(written, values, strict=True)

@@ -115,14 +115,14 @@ class Prover:
     def _tell_span(self, run: CommittedRun, terminal: Proof | ProofFailure, since_ns: int) -> None:
         if self._context.spans is not None:
             self._context.spans.tell(
-                "prove run",
+                "prove",
+                topics.COMMITMENTS,
                 _own_traceparent(run),
                 parent=run.traceparent,
                 since_ns=since_ns,
                 attributes={
                     "proofrail.run_id": run.run_id,
                     "proofrail.backend": terminal.backend,
-                    "messaging.destination.name": topics.COMMITMENTS,
                 },
                 error=terminal.code if isinstance(terminal, ProofFailure) else None,
             )

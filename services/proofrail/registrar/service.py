@@ -227,14 +227,14 @@ class Registrar:
     def _tell_span(self, case: Case, one: Registration, since_ns: int) -> None:
         if self._context.spans is not None:
             self._context.spans.tell(
-                "register allocation",
+                "register",
+                topics.ATTESTATIONS,
                 _own_traceparent(case, one),
                 parent=case.item.record.traceparent,
                 since_ns=since_ns,
                 attributes={
                     "proofrail.allocation_id": one.allocation_id,
                     "proofrail.transaction": one.transaction,
-                    "messaging.destination.name": topics.ATTESTATIONS,
                 },
                 error=one.code,
             )
@@ -259,4 +259,4 @@ def _message(case: Case, registration: Registration) -> Message:
 
 
 def _own_traceparent(case: Case, registration: Registration) -> str:
-    return child_traceparent(case.item.record.traceparent, registration.attestation.encode())
+    return child_traceparent(case.item.record.traceparent, to_line(registration))

@@ -148,8 +148,7 @@ class Tracer:
             outbox.messages.extend(run.messages)
             entries.extend(self._index_entries(run.run.run_id, batch))
         self._add_entries(outbox, entries)
-        for one in refused:
-            self._add_dead_letter(outbox, one.record, one.error)
+        letters = [self._add_dead_letter(outbox, one.record, one.error) for one in refused]
         await self.pipeline.commit(outbox, self._positions_before(intake.left))
         self._backlog = intake.left
         for entry in entries:
@@ -157,7 +156,9 @@ class Tracer:
         for run, batch in sealed:
             self._window.sealed(run.run)
             self._note_run(run, len(batch))
-            self._tell_span(run, batch, since_ns)
+            self._tell_span(run, [one.record.traceparent for one in batch], since_ns)
+        for one, own in zip(refused, letters, strict=True):
+            self._tell_refusal(own, one.record.traceparent, one.error.code, since_ns)
         self._metrics.proposals.labels(outcome="accepted").inc(len(entries))
         self._metrics.proposals.labels(outcome="duplicate").inc(len(intake.repeated))
         self._metrics.proposals.labels(outcome="refused").inc(len(refused))
@@ -211,21 +212,24 @@ class Tracer:
             TopicPartition(entry.topic, entry.partition) in mine for entry in entries.values()
         ):
             return
+        since_ns = time.time_ns()
         outbox = Outbox()
         moved: list[IndexEntry] = []
         sealed: list[SealedRun] = []
+        letters: list[str] = []
         try:
             parts = deque([forms] if len(run.inputs) == 1 else self._parts(forms))
             while parts:
                 part = parts.popleft()
-                again = await asyncio.to_thread(self._sealer.seal, part, run.traceparent)
+                own = child_traceparent(run.traceparent, _seed_again(run.run_id, part))
+                again = await asyncio.to_thread(self._sealer.seal, part, own)
                 if self._window.is_settled(again.run.run_id) and len(part) > 1:
                     # It failed before it was requeued: nobody would prove it now.
                     parts.extend(self._parts(part))
                 elif self._window.is_settled(again.run.run_id):
                     entry = entries[part[0]["allocation_id"]]
                     moved.append(entry.model_copy(update={"dead_letter": failure.code}))
-                    self._add_late_dead_letter(outbox, part[0], entry, failure)
+                    letters.append(self._add_late_dead_letter(outbox, run, part[0], entry, failure))
                 else:
                     sealed.append(again)
                     outbox.messages.extend(again.messages)
@@ -245,6 +249,9 @@ class Tracer:
         for again in sealed:
             self._window.sealed(again.run)
             self._note_run(again, len(again.run.inputs))
+            self._tell_span(again, [run.traceparent], since_ns)
+        for letter in letters:
+            self._tell_refusal(letter, run.traceparent, failure.code, since_ns)
         _log.warning(
             "run-split", run_id=run.run_id, code=failure.code, runs=[one.run.run_id for one in sealed]
         )
@@ -289,7 +296,8 @@ class Tracer:
             headers = record_headers(topics.INDEX, value, source=SOURCE, traceparent=None)
             outbox.add(topics.INDEX, entry.allocation_id, value, headers)
 
-    def _add_dead_letter(self, outbox: Outbox, record: Record, error: ProofrailError) -> None:
+    def _add_dead_letter(self, outbox: Outbox, record: Record, error: ProofrailError) -> str:
+        """Add the letter; its traceparent."""
         letter = DeadLetter.of(
             error,
             topic=record.topic,
@@ -299,7 +307,6 @@ class Tracer:
             value=record.value,
             attempts=attempts_before(record.headers) + 1,
         )
-        self._add_letter(outbox, record.key, letter, record.traceparent)
         _log.warning(
             "dead-letter",
             code=error.code,
@@ -307,10 +314,11 @@ class Tracer:
             partition=record.partition,
             offset=record.offset,
         )
+        return self._add_letter(outbox, record.key, letter, record.traceparent)
 
     def _add_late_dead_letter(
-        self, outbox: Outbox, form: dict[str, Any], entry: IndexEntry, failure: ProofFailure
-    ) -> None:
+        self, outbox: Outbox, run: OpenRun, form: dict[str, Any], entry: IndexEntry, failure: ProofFailure
+    ) -> str:
         letter = DeadLetter.of(
             PoisonError(failure.code, f"the prover gave up on this proposal alone: {failure.message}"),
             topic=entry.topic,
@@ -320,13 +328,15 @@ class Tracer:
             value=canonical(form),
             attempts=(entry.attempts or 0) + max(1, failure.attempts),
         )
-        self._add_letter(outbox, entry.allocation_id.encode(), letter, None)
+        return self._add_letter(outbox, entry.allocation_id.encode(), letter, run.traceparent)
 
-    def _add_letter(self, outbox: Outbox, key: bytes, letter: DeadLetter, traceparent: str | None) -> None:
+    def _add_letter(self, outbox: Outbox, key: bytes, letter: DeadLetter, parent: str | None) -> str:
         value = to_line(letter) + b"\n"
-        headers = record_headers(topics.PROPOSALS_DLQ, value, source=SOURCE, traceparent=traceparent)
+        own = child_traceparent(parent, value)
+        headers = record_headers(topics.PROPOSALS_DLQ, value, source=SOURCE, traceparent=own)
         outbox.add(topics.PROPOSALS_DLQ, key, value, headers)
         self._metrics.dead_lettered(letter.code)
+        return own
 
     def _positions_before(self, left: Sequence[Read | Refused]) -> dict[TopicPartition, int]:
         positions = self.pipeline.positions
@@ -337,7 +347,10 @@ class Tracer:
     @staticmethod
     def _traceparent(accepted: Sequence[Read]) -> str:
         first = accepted[0]
-        return child_traceparent(first.record.traceparent, first.digest.encode())
+        # The parent, too: a proposal that is published again, for another run, keeps its digest and its trace.
+        return child_traceparent(
+            first.record.traceparent, f"{first.record.traceparent} {first.digest}".encode()
+        )
 
     def _note_run(self, run: SealedRun, allocations: int) -> None:
         self._metrics.runs.labels(outcome=run.seal["outcome"]).inc()
@@ -353,13 +366,13 @@ class Tracer:
             traceparent=run.run.traceparent,
         )
 
-    def _tell_span(self, run: SealedRun, batch: Sequence[Read], since_ns: int) -> None:
-        """In the trace of the batch's first proposal, linked to those of all."""
+    def _tell_span(self, run: SealedRun, parents: Sequence[str | None], since_ns: int) -> None:
+        """In the trace of the first of `parents`, linked to all: the batch's proposals, or the run that failed."""
         if self._context.spans is None:
             return
-        parents = [one.record.traceparent for one in batch]
         self._context.spans.tell(
-            "trace run",
+            "trace",
+            topics.PROPOSALS,
             run.run.traceparent,
             parent=parents[0],
             links=parents,
@@ -367,10 +380,15 @@ class Tracer:
             attributes={
                 "proofrail.run_id": run.run.run_id,
                 "proofrail.n_steps": run.seal["n_steps"],
-                "messaging.destination.name": topics.PROPOSALS,
-                "messaging.batch.message_count": len(batch),
+                "messaging.batch.message_count": len(run.run.inputs),
             },
         )
+
+    def _tell_refusal(self, own: str, parent: str | None, code: str, since_ns: int) -> None:
+        if self._context.spans is not None:
+            self._context.spans.tell(
+                "refuse", topics.PROPOSALS, own, parent=parent, links=[parent], since_ns=since_ns, error=code
+            )
 
     # --- views ----------------------------------------------------------------------------------------
 
@@ -395,6 +413,11 @@ class Tracer:
             for run in self._assembler.feed(record.key_text, record.value, record.traceparent):
                 if run.seal is not None and run.fault is None and _are_proposals(run.inputs):
                     self._window.sealed(OpenRun(run.run_id, tuple(run.inputs), run.traceparent))
+
+
+def _seed_again(run_id: str, part: Sequence[dict[str, Any]]) -> bytes:
+    """Of the span of a part of a run that is run again: each part has its own, and another than the run's."""
+    return b"".join([b"again:", run_id.encode(), *map(canonical, part)])
 
 
 def _readable(record: Record) -> list[object]:

@@ -69,6 +69,11 @@ def span_of(traceparent: str) -> tuple[int, int, int] | None:
     return int(trace_id, 16), int(span_id, 16), int(flags, 16)
 
 
+def traceparent_of(trace_id: int, span_id: int, flags: int) -> str:
+    """The traceparent of these, as `span_of` gives them."""
+    return f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
+
+
 def _parts(traceparent: str) -> tuple[str, str] | None:
     """Trace id and flags of a valid traceparent."""
     match = _TRACEPARENT.fullmatch(traceparent)
