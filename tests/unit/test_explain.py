@@ -38,6 +38,9 @@ BUILT = {
     ("audit/proof_audit.py", "ALTERED"): ["artifact-altered"],
     ("audit/signature.py", "f'checkpoint-{name}'"): ["checkpoint-origin", "checkpoint-size", "checkpoint-root"],
     ("audit/second_opinion.py", "PART"): ["reference-vm"],
+    ("artifacts/sqlite_file.py", "f'{owner}-in-use'"): ["explorer-in-use", "registrar-in-use"],
+    ("artifacts/sqlite_file.py", "f'{self._owner}-disk'"): ["explorer-disk", "registrar-disk"],
+    ("artifacts/sqlite_file.py", "f'{self._owner}-file'"): ["explorer-file", "registrar-file"],
 }  # fmt: skip
 """Codes that are put together, or passed in, where the source does not spell them as they are given."""
 

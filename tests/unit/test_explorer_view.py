@@ -149,7 +149,7 @@ def reopened(path: Path) -> Database:
 def test_a_view_has_one_writer(tmp_path: Path) -> None:
     """A second explorer on the same file does not start."""
     database = Database(tmp_path / "view.sqlite")
-    with pytest.raises(ProofrailError, match="explorer-busy"):
+    with pytest.raises(ProofrailError, match="explorer-in-use"):
         Database(tmp_path / "view.sqlite")
     database.close()
 

@@ -1,15 +1,11 @@
-"""An exported run, looked at without topics: the same view, in a folder that is gone with it."""
+"""An exported run, looked at without topics: the same view, in memory, and gone with whoever looks."""
 
 from __future__ import annotations
 
-import tempfile
-import weakref
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
-from proofrail.artifacts.store import ArtifactStore
-from proofrail.explorer.database import Database
+from proofrail.explorer.database import MemoryDatabase
 from proofrail.explorer.model.base import Place
 from proofrail.explorer.reader import ViewReader
 from proofrail.explorer.schema import TOPICS
@@ -38,21 +34,18 @@ def open_export(data: bytes, auditor_keys: Sequence[str] = ()) -> ViewReader:
     """
     _, exported = read_export(data.removesuffix(b"\n").split(b"\n"))
     records = [_record(one) for one in exported if one.record.topic in TOPICS]
-    folder = tempfile.TemporaryDirectory(prefix="proofrail-explorer-")
-    root = Path(folder.name)
-    database = Database(root / "view.sqlite")
+    database = MemoryDatabase()
     View(database).apply(records, {record.tp: record.offset + 1 for record in records})
-    # No service is behind a file: its store is empty, and its time the one at which it ends.
+    # No service is behind a file: no store is, and its time is the one at which it ends.
     last_ms = max((record.timestamp for record in records), default=0)
     reader = ViewReader(
         database,
         _Held(records),
-        ArtifactStore((root / "artifacts").as_uri()),
+        None,
         auditor_keys,
         clock=lambda: last_ms / 1000,
     )
     reader.health.caught_up = True
-    weakref.finalize(reader, folder.cleanup)
     return reader
 
 

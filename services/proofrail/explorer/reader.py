@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from proofrail.artifacts.errors import StoreUnavailable
+from proofrail.artifacts.errors import MissingArtifact, StoreUnavailable
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.client import read_message
 from proofrail.commitment.checkpoint import parse_vkey
 from proofrail.explorer import pipeline as strip
 from proofrail.explorer import schema, tables
 from proofrail.explorer.allocation_page import allocation_page
-from proofrail.explorer.database import Database
+from proofrail.explorer.database import ViewDatabase
 from proofrail.explorer.errors import bad_query, not_found
 from proofrail.explorer.feed import Feed
 from proofrail.explorer.lines import raw_at
@@ -61,16 +61,17 @@ class ViewReader:
 
     def __init__(
         self,
-        database: Database,
+        database: ViewDatabase,
         source: Source,
-        store: ArtifactStore,
+        store: ArtifactStore | None,
         auditor_keys: Sequence[str],
         *,
         registrar: bool = False,
         patience: strip.Patience | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`auditor_keys`: the vkeys of the auditors whose signatures are shown as valid. Raises CheckpointError."""
+        """`store`: None where there is none, behind a file. `auditor_keys`: the vkeys of the auditors whose signatures
+        are shown as valid. Raises CheckpointError."""
         self._database = database
         self._store = store
         self._keys = {_id_of(vkey): parse_vkey(vkey)[1] for vkey in auditor_keys}
@@ -191,7 +192,12 @@ class ViewReader:
     async def artifact(self, digest: str) -> bytes:
         """A blob, checked against its digest. Raises MissingArtifact, AlteredArtifact, StoreUnavailable,
         InvalidReference."""
-        return await self._in_thread(lambda: self._store.get(digest))
+        store = self._store
+        if store is None:
+            raise MissingArtifact(
+                "artifact-missing", "no artifact store is behind an exported file", digest=digest
+            )
+        return await self._in_thread(lambda: store.get(digest))
 
     async def proof_line(self, run_id: str) -> bytes:
         """The run's Proof message as published. Raises NotFoundError."""
@@ -233,6 +239,8 @@ class ViewReader:
         return Signed(state="invalid", key=None)
 
     def _stored(self, digest: str) -> bool | None:
+        if self._store is None:
+            return None
         try:
             return self._store.has(digest)
         except StoreUnavailable:

@@ -21,6 +21,7 @@ from proofrail.explorer.reader import ViewReader
 from proofrail.explorer.schema import TOPICS
 from proofrail.explorer.view import Changed, View
 from proofrail.messaging.backoff import retry_transient
+from proofrail.messaging.following import first_of
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.log_reader import LogReader, PlaceLostError
 from proofrail.messaging.records import Record
@@ -63,19 +64,14 @@ class Explorer:
 
     async def work(self) -> None:
         """Follow until draining. Raises ProofrailError for a file or topics that cannot be used."""
-        watching = asyncio.create_task(watch_groups(self._kafka, self._reader.health))
-        strip = asyncio.create_task(self._tell_strip())
-        following = asyncio.create_task(self._follow_for_ever())
-        stopping = asyncio.create_task(self._context.stopping.wait())
-        tasks = (watching, strip, following, stopping)
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await first_of(
+                self._follow_for_ever(),
+                self._tell_strip(),
+                watch_groups(self._kafka, self._reader.health),
+                self._context.stopping.wait(),
+            )
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             self._writing.shutdown()
 
     # --- following ------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from typing import Final
 
 from aiokafka import TopicPartition
 
-from proofrail.explorer.database import Database
+from proofrail.explorer.database import ViewDatabase
 from proofrail.explorer.intake import Batch
 from proofrail.messaging.records import Record
 
@@ -38,7 +38,7 @@ class Changed:
 class View:
     """Writes the view. One thread at a time."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ViewDatabase) -> None:
         self._database = database
 
     def positions(self) -> dict[TopicPartition, int]:

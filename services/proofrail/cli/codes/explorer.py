@@ -7,13 +7,20 @@ from typing import Final
 from proofrail.cli.codes.entry import Area, Entry
 
 _GUARD: Final = "services/proofrail/explorer/guard.py"
-_DATABASE: Final = "services/proofrail/explorer/database.py"
+_DATABASE: Final = "services/proofrail/artifacts/sqlite_file.py"
 
 EXPLORER: Final = Area.of(
     "explorer",
     "The explorer: what it answers, and what keeps it from starting",
     "services/proofrail/explorer",
     (
+        Entry(
+            "export-busy",
+            "Several files are being read already.",
+            "Each is held in memory while it is.",
+            "Try again in a moment.",
+            "services/proofrail/explorer/pages/opened.py",
+        ),
         Entry(
             "export-missing",
             "No file came with the form that opens one.",
@@ -27,13 +34,6 @@ EXPLORER: Final = Area.of(
             "It is held in memory.",
             "`proofrail explorer --file FILE` has no such limit.",
             "services/proofrail/explorer/pages/opened.py",
-        ),
-        Entry(
-            "explorer-busy",
-            "Another explorer has this folder.",
-            "A view has one writer.",
-            "Stop the other one, or give each a PROOFRAIL_EXPLORER_DIR of its own.",
-            _DATABASE,
         ),
         Entry(
             "explorer-disk",
@@ -55,6 +55,13 @@ EXPLORER: Final = Area.of(
             "A page elsewhere whose name leads to this machine could read what is served here.",
             "Use 127.0.0.1, or name it in PROOFRAIL_EXPLORER_NAMES.",
             _GUARD,
+        ),
+        Entry(
+            "explorer-in-use",
+            "Another explorer has this folder.",
+            "A view has one writer.",
+            "Stop the other one, or give each a PROOFRAIL_EXPLORER_DIR of its own.",
+            _DATABASE,
         ),
         Entry(
             "explorer-not-found",

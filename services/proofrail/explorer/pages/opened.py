@@ -20,12 +20,14 @@ from starlette.requests import Request
 
 from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.pages.site import Site
-from proofrail.wire.errors import UnusableInputError
+from proofrail.wire.errors import TransientError, UnusableInputError
 
 MAX_FILE: Final = 32 * 1024 * 1024
 """Bytes of an exported file that are read."""
 
 _MAX_HELD: Final = 3
+_MAX_READING: Final = 4
+"""Forms that are read at the same time: each may hold a file of full length."""
 _MAX_NAME: Final = 80
 _ENVELOPE: Final = 64 * 1024
 """Room for the form around the file."""
@@ -46,27 +48,31 @@ class OpenedFiles:
 
     opener: Opener
     _held: OrderedDict[str, tuple[Site, Reader]] = field(default_factory=OrderedDict)
+    _reading: int = 0
 
     async def take(self, request: Request) -> Site:
         """Read the form's file and hold it; where it is shown.
 
-        Raises UnusableInputError: `export-too-large`, `export-missing`, and what the opener raises.
+        Raises UnusableInputError: `export-too-large`, `export-missing`, and what the opener raises; TransientError
+        `export-busy`.
         """
+        if self._reading >= _MAX_READING:
+            raise TransientError(
+                "export-busy", f"{_MAX_READING} files are being read already", "Try again in a moment."
+            )
+        self._reading += 1
         try:
-            form = await _InMemory(request.headers, _bounded(request), max_files=1, max_fields=4).parse()
-        except (MultiPartException, KeyError) as error:
-            raise _missing() from error
-        try:
-            file = form.get("file")
-            if not isinstance(file, UploadFile):
-                raise _missing()
-            data = await file.read()
-            name = file.filename or "run.ndjson"
+            data, name = await _file_of(request)
+            return await self._opened(data, name)
         finally:
-            await form.close()
-        if not data:
-            raise _missing()
-        key = hashlib.sha256(data).hexdigest()[:16]
+            self._reading -= 1
+
+    def get(self, key: str) -> tuple[Site, Reader] | None:
+        """The file with this key, while it is held."""
+        return self._held.get(key)
+
+    async def _opened(self, data: bytes, name: str) -> Site:
+        key = hashlib.sha256(data).hexdigest()[:32]
         if key not in self._held:
             reader = await asyncio.to_thread(self.opener, data)
             self._held[key] = (Site(f"/file/{key}", name[-_MAX_NAME:]), reader)
@@ -75,9 +81,22 @@ class OpenedFiles:
             self._held.popitem(last=False)
         return self._held[key][0]
 
-    def get(self, key: str) -> tuple[Site, Reader] | None:
-        """The file with this key, while it is held."""
-        return self._held.get(key)
+
+async def _file_of(request: Request) -> tuple[bytes, str]:
+    """The form's file, and the name it came under."""
+    try:
+        form = await _InMemory(request.headers, _bounded(request), max_files=1, max_fields=4).parse()
+    except (MultiPartException, KeyError) as error:
+        raise _missing() from error
+    try:
+        file = form.get("file")
+        data = await file.read() if isinstance(file, UploadFile) else b""
+        name = (file.filename if isinstance(file, UploadFile) else None) or "run.ndjson"
+    finally:
+        await form.close()
+    if not data:
+        raise _missing()
+    return data, name
 
 
 async def _bounded(request: Request) -> AsyncGenerator[bytes, None]:
