@@ -17,6 +17,7 @@ from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.topics import MAX_MESSAGE_BYTES, TopicSpec
+from tests.broker import Broker, choose, running_broker
 from tests.exhaustive.tally import pytest_terminal_summary as pytest_terminal_summary
 from tests.workers import keep_programs_together
 
@@ -24,6 +25,16 @@ _numbers = itertools.count()
 
 
 _RECURSION_LIMIT = sys.getrecursionlimit()
+
+
+def pytest_configure() -> None:
+    """A broker that is asked for and not to be had ends the session, before any test."""
+    choose()
+
+
+def pytest_report_header() -> str:
+    """Which broker drives the tests."""
+    return str(choose())
 
 
 def pytest_runtest_setup() -> None:
@@ -43,16 +54,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedKafka]:
-    """A running embedded broker, shared by the session: give topics, groups and transactional ids names of
-    your own (see `unique`), and do not stop it."""
-    with EmbeddedKafka(tmp_path_factory.mktemp("kafka"), cache_dir()) as kafka:
-        yield kafka
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A running broker of the kind that `tests.broker` chose, shared by the session: give topics, groups and
+    transactional ids names of your own (see `unique`), and do not stop it."""
+    with running_broker(choose().kind, tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
 
 
 @pytest.fixture
 def own_broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
-    """A broker of the test's own, not started yet: for tests that stop or kill it."""
+    """An embedded broker of the test's own, not started yet: for tests that stop or kill it, or need its files."""
     kafka = EmbeddedKafka(tmp_path / "kafka", cache_dir(), aot=True)
     yield kafka
     kafka.kill()
@@ -68,7 +79,7 @@ def no_loose_ends(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 
 
 @pytest.fixture
-def kafka(broker: EmbeddedKafka) -> KafkaSettings:
+def kafka(broker: Broker) -> KafkaSettings:
     """Settings that lead to the session's broker."""
     return KafkaSettings(bootstrap=broker.bootstrap)
 

@@ -69,35 +69,39 @@ _LOWEST_PORT: Final = 10_000
 _LOWEST_OUTGOING: Final = 32_768
 """Linux's default; other systems begin higher."""
 
-_PROPERTIES: Final = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@127.0.0.1:{controller}
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={data}
-auto.create.topics.enable=false
-offsets.topic.replication.factor=1
-offsets.topic.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-transaction.state.log.num.partitions=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-share.coordinator.state.topic.num.partitions=1
-group.initial.rebalance.delay.ms=0
-group.coordinator.append.linger.ms=0
-broker.session.timeout.ms=3000
-broker.heartbeat.interval.ms=500
-transaction.abort.timed.out.transaction.cleanup.interval.ms=1000
-log.cleaner.dedupe.buffer.size=4194304
-"""
-# The 3 s session makes a restart after a kill wait 5 s for its predecessor's session, not 12 s. The
-# coordinator's linger would be part of each transaction's latency. The cleanup interval bounds how long a
-# transaction that a killed producer left open holds up read_committed readers (timeout + 1 s).
+SINGLE_NODE: Final[Mapping[str, str]] = {
+    "auto.create.topics.enable": "false",
+    "offsets.topic.replication.factor": "1",
+    "offsets.topic.num.partitions": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "share.coordinator.state.topic.num.partitions": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    # It would be part of each transaction's latency.
+    "group.coordinator.append.linger.ms": "0",
+    # Bounds how long a transaction that a killed producer left open holds up read_committed readers (timeout + 1 s).
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+}
+"""The settings of any broker of ours that is alone: docker-compose.yml has the same."""
+
+_OWN: Final[Mapping[str, str]] = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.quorum.voters": "1@127.0.0.1:{controller}",
+    "listeners": "PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}",
+    "advertised.listeners": "PLAINTEXT://127.0.0.1:{broker}",
+    "controller.listener.names": "CONTROLLER",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "log.dirs": "{data}",
+    # A restart after a kill waits 5 s for its predecessor's session, not 12 s.
+    "broker.session.timeout.ms": "3000",
+    "broker.heartbeat.interval.ms": "500",
+    "log.cleaner.dedupe.buffer.size": "4194304",
+}
 
 
 @dataclass
@@ -305,10 +309,13 @@ class EmbeddedKafka:
             state.broker_port = _free_port()
         # The controller's port is nobody else's business: a fresh one each time avoids sockets in TIME_WAIT.
         state.controller_port = _free_port(state.broker_port)
-        ports = {"broker": state.broker_port, "controller": state.controller_port}
-        own = "".join(f"{name}={value.format(**ports)}\n" for name, value in self._properties.items())
-        # Of a property that stands twice Kafka takes the last.
-        text = _PROPERTIES.format(**ports, data=self._dir / "data") + own
+        places = {
+            "broker": state.broker_port,
+            "controller": state.controller_port,
+            "data": self._dir / "data",
+        }
+        properties = {**SINGLE_NODE, **_OWN, **self._properties}
+        text = "".join(f"{name}={value.format(**places)}\n" for name, value in properties.items())
         (self._dir / "server.properties").write_text(text)
 
     def _format(self, java: list[str | Path], state: _State) -> None:
