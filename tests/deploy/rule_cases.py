@@ -1,6 +1,6 @@
 """What the rules are tried on: a system's series, and which alerts fire when, all of them and no other.
 
-Series are in promtool's notation, a sample every 5 s; the clock of its tests begins at 0.
+Series are in promtool's notation, a sample every `Case.step_s`; the clock of its tests begins at 0.
 """
 
 from __future__ import annotations
@@ -66,18 +66,20 @@ class Case:
     firing: Mapping[int, Sequence[tuple[str, Mapping[str, str]]]]
     near: str = ""
     without: Sequence[str] = field(default=())
+    step_s: int = STEP_S
+    """Between two samples and two evaluations; longer than Prometheus has it only where days pass."""
 
     def to_group(self, severities: Mapping[str, str]) -> dict[str, Any]:
         """As a test group of promtool's."""
         series = {**HEALTHY, **self.series}
         # No longer than is looked at: promtool keeps every sample.
-        samples = f"x{max(self.firing) // STEP_S + 1}"
+        samples = f"x{max(self.firing) // self.step_s + 1}"
         kept = {
             name: values for name, values in series.items() if not any(one in name for one in self.without)
         }
         return {
             "name": self.name,
-            "interval": f"{STEP_S}s",
+            "interval": f"{self.step_s}s",
             "input_series": [
                 {"series": name, "values": values.replace(f"x{_LONG}", samples)}
                 for name, values in kept.items()
@@ -116,6 +118,41 @@ _LAG: Final = {"topic": "allocation.proposals.v1", "partition": "0"}
 
 CASES: Final = (
     Case("a healthy system", {}, {60: (), 900: ()}),
+    Case("a healthy system in which nothing is proposed for days", {}, {2 * DAY_S: ()}, step_s=240),
+    Case(
+        "a system that takes a minute and a half to start",
+        {
+            of(job, name): f"{before}x17 1x{_LONG}"
+            for job in ("tracer", "prover", "auditor", "registrar")
+            for name, before in (("up", "0"), ("proofrail_serving", "_"))
+        },
+        {10: (), 20: (), 60: (), 95: (), 120: ()},
+        "ProofrailServiceDown",
+    ),
+    Case(
+        "a system of which two services never come",
+        {of("prover", "up"): always(0), of("auditor", "up"): always(0)},
+        {
+            60: (),
+            120: (),
+            135: [("ProofrailServiceDown", {"job": "auditor"}), ("ProofrailProverUnreachable", {})],
+        },
+    ),
+    Case(
+        "the auditor dies seconds after each start",
+        {
+            of("auditor", "up"): " ".join(["1x1 0x1"] * 80),
+            of("auditor", "process_start_time_seconds"): " ".join(f"{20 * at}x1 _x2" for at in range(80)),
+        },
+        {45: (), 180: [("ProofrailServiceRestarting", {"job": "auditor"})]},
+        "ProofrailServiceDown",
+    ),
+    Case(
+        "the auditor is started anew twice",
+        {of("auditor", "process_start_time_seconds"): f"1x10 60x10 120x{_LONG}"},
+        {120: (), 600: ()},
+        "ProofrailServiceRestarting",
+    ),
     Case("a system without registrar", {}, {120: ()}, "ProofrailServiceDown", without=('job="registrar"',)),
     *(
         Case(
@@ -249,13 +286,28 @@ CASES: Final = (
     ),
     Case(
         "a store without space",
-        {of("prover", _OPERATIONS, operation="put", outcome="failed"): until(60, 0, 1)},
-        {55: (), 65: [("ProofrailStoreFailing", {"job": "prover", "outcome": "failed"})], 400: ()},
+        {of("prover", _OPERATIONS, operation="put", outcome="failed"): growing(1 / 30)},
+        {120: (), 240: [("ProofrailStoreFailing", {"job": "prover"})]},
     ),
     Case(
-        "an artifact that was changed",
-        {of("auditor", _OPERATIONS, operation="get", outcome="altered"): until(60, 0, 1)},
-        {65: [("ProofrailStoreFailing", {"job": "auditor", "outcome": "altered"})]},
+        "an operation of the store fails and its repetition does not",
+        {of("prover", _OPERATIONS, operation="put", outcome="failed"): until(60, 0, 1)},
+        {65: (), 120: (), 180: (), 200: (), 400: ()},
+        "ProofrailStoreFailing",
+    ),
+    Case(
+        "an artifact that was changed, seen by the registrar",
+        {of("registrar", _OPERATIONS, operation="get", outcome="altered"): until(60, 0, 1)},
+        {55: (), 65: [("ProofrailArtifactAltered", {"job": "registrar"})]},
+    ),
+    Case(
+        "an artifact that was changed, seen by the auditor, which reports a mismatch",
+        {
+            of("auditor", _OPERATIONS, operation="get", outcome="altered"): until(60, 0, 1),
+            of("auditor", "proofrail_last_mismatch_timestamp_seconds", subject="proof"): until(60, 0, 60),
+        },
+        {65: [("ProofrailMismatch", {"subject": "proof"})]},
+        "ProofrailArtifactAltered",
     ),
     Case(
         "an artifact that has not arrived",
@@ -274,6 +326,11 @@ CASES: Final = (
         {60: ()},
         "ProofrailKeyAboutToChange",
     ),
+    Case(
+        "a key that was to be changed yesterday",
+        {of("auditor", "proofrail_key_change_timestamp_seconds", key="auditor"): always(-DAY_S)},
+        {60: [("ProofrailKeyAboutToChange", {"job": "auditor", "key": "auditor"})]},
+    ),
     Case("nothing is finished for long", _STALLING, {300: (), 320: [("ProofrailNoProgress", {})]}),
     Case(
         "a proof of ten minutes holds everything up, as it should",
@@ -286,12 +343,68 @@ CASES: Final = (
         "ProofrailNoProgress",
     ),
     Case(
+        "a lone proof of an hour, then two minutes until it is verified and stored",
+        {
+            **{
+                of(job, name): f"0+60x62 0x{_LONG}"
+                for job in ("tracer", "prover", "auditor")
+                for name in ("proofrail_stalled_seconds", "proofrail_oldest_in_flight_seconds")
+            },
+            of("prover", "proofrail_proof_expected_seconds", backend="stone"): f"3500x59 0x{_LONG}",
+            of("prover", "proofrail_proof_elapsed_seconds", backend="stone"): f"0+60x59 0x{_LONG}",
+        },
+        dict.fromkeys((600, 1800, 3540, 3600, 3660, 3720, 3780, 4200), ()),
+        "ProofrailNoProgress",
+        step_s=60,
+    ),
+    Case(
+        "a lone proof of an hour that nobody could predict",
+        {
+            **{of(job, "proofrail_stalled_seconds"): f"0+60x{_LONG}" for job in ("tracer", "prover")},
+            of("prover", "proofrail_proof_expected_seconds", backend="stwo"): always(0),
+            of("prover", "proofrail_proof_elapsed_seconds", backend="stwo"): f"0+60x{_LONG}",
+        },
+        {420: (), 3600: ()},
+        "ProofrailNoProgress",
+        step_s=60,
+    ),
+    Case(
+        "the tracer reads no proposal, with nothing in flight",
+        {
+            of("tracer", "proofrail_in_flight"): always(0),
+            of("tracer", "proofrail_consumer_lag_seconds", **_LAG): growing(1),
+            of("tracer", "proofrail_consumer_lag_records", **_LAG): always(1),
+        },
+        {300: (), 320: [("ProofrailNoProgress", {})]},
+    ),
+    Case(
+        "proposals wait for half an hour while the window is full and runs are finished",
+        {
+            of("tracer", "proofrail_in_flight"): always(2),
+            of("tracer", "proofrail_stalled_seconds"): f"0+5x10 {' '.join(['0+5x11'] * 75)}",
+            of("tracer", "proofrail_consumer_lag_seconds", **_LAG): always(1800),
+            of("tracer", "proofrail_consumer_lag_records", **_LAG): always(5000),
+        },
+        {300: (), 900: ()},
+        "ProofrailNoProgress",
+    ),
+    Case(
         "a proof takes more than three times what was expected",
         {
             of("prover", "proofrail_proof_expected_seconds", backend="stwo"): always(20),
             of("prover", "proofrail_proof_elapsed_seconds", backend="stwo"): growing(1),
         },
         {120: (), 140: [("ProofrailProofOverdue", {"backend": "stwo"})]},
+    ),
+    Case(
+        "one of two provers is overdue while the other proves something long",
+        {
+            of("prover", "proofrail_proof_expected_seconds", backend="stone"): always(3600),
+            of("prover", "proofrail_proof_elapsed_seconds", backend="stone"): growing(1),
+            of("prover", "proofrail_proof_expected_seconds", 1, backend="stone"): always(20),
+            of("prover", "proofrail_proof_elapsed_seconds", 1, backend="stone"): growing(1),
+        },
+        {120: (), 140: [("ProofrailProofOverdue", {"backend": "stone"})]},
     ),
     Case(
         "a proof of which nobody knows how long it takes",
@@ -311,8 +424,21 @@ CASES: Final = (
         {120: (), 150: [("ProofrailLagGrowing", {"job": "tracer", "topic": "allocation.proposals.v1"})]},
     ),
     Case(
+        "a lag that is sometimes more and sometimes less than a minute ago",
+        {
+            of("tracer", "proofrail_in_flight"): always(2),
+            of("tracer", "proofrail_consumer_lag_seconds", **_LAG): growing(1),
+            of("tracer", "proofrail_consumer_lag_records", **_LAG): " ".join(["10+10x17 100-10x5"] * 30),
+        },
+        {
+            at: [("ProofrailLagGrowing", {"job": "tracer", "topic": _LAG["topic"]})]
+            for at in (200, 300, 400, 500)
+        },
+    ),
+    Case(
         "proposals wait, and no more come",
         {
+            of("tracer", "proofrail_in_flight"): always(2),
             of("tracer", "proofrail_consumer_lag_seconds", **_LAG): growing(1),
             of("tracer", "proofrail_consumer_lag_records", **_LAG): always(10),
         },
@@ -336,9 +462,24 @@ CASES: Final = (
             55: (),
             60: [("ProofrailMismatch", {"subject": "run"})],
             1800: [("ProofrailMismatch", {"subject": "run"})],
-            3665: (),
+        },
+    ),
+    Case(
+        "two mismatches twelve hours apart are one alert, which ends a day after the second",
+        {
+            of(
+                "auditor", "proofrail_last_mismatch_timestamp_seconds", subject="run"
+            ): f"{NEVER}x1 480x177 43200x{_LONG}",
+        },
+        {
+            240: (),
+            480: [("ProofrailMismatch", {"subject": "run"})],
+            43_200: [("ProofrailMismatch", {"subject": "run"})],
+            43_200 + DAY_S - 240: [("ProofrailMismatch", {"subject": "run"})],
+            43_200 + DAY_S: (),
         },
         "ProofrailMismatch",
+        step_s=240,
     ),
     Case(
         "the ledger does not answer",
