@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +37,7 @@ IMAGE: Final = re.sub(
 """As compose reads it. Nothing is fetched: `docker pull` does that."""
 
 _ENGINE_S: Final = 2
-_START_S: Final = 60
+_START_S: Final = 120
 _PORT: Final = 19092
 _ENDED: Final = "the broker ended with status"
 
@@ -66,33 +66,33 @@ class Choice:
 @cache
 def choose() -> Choice:
     """The choice of this session. Raises pytest.UsageError: what the environment asks for is not to be had."""
-    wanted = os.environ.get(VARIABLE, "")
+    return choice(os.environ.get(VARIABLE, ""), container_obstacle)
+
+
+def choice(wanted: str, obstacle: Callable[[], str | None]) -> Choice:
+    """What is chosen where `wanted` is asked for (nothing: ""), and `obstacle` tells what a container lacks. Raises
+    pytest.UsageError."""
     if wanted not in ("", "container", "embedded"):
         raise pytest.UsageError(f"{VARIABLE} is {wanted!r}; it may be container or embedded")
     if wanted == "embedded":
         return Choice("embedded", f"{VARIABLE} says so")
-    obstacle = container_obstacle()
-    if obstacle is None:
+    lacking = obstacle()
+    if lacking is None:
         return Choice("container", IMAGE)
     if wanted == "container":
-        raise pytest.UsageError(f"{VARIABLE} asks for a container, but {obstacle}")
-    return Choice("embedded", obstacle)
+        raise pytest.UsageError(f"{VARIABLE} asks for a container, but {lacking}")
+    return Choice("embedded", lacking)
 
 
-@cache
 def container_obstacle() -> str | None:
     """Why there can be no container; None where there can be one."""
     try:
-        client = DockerClient(timeout=_ENGINE_S).client
-    except DockerException:
-        return "no Docker engine answers"
-    with closing(client):
-        try:
+        with closing(DockerClient(timeout=_ENGINE_S).client) as client:
             client.images.get(IMAGE)
-        except ImageNotFound:
-            return f"the Docker engine lacks {IMAGE}"
-        except (DockerException, OSError) as error:
-            return f"the Docker engine does not tell its images: {error}"
+    except ImageNotFound:
+        return f"the Docker engine lacks {IMAGE}"
+    except (DockerException, OSError):
+        return "no Docker engine answers"
     return None
 
 
@@ -119,6 +119,8 @@ class KafkaOfCompose(DockerContainer):
         self.with_command([*(image["Entrypoint"] or []), *(image["Cmd"] or [])])
         self._kwargs["entrypoint"] = ["bash", "-c", _SCRIPT, "bash"]
         self.with_envs(**COMPOSE["environment"])
+        # As for the embedded broker: a life of minutes does not earn back the slow compiler's work.
+        self.with_env("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
         self.env["KAFKA_LISTENERS"] += f",HOST://:{_PORT}"
         self.env["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"] += ",HOST:PLAINTEXT"
         self.with_exposed_ports(_PORT)
