@@ -267,7 +267,7 @@ class Run:
                 "pc": 23,
                 "ap": 1210,
                 "fp": 1205,
-                "source": "risk_engine.cairo:120",
+                "source": "cairo/risk_engine.cairo:120",
                 "function": "__main__.score",
                 "instruction": "[ap] = [fp - 4] * [fp - 3]; ap++",
                 "message": "the output differs",

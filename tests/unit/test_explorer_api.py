@@ -115,7 +115,7 @@ async def test_a_run_tells_all_of_its_story(client: httpx.AsyncClient) -> None:
     [row] = (await client.get("/api/runs?verdict=MISMATCH")).json()["rows"]
     page = (await client.get(f"/api/runs/{row['run_id']}")).json()
     [audit] = page["audits"]
-    assert "risk_engine.cairo:120" == audit["first_mismatch"]["source"]
+    assert "cairo/risk_engine.cairo:120" == audit["first_mismatch"]["source"]
     assert f'"{1:064x}"' == audit["first_mismatch"]["expected"]
     assert {"state": "valid", "key": audit["signed"]["key"]} == audit["signed"]
     assert "verify_evidence.py" in audit["evidence"]["check_command"]

@@ -278,7 +278,7 @@ def test_a_dropped_file_gets_pages_of_its_own(opened: tuple[httpx.Client, Opened
     answer = drop(client, b"{1}", "a<b>.ndjson")
     assert 303 == answer.status_code
     home = answer.headers["location"]
-    assert re.fullmatch(r"/file/[0-9a-f]{16}/", home)
+    assert re.fullmatch(r"/file/[0-9a-f]{32}/", home)
     page = read(client, home + "runs")
     assert "a<b>.ndjson" in page.text
     assert "data-feed" not in page.all("body")[0]

@@ -146,12 +146,12 @@ def risk_engine_artifact() -> Path:
     """Where the compiled program lies: PROOFRAIL_RISK_ENGINE, else in the package. Raises UnusableInputError
     `risk-engine-missing`."""
     configured = os.environ.get("PROOFRAIL_RISK_ENGINE")
-    return _existing(Path(configured) if configured else _packaged("risk_engine.json"))
+    return _existing(Path(configured) if configured else packaged("risk_engine.json"))
 
 
 def chain_artifact() -> Path:
     """Where the compiled chain build lies. Raises UnusableInputError `risk-engine-missing`."""
-    return _existing(_packaged("risk_engine_chain.json"))
+    return _existing(packaged("risk_engine_chain.json"))
 
 
 @cache
@@ -175,10 +175,11 @@ def program_hashes() -> tuple[str, str]:
 def samples() -> tuple[Path, Path]:
     """The sample proposals and the bad ones: a Kafka value a line. Raises UnusableInputError
     `risk-engine-missing`."""
-    return _existing(_packaged("proposals.ndjson")), _existing(_packaged("bad_proposals.ndjson"))
+    return _existing(packaged("proposals.ndjson")), _existing(packaged("bad_proposals.ndjson"))
 
 
-def _packaged(name: str) -> Path:
+def packaged(name: str) -> Path:
+    """Where a file of the package lies that comes from cairo/: programs, their sources, samples."""
     # Links to cairo/ in the checkout; a wheel holds the files themselves.
     return Path(str(resources.files("proofrail.cairo"))) / "_program" / name
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from sqlite3 import Connection, Row
 from typing import Final
 from urllib.parse import quote
 
 from proofrail.explorer import schema
+from proofrail.explorer.beside import Beside
 from proofrail.explorer.errors import not_found
 from proofrail.explorer.lines import message_of, proposal_of, raw_at, said_of
 from proofrail.explorer.model.allocation import (
@@ -17,7 +18,6 @@ from proofrail.explorer.model.allocation import (
     Reason,
     RegistrationCard,
 )
-from proofrail.explorer.model.audit import Signed
 from proofrail.explorer.model.base import Fact, NamedHash
 from proofrail.explorer.model.rows import Phase
 from proofrail.explorer.schema import place_at
@@ -32,8 +32,6 @@ from proofrail.wire.messages import (
     Registration,
 )
 
-Signature = Callable[[Attestation], Signed]
-
 _PROPOSAL_SHOWN: Final = 16 * 1024
 _RUNS_SHOWN: Final = 32
 _REASONS: Final = {
@@ -46,7 +44,7 @@ _REASONS: Final = {
 }
 
 
-def allocation_page(connection: Connection, allocation_id: str, signature: Signature) -> AllocationPage:
+def allocation_page(connection: Connection, allocation_id: str, beside: Beside) -> AllocationPage:
     """All that the view has of an allocation. Raises NotFoundError."""
     row = connection.execute("SELECT * FROM allocations WHERE allocation_id = ?", (allocation_id,)).fetchone()
     if row is None:
@@ -68,14 +66,14 @@ def allocation_page(connection: Connection, allocation_id: str, signature: Signa
         proposal=None if line is None else line[:_PROPOSAL_SHOWN].decode(errors="replace"),
         attestation=None
         if attestation is None or attested is None
-        else _attestation(attestation, attested, row, signature),
+        else _attestation(attestation, attested, row, beside),
         registrations=tuple(registrations),
         phases=tuple(_phases(connection, row)),
         history=tuple(sorted(_history(connection, row), key=lambda one: (one.at_ms, _ORDER.index(one.kind)))),
     )
 
 
-def _attestation(attestation: Attestation, line: bytes, row: Row, signature: Signature) -> AttestationCard:
+def _attestation(attestation: Attestation, line: bytes, row: Row, beside: Beside) -> AttestationCard:
     digest = sha256_hex(line)
     hashes = (
         ("attestation", digest, "of its canonical form"),
@@ -89,7 +87,7 @@ def _attestation(attestation: Attestation, line: bytes, row: Row, signature: Sig
         at_ms=row["attested_ms"],
         digest=digest,
         approved=attestation.approved,
-        signed=signature(attestation),
+        signed=beside.signature(attestation),
         hashes=tuple(NamedHash(name=name, value=value, meaning=meaning) for name, value, meaning in hashes),
         download=f"/api/allocations/{quote(attestation.allocation_id, safe='')}/attestation.json",
         place=place_at(row["attestation"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
 from functools import cache
+from importlib import resources
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Header, Path, Query, Request
@@ -12,6 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from proofrail.artifacts.errors import InvalidReference, MissingArtifact
+from proofrail.explorer.audit_cards import CHECKER
 from proofrail.explorer.errors import BadQueryError, NotFoundError, bad_query, not_found
 from proofrail.explorer.model.allocation import AllocationPage
 from proofrail.explorer.model.answers import Change, Problem, RawMessage, SearchResult
@@ -156,6 +158,12 @@ def router(reader: ViewReader) -> APIRouter:
         answer.headers["etag"] = f'"{digest}"'
         answer.headers["cache-control"] = "private, max-age=31536000, immutable"
         return answer
+
+    @api.get(CHECKER, tags=["downloads"], response_class=Response)
+    def checker() -> Response:
+        """The program that checks evidence: one file of Python, which needs nothing of Proofrail's."""
+        data = (resources.files("proofrail.explorer") / "verify_evidence.txt").read_bytes()
+        return _download(data, CHECKER.rpartition("/")[2], "text/x-python")
 
     @api.get("/api/schemas", tags=["schemas"])
     def schemas() -> tuple[str, ...]:

@@ -42,6 +42,7 @@ def run(settings: ExplorerSettings, codes: Collection[str] | None = None, *, reb
             source,
             ArtifactStore(settings.store_url),
             settings.auditor_keys.split(),
+            tracer_keys=settings.checkpoint_keys.split(),
             registrar=bool(settings.registrar_ledger),
         )
         token = settings.explorer_token.get_secret_value() if settings.explorer_token else None

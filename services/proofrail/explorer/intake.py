@@ -257,6 +257,7 @@ def _take_report(batch: Batch, record: Record, place: int, line: bytes, report: 
         verdict,
         now,
         _text(first, "kind") if "kind" in first else None,
+        _count(first, "item") if "item" in first else None,
         _count(first, "block") if "block" in first else None,
         _count(first, "step") if "step" in first else None,
     )

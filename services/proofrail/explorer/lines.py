@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from sqlite3 import Connection
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from proofrail.client import parse_proposal, read_message
+from proofrail.wire.canonical import canonical
 from proofrail.wire.errors import ProofrailError
 from proofrail.wire.model import Message
 from proofrail.wire.proposals import Proposal
+
+VALUE_SHOWN: Final = 4096
+"""Characters of a value that are shown."""
 
 M = TypeVar("M", bound=Message)
 
@@ -55,3 +59,8 @@ def said_of(connection: Connection, key: str, *types: int) -> list[Any]:
         " ORDER BY at_ms, place LIMIT 1000",
         (key, *types),
     ).fetchall()
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON, as much of it as is shown."""
+    return canonical(value).decode()[:VALUE_SHOWN]

@@ -11,13 +11,18 @@ from typing import Any, Final
 from proofrail.explorer import schema
 from proofrail.explorer.lines import message_of
 from proofrail.explorer.model.base import StageName
-from proofrail.explorer.model.strip import Behind, Pipeline, Stage, StageError
+from proofrail.explorer.model.strip import Behind, Concern, Pipeline, Stage, StageError
 from proofrail.wire.messages import AuditReport, DeadLetter, ProofFailure, Registration
 from proofrail.wire.model import Message
 
 _RATE_MS: Final = 5 * 60 * 1000
 _RECENT_MS: Final = 24 * 60 * 60 * 1000
-"""So long a mismatch or a refusal asks for a person: nothing on the topics says that one has come."""
+"""So long what went wrong asks for a person. Nothing on the topics says that one has come, and what stays red hides
+what comes next; a mismatch is told of on every page after that, too, but not in red."""
+_SHORT: Final = 12
+"""Characters of a run_id that commands are given."""
+_LOOKED_AT: Final = 20
+"""Undecided runs that are looked into."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,12 @@ class _Facts:
     """Type of the messages that are its errors."""
 
 
+@dataclass(frozen=True)
+class _Mismatches:
+    count: int
+    last: StageError | None
+
+
 def pipeline(
     connection: Connection,
     now_ms: int,
@@ -71,7 +82,9 @@ def pipeline(
     whether there is meant to be one."""
     allocations = _counts(connection, "allocations")
     runs = _counts(connection, "runs")
-    mismatches = _one(connection, "SELECT count(*) FROM runs WHERE verdict = 'MISMATCH'")
+    mismatches = _Mismatches(
+        _one(connection, "SELECT count(*) FROM runs WHERE verdict = 'MISMATCH'"), _last_mismatch(connection)
+    )
     registrar = registrar or bool(
         _one(
             connection,
@@ -124,12 +137,14 @@ def pipeline(
                 registrar or name != "registrar",
                 behind,
                 patience,
+                mismatches,
             )
             for name, one in facts.items()
         ),
         allocations=allocations,
         runs=runs,
-        mismatches=mismatches,
+        mismatches=mismatches.count,
+        last_mismatch=mismatches.last,
         dead_letters=_one(connection, "SELECT count(*) FROM dead_letters"),
         unreadable=_one(connection, "SELECT count(*) FROM unreadable"),
         behind=behind,
@@ -145,6 +160,7 @@ def _stage(
     in_use: bool,
     behind: Behind,
     patience: Patience,
+    mismatches: _Mismatches,
 ) -> Stage:
     marks = ", ".join("?" * len(facts.done))
     done = _one(
@@ -153,9 +169,20 @@ def _stage(
         *facts.done,
         now_ms - _RATE_MS,
     )
-    waited = 0 if facts.oldest is None else max(0, now_ms - facts.oldest[1])
     error = _last_error(connection, facts.errors)
-    wrong = _last_mismatch(connection) if name == "auditor" else None
+    # While the view is being built, or the broker is away, nothing can be told of services.
+    tells = in_use and behind.caught_up and behind.broker_since_ms is None
+    concern, attention = None, None
+    if tells:
+        since = None if group is None else group.empty_since_ms
+        away = since is not None and now_ms - since >= patience.unreachable_ms
+        wrong = (
+            ("unreachable", f"{name} unreachable since {_clock(since or 0)}; {_waiting(facts)}")
+            if away
+            else _went_wrong(connection, name, now_ms - _RECENT_MS, error, mismatches)
+            or _stuck(name, facts, now_ms, patience)
+        )
+        concern, attention = wrong or (None, None)
     return Stage(
         name=name,
         in_use=in_use,
@@ -164,42 +191,66 @@ def _stage(
         unit=facts.unit,
         per_minute=round(done * 60_000 / _RATE_MS, 2),
         lag=facts.lag,
-        lag_seconds=waited / 1000,
+        lag_seconds=_waited(facts, now_ms) / 1000,
         oldest=None if facts.oldest is None else facts.oldest[0],
         last_error=error,
-        attention=_attention(name, facts, now_ms, waited, group, error, wrong, behind, patience)
-        if in_use
-        else None,
+        attention=attention,
+        concern=concern,
     )
 
 
-def _attention(
+def _waited(facts: _Facts, now_ms: int) -> int:
+    return 0 if facts.oldest is None else max(0, now_ms - facts.oldest[1])
+
+
+def _waiting(facts: _Facts) -> str:
+    return f"{facts.lag} {facts.unit if facts.lag != 1 else facts.unit[:-1]} waiting; nothing lost"
+
+
+def _went_wrong(
+    connection: Connection,
     name: StageName,
-    facts: _Facts,
-    now_ms: int,
-    waited: int,
-    group: Group | None,
+    since_ms: int,
     error: StageError | None,
-    wrong: StageError | None,
-    behind: Behind,
-    patience: Patience,
-) -> str | None:
-    """Why a person is needed. While the view is being built, or the broker is away, nothing can be told of services."""
-    if not behind.caught_up or behind.broker_since_ms is not None:
-        return None
-    waiting = f"{facts.lag} {facts.unit if facts.lag != 1 else facts.unit[:-1]} waiting; nothing lost"
-    since = None if group is None else group.empty_since_ms
-    if since is not None and now_ms - since >= patience.unreachable_ms:
-        return f"{name} unreachable since {_clock(since)}; {waiting}"
-    recent = error is not None and now_ms - error.at_ms < _RECENT_MS
-    if name == "auditor" and wrong is not None and now_ms - wrong.at_ms < _RECENT_MS:
-        return f"run {wrong.run_id} does not hold: {wrong.message}"
-    if error is not None and recent and name == "registrar":
-        return f"{error.allocation_id} was refused: {error.message}"
-    if facts.oldest is not None and waited >= patience.stuck_ms[name]:
-        since_when = _clock(facts.oldest[1])
-        return f"{name} has not finished {facts.oldest[0]} since {since_when}; {waiting}"
+    mismatches: _Mismatches,
+) -> tuple[Concern, str] | None:
+    """What has gone wrong at a stage since then and does not mend itself."""
+    if name == "prover":
+        given_up = connection.execute(
+            "SELECT allocation_id, indexed_run, dead_code, count(*) OVER () AS others FROM allocations"
+            " WHERE indexed_dead IS NOT NULL AND dead_ms >= ? AND state = 'dead-lettered'"
+            " ORDER BY dead_ms DESC LIMIT 1",
+            (since_ms,),
+        ).fetchone()
+        if given_up is not None:
+            run, others = given_up["indexed_run"], given_up["others"] - 1
+            return "given-up", (
+                f"{given_up['allocation_id']} cannot be proven [{given_up['dead_code']}]{_and_more(others)}; "
+                f"proofrail requeue {run[:_SHORT]} runs it again"
+            )
+    if name == "auditor":
+        last = mismatches.last
+        if last is not None and last.at_ms >= since_ms:
+            return "mismatch", (
+                f"run {last.run_id} does not hold: {last.message}{_and_more(mismatches.count - 1)}"
+            )
+        undecided = _undecided(connection, since_ms)
+        if undecided is not None:
+            return "undecided", f"run {undecided.run_id} stays undecided: {undecided.message}"
+    if name == "registrar" and error is not None and error.at_ms >= since_ms:
+        return "refused", f"{error.allocation_id} was refused: {error.message}"
     return None
+
+
+def _and_more(count: int) -> str:
+    return f", and {count:,} more" if count > 0 else ""
+
+
+def _stuck(name: StageName, facts: _Facts, now_ms: int, patience: Patience) -> tuple[Concern, str] | None:
+    if facts.oldest is None or _waited(facts, now_ms) < patience.stuck_ms[name]:
+        return None
+    since = _clock(facts.oldest[1])
+    return "stuck", f"{name} has not finished {facts.oldest[0]} since {since}; {_waiting(facts)}"
 
 
 def _last_error(connection: Connection, kind: int) -> StageError | None:
@@ -228,6 +279,26 @@ def _last_mismatch(connection: Connection) -> StageError | None:
     return None
 
 
+def _undecided(connection: Connection, since_ms: int) -> StageError | None:
+    """The last report that leaves something open for good: what is only late, the auditor waits for, and where there
+    is no proof, the prover has said so."""
+    runs = connection.execute(
+        "SELECT run_id FROM runs WHERE verdict = 'INDETERMINATE' AND failure IS NULL"
+        " ORDER BY at_ms DESC, run_id DESC LIMIT ?",
+        (_LOOKED_AT,),
+    ).fetchall()
+    for run in runs:
+        row = connection.execute(
+            "SELECT raw, at_ms, key FROM messages WHERE key = ? AND type = ? AND at_ms >= ?"
+            " ORDER BY at_ms DESC, place DESC LIMIT 1",
+            (run[0], schema.REPORT_OPEN, since_ms),
+        ).fetchone()
+        report = None if row is None else message_of(AuditReport, row["raw"])
+        if report is not None and not any(part.until for part in report.unchecked):
+            return _error(row)
+    return None
+
+
 def _error(row: Row | None) -> StageError | None:
     if row is None:
         return None
@@ -251,8 +322,8 @@ def _said(message: Message | None) -> tuple[str, str]:
                 f"MISMATCH {first.kind}",
                 f"the {message.subject} differs in {first.member or first.kind}{where}",
             )
-        case AuditReport():
-            return message.verdict, "; ".join(one.message for one in message.unchecked)
+        case AuditReport(unchecked=[first, *_]):
+            return first.code or message.verdict, f"{message.subject} undecided: {first.message}"
         case DeadLetter() | ProofFailure():
             return message.code, message.message
         case Registration():

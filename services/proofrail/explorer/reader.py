@@ -17,6 +17,7 @@ from proofrail.commitment.checkpoint import parse_vkey
 from proofrail.explorer import pipeline as strip
 from proofrail.explorer import schema, tables
 from proofrail.explorer.allocation_page import allocation_page
+from proofrail.explorer.beside import Beside
 from proofrail.explorer.database import ViewDatabase
 from proofrail.explorer.errors import bad_query, not_found
 from proofrail.explorer.feed import Feed
@@ -66,15 +67,17 @@ class ViewReader:
         store: ArtifactStore | None,
         auditor_keys: Sequence[str],
         *,
+        tracer_keys: Sequence[str] = (),
         registrar: bool = False,
         patience: strip.Patience | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`store`: None where there is none, behind a file. `auditor_keys`: the vkeys of the auditors whose signatures
-        are shown as valid. Raises CheckpointError."""
+        are shown as valid; `tracer_keys`: those of the tracers whose checkpoints count. Raises CheckpointError."""
         self._database = database
         self._store = store
         self._keys = {_id_of(vkey): parse_vkey(vkey)[1] for vkey in auditor_keys}
+        self._beside = Beside(self._signed, self._stored, tuple(tracer_keys), tuple(auditor_keys))
         self._registrar = registrar
         self._patience = patience or strip.Patience()
         self._clock = clock
@@ -139,7 +142,7 @@ class ViewReader:
         return await self._on_view(tables.dead_letters, code=code, cursor=cursor, limit=limit)
 
     async def run(self, run_id: str) -> RunPage:
-        return await self._on_view(run_page, run_id, self._signed, self._stored)
+        return await self._on_view(run_page, run_id, self._beside)
 
     async def spans(
         self, run_id: str, *, parent: str | None = None, cursor: str | None = None, limit: int = 200
@@ -172,7 +175,7 @@ class ViewReader:
         return await self._in_thread(lambda: found.events(q, cursor, limit))
 
     async def allocation(self, allocation_id: str) -> AllocationPage:
-        return await self._on_view(allocation_page, allocation_id, self._signed)
+        return await self._on_view(allocation_page, allocation_id, self._beside)
 
     async def search(self, q: str, *, limit: int = 20) -> SearchResult:
         return await self._on_view(search, q, limit)

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from sqlite3 import Connection, Row
 from typing import Any, Final
 from urllib.parse import quote
 
 from proofrail.explorer import schema
+from proofrail.explorer.audit_cards import audit_cards
+from proofrail.explorer.beside import Beside
 from proofrail.explorer.errors import not_found
-from proofrail.explorer.lines import message_at, message_of, said_of
-from proofrail.explorer.model.audit import AuditCard, EarlierReport, EvidenceCard, Mismatch, Signed, Unchecked
+from proofrail.explorer.lines import VALUE_SHOWN, json_text, message_at, message_of, said_of
 from proofrail.explorer.model.base import CellState, Fact, NamedHash
 from proofrail.explorer.model.run import Blocks, Cell, Failure, ProofCard, RunPage, SealCard
 from proofrail.explorer.schema import place_at
 from proofrail.explorer.tables import run_phases, run_row
-from proofrail.wire.canonical import canonical, sha256_hex
-from proofrail.wire.messages import AuditReport, CommitmentSeal, Evidence, FirstMismatch, Proof, ProofFailure
-
-Signature = Callable[[AuditReport], Signed]
-Stored = Callable[[str], bool | None]
+from proofrail.wire.messages import CommitmentSeal, Proof, ProofFailure
 
 _MAX_CELLS: Final = 512
 _OUTPUT_SHOWN: Final = 64
-_VALUE_SHOWN: Final = 4096
 _HASHES: Final = (
     ("program_hash", "the words of the program that was proven"),
     ("output_hash", "its output, as the registry hashes it"),
@@ -35,9 +31,8 @@ _HASHES: Final = (
 _IDENTITY_FACTS: Final = ("preset", "hasher", "memory_verification", "stone_version", "layout")
 
 
-def run_page(connection: Connection, run_id: str, signature: Signature, stored: Stored) -> RunPage:
-    """All that the view has of a run. `signature` says who signed a report, `stored` whether the artifact store has a
-    blob. Raises NotFoundError."""
+def run_page(connection: Connection, run_id: str, beside: Beside) -> RunPage:
+    """All that the view has of a run. Raises NotFoundError."""
     row = connection.execute(
         "SELECT *, (SELECT count(*) FROM inputs i WHERE i.run_id = runs.run_id) AS allocations FROM runs"
         " WHERE run_id = ?",
@@ -55,14 +50,15 @@ def run_page(connection: Connection, run_id: str, signature: Signature, stored: 
         "SELECT coalesce(sum(bytes), 0) FROM parts WHERE run_id = ? AND place < ?",
         (run_id, schema.EVENTS_END),
     ).fetchone()[0]
+    seal = message_at(connection, CommitmentSeal, row["seal"])
     return RunPage(
         run=run_row(row),
         phases=tuple(run_phases(row, proposed)),
         blocks=_blocks(row),
-        seal=_seal(message_at(connection, CommitmentSeal, row["seal"]), row["seal"]),
-        proof=_proof(message_at(connection, Proof, row["terminal"]), row, stored),
+        seal=_seal(seal, row["seal"]),
+        proof=_proof(message_at(connection, Proof, row["terminal"]), row, beside),
         failures=tuple(_failures(said_of(connection, run_id, schema.FAILURE))),
-        audits=tuple(_audits(reports, signature, stored)),
+        audits=tuple(audit_cards(reports, seal, beside)),
         events=row["items"],
         events_bytes=events_bytes,
         traceparent=row["traceparent"],
@@ -73,9 +69,9 @@ def _blocks(row: Row) -> Blocks | None:
     blocks, size, items = row["blocks"], row["block_items"], row["items"]
     if row["seal"] is None or not blocks or not size or blocks != -(-items // size):
         return None
-    wrong = row["mismatch_block"] if row["verdict"] == "MISMATCH" else None
-    if wrong is not None and wrong >= blocks:
-        wrong = None
+    wrong = _wrong_block(row, size)
+    if wrong is not None:
+        wrong = min(wrong, blocks - 1)  # what ends too early, or too late, differs at its end
     return Blocks(
         blocks=blocks,
         block_items=size,
@@ -84,6 +80,16 @@ def _blocks(row: Row) -> Blocks | None:
         mismatch_block=wrong,
         cells=tuple(_cells(blocks, size, items, row["run_verdict"], wrong)),
     )
+
+
+def _wrong_block(row: Row, size: int) -> int | None:
+    """The commitment block of the first mismatch. Where an item is named, it tells: a report's own block may be one of
+    steps or cells."""
+    if row["verdict"] != "MISMATCH":
+        return None
+    item: int | None = row["mismatch_item"]
+    found: int | None = row["mismatch_block"] if item is None else item // size
+    return found
 
 
 def _cells(blocks: int, size: int, items: int, verdict: str | None, wrong: int | None) -> Iterator[Cell]:
@@ -145,7 +151,7 @@ def _seal(seal: CommitmentSeal | None, place: int | None) -> SealCard | None:
     )
 
 
-def _proof(proof: Proof | None, row: Row, stored: Stored) -> ProofCard | None:
+def _proof(proof: Proof | None, row: Row, beside: Beside) -> ProofCard | None:
     if proof is None:
         return None
     identities = proof.identities
@@ -170,7 +176,7 @@ def _proof(proof: Proof | None, row: Row, stored: Stored) -> ProofCard | None:
         size=proof.size,
         digest=proof.digest,
         uri=proof.uri,
-        stored=stored(proof.digest),
+        stored=beside.stored(proof.digest),
         download=f"/api/artifacts/{proof.digest}",
         statement=tuple(flat(statement)),
         output=tuple(felts[:_OUTPUT_SHOWN]),
@@ -209,78 +215,6 @@ def _failures(said: list[Row]) -> Iterator[Failure]:
             )
 
 
-def _audits(said: list[Row], signature: Signature, stored: Stored) -> Iterator[AuditCard]:
-    read = [
-        (place, at_ms, raw, report)
-        for place, _, at_ms, raw in said
-        if (report := message_of(AuditReport, raw)) is not None
-    ]
-    for subject in ("run", "proof"):
-        own = [one for one in read if one[3].subject == subject]
-        if not own:
-            continue
-        # A mismatch is not taken back by what is said later.
-        last = next((one for one in own if one[3].verdict == "MISMATCH"), own[-1])
-        place, at_ms, raw, report = last
-        yield AuditCard(
-            subject=report.subject,
-            verdict=report.verdict,
-            at_ms=at_ms,
-            checked=tuple(report.checked),
-            unchecked=tuple(
-                Unchecked(part=one.part, code=one.code, message=one.message, until=one.until)
-                for one in report.unchecked
-            ),
-            first_mismatch=_mismatch(report.first_mismatch),
-            evidence=_evidence(report.evidence, stored),
-            signed=signature(report),
-            digest=sha256_hex(raw),
-            earlier=tuple(_earlier(one[1], one[3], one[0]) for one in own if one is not last),
-            place=place_at(place),
-        )
-
-
-def _earlier(at_ms: int, report: AuditReport, place: int) -> EarlierReport:
-    said = "; ".join(one.message for one in report.unchecked)
-    first = report.first_mismatch
-    return EarlierReport(
-        at_ms=at_ms,
-        verdict=report.verdict,
-        said=said if first is None else f"{first.kind} {first.message or ''}".strip(),
-        place=place_at(place),
-    )
-
-
-def _mismatch(first: FirstMismatch | None) -> Mismatch | None:
-    if first is None:
-        return None
-    said = first.to_object()
-    plain = {
-        name: said.get(name)
-        for name in Mismatch.model_fields
-        if name not in ("expected", "claimed", "address")
-    }
-    return Mismatch(
-        **plain,
-        expected=_json(said["expected"]) if "expected" in said else None,
-        claimed=_json(said["claimed"]) if "claimed" in said else None,
-        address=None if first.address is None else str(first.address),
-    )
-
-
-def _evidence(evidence: Evidence | None, stored: Stored) -> EvidenceCard | None:
-    if evidence is None:
-        return None
-    return EvidenceCard(
-        digest=evidence.digest,
-        uri=evidence.uri,
-        stored=stored(evidence.digest),
-        download=f"/api/artifacts/{evidence.digest}",
-        check_command=f"python verify_evidence.py {evidence.digest[:16]}.evidence.json"
-        " --tracer-key tracer.vkey --auditor-key auditor.vkey",
-    )
-
-
 def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[Fact]:
     """The members of nested objects, their names joined with dots."""
     for name, one in value.items():
@@ -291,8 +225,4 @@ def flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[Fact]:
 
 
 def _shown(value: Any) -> str:
-    return (value if isinstance(value, str) else _json(value))[:_VALUE_SHOWN]
-
-
-def _json(value: Any) -> str:
-    return canonical(value).decode()[:_VALUE_SHOWN]
+    return value[:VALUE_SHOWN] if isinstance(value, str) else json_text(value)

@@ -12,7 +12,7 @@ from proofrail.explorer.model.base import Place
 from proofrail.wire import topics
 from proofrail.wire.errors import ProofrailError
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised with each change of the tables, or of what stands in them: files of other versions are built anew."""
 
 TOPICS: Final = (
@@ -122,7 +122,7 @@ CREATE TABLE runs (
     terminal INTEGER, terminal_ms INTEGER, prove_ms INTEGER, backend TEXT, security_bits INTEGER,
     is_mock INTEGER NOT NULL DEFAULT 0, failure TEXT,
     run_verdict TEXT, run_report_ms INTEGER, proof_verdict TEXT, proof_report_ms INTEGER,
-    mismatch TEXT, mismatch_block INTEGER, mismatch_step INTEGER,
+    mismatch TEXT, mismatch_item INTEGER, mismatch_block INTEGER, mismatch_step INTEGER,
     attested_ms INTEGER
 ) WITHOUT ROWID;
 CREATE TABLE inputs (run_id TEXT, row INTEGER, allocation_id TEXT, PRIMARY KEY (run_id, row)) WITHOUT ROWID;
@@ -159,6 +159,7 @@ CREATE INDEX inputs_by_allocation ON inputs (allocation_id);
 CREATE INDEX allocations_by_time ON allocations (at_ms, allocation_id);
 CREATE INDEX allocations_by_state ON allocations (state, at_ms, allocation_id);
 CREATE INDEX allocations_by_verdict ON allocations (verdict, at_ms, allocation_id);
+CREATE INDEX allocations_given_up ON allocations (dead_ms) WHERE indexed_dead IS NOT NULL;
 CREATE INDEX allocations_by_run ON allocations (run_id, row);
 """
 

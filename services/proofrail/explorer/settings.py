@@ -36,6 +36,10 @@ class ExplorerSettings(ServiceSettings):
     auditor_keys: str = ""
     """Auditors whose signatures are shown as valid: their vkeys, separated by white space."""
 
+    checkpoint_keys: str = ""
+    """Tracers whose checkpoints count: their vkeys, separated by white space. The command that checks evidence names
+    them."""
+
     registrar_ledger: str = ""
     """Anything: there is a registrar, and attestations wait for it."""
 

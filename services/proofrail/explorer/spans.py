@@ -58,6 +58,7 @@ class RunSpans:
         self._by_id: dict[str, int] = {}
         self._roots: list[int] = []
         self._length = 0
+        self._scale = 0
         self.n_steps = 0
         self._build()
 
@@ -83,6 +84,9 @@ class RunSpans:
                 steps = event.get("n_steps")
                 self.n_steps = steps if type(steps) is int else 0
             self._length = max(self._length, now)
+        # Behind the last span there are steps that fill the trace up only: on their scale nothing could be seen.
+        ends = [self._nodes[one].ended for one in self._roots]
+        self._scale = max((end or self._length for end in ends), default=self._length) or self._length
 
     def _open(self, event: dict[str, Any], tile: bool, seq: int, now: int, opened: list[int]) -> None:
         name, span_id = event.get("tile_id" if tile else "name"), event.get("span_id")
@@ -148,7 +152,7 @@ class RunSpans:
             parent=parent,
             rows=tuple(found),
             next=None if following is None else str(following),
-            total_ns=self._length,
+            total_ns=self._scale,
             total_spans=len(self._nodes),
         )
 

@@ -130,11 +130,13 @@ ON CONFLICT DO UPDATE SET
 WHERE terminal IS NULL OR terminal > excluded.terminal
 """
 _REPORT: Final = """
-INSERT INTO runs (run_id, at_ms, {subject}_verdict, {subject}_report_ms, mismatch, mismatch_block, mismatch_step)
-VALUES (?, ?, ?, ?, ?, ?, ?)
+INSERT INTO runs (run_id, at_ms, {subject}_verdict, {subject}_report_ms, mismatch, mismatch_item, mismatch_block,
+    mismatch_step)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
     {subject}_verdict = excluded.{subject}_verdict, {subject}_report_ms = excluded.{subject}_report_ms,
     mismatch = coalesce(excluded.mismatch, mismatch),
+    mismatch_item = coalesce(excluded.mismatch_item, mismatch_item),
     mismatch_block = coalesce(excluded.mismatch_block, mismatch_block),
     mismatch_step = coalesce(excluded.mismatch_step, mismatch_step)
 WHERE {subject}_verdict IS NOT 'MISMATCH'

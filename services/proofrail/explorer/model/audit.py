@@ -42,6 +42,23 @@ class Mismatch(Part):
     """The Cairo line as file:line."""
     function: str | None
     instruction: str | None
+    excerpt: SourceExcerpt | None
+    """The Cairo line with those around it, or the beginning of the function of the span."""
+    no_excerpt: str | None
+    """Why there is none, where a line or a span is named."""
+
+
+class SourceExcerpt(Part):
+    """Lines of the source that the program was compiled from, told by its digest."""
+
+    file: str
+    line: int
+    """The one meant, from 1."""
+    first: int
+    """The number of the first one here."""
+    lines: tuple[str, ...]
+    function: str | None
+    """The function that begins at `line`, where no line of its own is known."""
 
 
 class EvidenceCard(Part):
@@ -52,7 +69,11 @@ class EvidenceCard(Part):
     stored: bool | None
     download: str
     check_command: str
-    """Checks the downloaded file, with nothing of Proofrail but schemas/verify_evidence.py."""
+    """Checks the downloaded file, with nothing of Proofrail but the verifier that `checker` is the path of."""
+    checker: str
+    """Path of schemas/verify_evidence.py in this service."""
+    keys_known: bool
+    """Whether the command names the keys that this explorer accepts; else files with the keys have to be given."""
 
 
 class Unchecked(Part):

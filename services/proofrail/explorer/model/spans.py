@@ -52,7 +52,7 @@ class Spans(Part):
     next: str | None
     """Cursor for more of the same."""
     total_ns: int
-    """The run's length, for the scale."""
+    """Until the last span ended, for the scale."""
     total_spans: int
 
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from proofrail.explorer.model.base import AllocationState, Part, RunState, StageName
+
+Concern = Literal["unreachable", "mismatch", "undecided", "given-up", "refused", "stuck"]
+"""`undecided`: an audit that waits for nothing any more. `given-up`: a proposal that no proof can be made for.
+`refused`: by a ledger. `stuck`: in hand for longer than it should be."""
 
 
 class StageError(Part):
@@ -40,6 +46,8 @@ class Stage(Part):
     attention: str | None
     """Why a person is needed, in one sentence, such as `prover unreachable since 18:04:05 UTC; 3 runs waiting; nothing
     lost`; null when none is. The only thing that is shown red."""
+    concern: Concern | None
+    """What `attention` is about."""
 
 
 class Behind(Part):
@@ -64,7 +72,10 @@ class Pipeline(Part):
     """How many allocations are in each state."""
     runs: dict[RunState, int]
     mismatches: int
-    """Runs with the verdict MISMATCH."""
+    """Runs with the verdict MISMATCH. It is on every page for as long as the topics have one: nothing there says that
+    somebody has seen to it."""
+    last_mismatch: StageError | None
+    """The first report of a mismatch on the youngest of them."""
     dead_letters: int
     unreadable: int
     """Lines on the topics that are no message of their topic."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shlex
 import time
+from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -14,8 +15,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from proofrail.explorer.model.answers import Problem
-from proofrail.explorer.model.audit import AuditCard
+from proofrail.explorer.model.audit import AuditCard, Unchecked
 from proofrail.explorer.model.rows import Phase, RunRow
+from proofrail.explorer.model.strip import Stage
 from proofrail.explorer.pages import words
 from proofrail.explorer.pages.pictures import Journey, few_cells, journey
 from proofrail.explorer.pages.site import Site
@@ -36,13 +38,26 @@ _HEADERS: Final = {
 }
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 
-_TROUBLES: Final = {
+_WAITING: Final = {
     "tracer": "/allocations?state=waiting",
     "prover": "/runs?state=sealed",
-    "auditor": "/runs?verdict=MISMATCH",
-    "registrar": "/allocations?state=refused",
+    "auditor": "/runs?verdict=PENDING",
+    "registrar": "/allocations?state=attested",
 }
-"""Where what a stage is in trouble with can be seen."""
+"""Where what waits for a stage can be seen."""
+
+_CONCERNS: Final = {
+    "mismatch": "/runs?verdict=MISMATCH",
+    "undecided": "/runs?verdict=INDETERMINATE",
+    "given-up": "/allocations?state=dead-lettered",
+    "refused": "/allocations?state=refused",
+}
+
+
+def _trouble(stage: Stage) -> str:
+    """Where what a stage is in trouble with can be seen."""
+    return _CONCERNS.get(stage.concern or "", _WAITING[stage.name])
+
 
 _SUBJECTS: Final = {
     ("run", "MATCH"): "The run was executed again from its published inputs: all that was checked is equal.",
@@ -62,6 +77,14 @@ _SUBJECTS: Final = {
 
 def _verdict_text(audit: AuditCard) -> str:
     return _SUBJECTS[audit.subject, audit.verdict]
+
+
+def _unchecked_together(unchecked: Sequence[Unchecked]) -> list[list[Unchecked]]:
+    """Parts that were not checked for the same reason, in order: after a mismatch that is all the rest."""
+    found: dict[tuple[str | None, str, str | None], list[Unchecked]] = {}
+    for part in unchecked:
+        found.setdefault((part.code, part.message, part.until), []).append(part)
+    return list(found.values())
 
 
 def _run_tone(run: RunRow) -> words.Tone:
@@ -145,8 +168,9 @@ def _environment() -> Environment:
         "reasons": list(REASONS.values()),
         "differing": words.differing,
         "few_cells": few_cells,
-        "troubles": _TROUBLES,
+        "trouble": _trouble,
         "verdict_text": _verdict_text,
+        "unchecked_together": _unchecked_together,
         "run_tone": _run_tone,
         "run_state": _run_state,
     }

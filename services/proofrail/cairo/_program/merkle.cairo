@@ -1,0 +1,1 @@
+../../../../cairo/merkle.cairo

@@ -1,0 +1,1 @@
+../../../../cairo/risk_checks.cairo
