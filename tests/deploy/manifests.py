@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import functools
+import json
 import os
 import shutil
 import subprocess
@@ -19,6 +21,7 @@ from tests.deploy.tools import DEPLOY
 
 KUBERNETES: Final = DEPLOY / "kubernetes"
 COMPONENTS: Final = tuple(sorted(path.name for path in (KUBERNETES / "components").iterdir()))
+_LEAST_KUSTOMIZE: Final = 5
 
 Manifest = dict[str, Any]
 
@@ -51,14 +54,23 @@ def choose(copy: Path, components: Sequence[str]) -> None:
 
 
 def built(copy: Path) -> list[Manifest]:
-    """What kustomize makes of it. Skips without any kustomize."""
-    kustomize, kubectl = shutil.which("kustomize"), shutil.which("kubectl")
-    if kustomize is None and kubectl is None:
-        pytest.skip("neither kustomize nor kubectl is on PATH")
-    command = [kustomize, "build"] if kustomize else [str(kubectl), "kustomize"]
-    said = subprocess.run([*command, str(copy)], check=False, capture_output=True, text=True, timeout=60)
+    """What kustomize makes of it. Skips without any that knows components."""
+    said = subprocess.run([*_kustomize(), str(copy)], check=False, capture_output=True, text=True, timeout=120)
     assert (0, "") == (said.returncode, said.stderr)
     return list(yaml.safe_load_all(said.stdout))
+
+
+@functools.cache
+def _kustomize() -> tuple[str, ...]:
+    if (kustomize := shutil.which("kustomize")) is not None:
+        return kustomize, "build"
+    if (kubectl := shutil.which("kubectl")) is None:
+        pytest.skip("neither kustomize nor kubectl is on PATH")
+    version = [kubectl, "version", "--client", "--output=json"]
+    said = json.loads(subprocess.run(version, check=True, capture_output=True, timeout=60).stdout)
+    if int(said.get("kustomizeVersion", "v0").strip("v").split(".")[0]) < _LEAST_KUSTOMIZE:
+        pytest.skip("kubectl is older than 1.27: its kustomize does not know what the manifests use")
+    return kubectl, "kustomize"
 
 
 def named(manifests: Sequence[Manifest], kind: str, name: str) -> Manifest:
