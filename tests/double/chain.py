@@ -98,6 +98,17 @@ class ChainModel:
                 self.nonces[one.payload["account"]] += 1
                 one.reverted = self._executed(one.payload)
 
+    def fork(self) -> Callable[[], None]:
+        """Remembers the chain as it is; the result, once called, takes back all that came after."""
+        state, nonces, executed = self._state(), Counter(self.nonces), Counter(self.executed)
+        transactions = dict(self.transactions)
+
+        def take_back() -> None:
+            self._restore(state)
+            self.nonces, self.executed, self.transactions = nonces, executed, transactions
+
+        return take_back
+
     def estimate(self, account: int, nonce: int, calls: Sequence[Call]) -> Fees:
         if nonce != self.nonces[account]:
             raise _in_vain("Account transaction nonce is invalid.")

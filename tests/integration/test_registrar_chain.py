@@ -154,3 +154,43 @@ async def test_a_registrar_that_ends_while_its_transaction_waits_leaves_it_to_th
         found = await registered(kafka, 2)
     assert {fact} == {one.fact.transaction for one in found if one.fact}
     assert {1} == set(node.model.executed.values())
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+async def test_what_the_chain_takes_back_is_recorded_again_and_said(
+    kafka: KafkaSettings,
+    settings: Settings,
+    run: Published,
+    node: Node,
+    on_chain: dict[str, Any],
+    restarted: bool,
+) -> None:
+    """After a reorganisation with other prices the old transactions cannot be sent again: each decision is recorded in
+    a new one, and a registration says which one it replaces, once. So it is, too, when the registrar was not there to
+    see it."""
+    take_back = node.model.fork()
+    given = {**on_chain, "chain_look_again_s": 0.1 if not restarted else 1e6}
+    await say_all(kafka, run)
+    await say(kafka, *((topics.ATTESTATIONS, one) for one in run.attestations))
+    async with running(settings(**given)):
+        first = await registered(kafka, 2)
+        if not restarted:
+            take_back()
+            node.model.price *= 2
+            await registered(kafka, 4)
+    if restarted:
+        take_back()
+        node.model.price *= 2
+    for _ in range(2):
+        async with running(settings(**given)) as context:
+            await registered(kafka, 4)
+            await until(lambda c=context: c._ready)
+            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 0)
+    said = await registered(kafka)
+    assert first == said[:2]
+    assert [(one.attestation, "recorded", one.transaction) for one in first] == [
+        (one.attestation, one.outcome, one.replaces) for one in said[2:]
+    ]
+    stands = {hash_ for hash_, one in node.model.transactions.items() if one.reverted is None}
+    assert {one.transaction for one in said[2:]} <= stands
+    assert {1} == set(node.model.executed.values())

@@ -213,6 +213,30 @@ async def test_the_same_transaction_can_be_recorded_again(make: Make, devnet: De
     await ledger.close()
 
 
+@pytest.mark.parametrize("dearer", [False, True])
+async def test_what_a_reorganisation_takes_back_is_noticed(make: Make, devnet: Devnet, dearer: bool) -> None:
+    """Nobody asks for it: the ledger looks again, and sends the same bytes again. Where prices have risen they are not
+    taken, and what is gone is told."""
+    ledger = make()
+    await ledger.open()
+    below = devnet.height()
+    fact = (await ledger.register(FACT, PROOF)).transaction
+    first = await ledger.record(BATCH)
+    gone = {one.transaction for one in first if isinstance(one, Receipt)} | {fact}
+    assert frozenset() == await ledger.taken_back()
+    devnet.abort_from(below + 1)
+    if dearer:
+        devnet.set_price(2 * 10**9)
+    try:
+        assert (gone if dearer else set()) == await ledger.taken_back()
+        assert (await ledger.holds(FACT) is None) == dearer
+        await ledger.register(FACT, PROOF)
+        assert [dearer] * 4 == _new(await ledger.record(BATCH))
+    finally:
+        devnet.set_price(10**9)
+    await ledger.close()
+
+
 async def test_what_was_under_way_when_blocks_were_taken_back_is_sent_again(
     make: Make, devnet: Devnet
 ) -> None:

@@ -85,6 +85,7 @@ def starknet_ledger(chain: Chain, path: Path, **changed: Any) -> StarknetLedger:
         "presets": [PRESET.name],
         "programs": [PROGRAM],
         "batch": 4,
+        "watched_s": 86_400.0,
         **changed,
     }
     calldata = given.pop("calldata", Serializer())

@@ -101,7 +101,7 @@ OPERATION: Final = Label("operation", "of the store", ("put", "get"))
 STORED: Final = Label("outcome", "of the operation", ("ok", "missing", "altered", "failed"))
 DIRECTION: Final = Label("direction", "seen from the service", ("read", "written"))
 REGISTERED: Final = Label("outcome", "`recorded`, or the code of the refusal")
-ON_CHAIN: Final = Label("outcome", "a transaction's", ("succeeded", "reverted", "never"))
+ON_CHAIN: Final = Label("outcome", "a transaction's", ("succeeded", "reverted", "never", "taken-back"))
 RESOURCE: Final = Label("resource", "what a transaction takes", ("l1_gas", "l1_data_gas", "l2_gas"))
 VERSION: Final = Label("version", "the version installed")
 KEY: Final = Label("key", "the service whose key it is")
@@ -332,8 +332,10 @@ REGISTRATION_SECONDS: Final = HistogramName(
 )  # fmt: skip
 LEDGER_TRANSACTIONS: Final = CounterName(
     "proofrail_ledger_transactions", "transactions",
-    "Transactions on chain that have their outcome; `never` was not taken by the chain.",
-    "Reverted ones cost fees: the log has the reason.", (ON_CHAIN,), _REGISTRAR,
+    "Transactions on chain that have their outcome; `never` was not taken by the chain, `taken-back` had succeeded, and "
+    "its block is gone.",
+    "Reverted ones cost fees: the log has the reason. Those taken back are sent again, or what was in them is recorded "
+    "anew: compare with proofrail_in_flight.", (ON_CHAIN,), _REGISTRAR,
 )  # fmt: skip
 LEDGER_GAS: Final = CounterName(
     "proofrail_ledger_gas", "gas", "Gas of transactions sent, as the node estimated it before.",

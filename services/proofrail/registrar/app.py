@@ -79,6 +79,7 @@ def _starknet(settings: RegistrarSettings, presets: list[str], metrics: Metrics 
         presets=presets,
         programs=[parse_felt(load_chain().method_id)],
         batch=settings.registrar_batch,
+        watched_s=settings.chain_watch_s,
         metrics=metrics,
     )
 

@@ -19,6 +19,8 @@ class Case:
     item: Item | Unreadable
     due_at: float
     attempts: int = 0
+    again: bool = False
+    """Whether it had its end once: it was read again, from before the position, which it does not move."""
 
     def defer(self, now: float) -> None:
         """Look again later, and each time later still."""
@@ -30,13 +32,13 @@ class OpenCases:
     """In the order in which they were read, by partition."""
 
     def __init__(self) -> None:
-        self._partitions: dict[TopicPartition, dict[Case, bool]] = {}
+        self._partitions: dict[tuple[TopicPartition, bool], dict[Case, bool]] = {}
 
     def __len__(self) -> int:
         return sum(not settled for cases in self._partitions.values() for settled in cases.values())
 
     def add(self, case: Case) -> None:
-        self._partitions.setdefault(case.item.record.tp, {})[case] = False
+        self._partitions.setdefault((case.item.record.tp, case.again), {})[case] = False
 
     def due(self, now: float, most: int) -> list[Case]:
         """Those to look at now, oldest first."""
@@ -47,6 +49,15 @@ class OpenCases:
             if not settled and case.due_at <= now
         )
         return [case for case, _ in zip(found, range(most), strict=False)]
+
+    def again(self) -> set[str]:
+        """Digests of the attestations that were read again and are not settled."""
+        return {
+            case.item.digest
+            for cases in self._partitions.values()
+            for case, settled in cases.items()
+            if case.again and not settled and isinstance(case.item, Item)
+        }
 
     def next_due(self) -> float | None:
         """When the next one is to be looked at."""
@@ -62,8 +73,8 @@ class OpenCases:
 
     def settle(self, case: Case) -> Item | Unreadable | None:
         """Note that a case has its end. The line up to which, from the beginning, all of its partition have theirs;
-        None while an earlier one has not."""
-        cases = self._partitions[case.item.record.tp]
+        None while an earlier one has not, and of one that was read again."""
+        cases = self._partitions[case.item.record.tp, case.again]
         cases[case] = True
         last: Item | Unreadable | None = None
         for first, settled in list(cases.items()):
@@ -71,4 +82,4 @@ class OpenCases:
                 break
             del cases[first]
             last = first.item
-        return last
+        return None if case.again else last

@@ -67,6 +67,10 @@ class FileLedger:
         """See Ledger."""
         return None if self._database is not None else "the ledger's file is not open"
 
+    async def taken_back(self) -> frozenset[str]:
+        """See Ledger; a file is final."""
+        return frozenset()
+
     async def holds(self, fact: Fact) -> Receipt | None:
         """See Ledger."""
         return await asyncio.to_thread(self._holds, fact)

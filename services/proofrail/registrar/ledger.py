@@ -152,3 +152,7 @@ class Ledger(Protocol):
 
     async def holds(self, fact: Fact) -> Receipt | None:
         """The fact's receipt, if it is registered well enough. Raises TransientError."""
+
+    async def taken_back(self) -> frozenset[str]:
+        """Look again at what is not final: the hashes of our transactions that stood in the ledger once and stand there
+        no longer. Raises LedgerMisconfigured, TransientError."""

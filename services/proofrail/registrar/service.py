@@ -1,12 +1,14 @@
 """The registrar's loop: attestations in, decisions recorded in a ledger, registrations out.
 
 The last step of the journey (design section 2). What is read again after a crash is looked up in the ledger and among
-the registrations that were published; only what has its end moves the position.
+the registrations that were published; only what has its end moves the position. What a ledger takes back after that is
+read once more, recorded again, and published as what replaces it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -51,6 +53,7 @@ _SOURCE: Final = "/proofrail/registrar"
 _MOST_OPEN: Final = 2000
 _AT_ONCE: Final = 256
 _EXAMINED_AT_ONCE: Final = 8
+_SHOWN: Final = 10
 
 
 class Registrar:
@@ -74,6 +77,7 @@ class Registrar:
         self._open = OpenCases()
         self._room = asyncio.Semaphore(_MOST_OPEN)
         self._arrived = asyncio.Event()
+        self._look_at = 0.0
         self._in_flight = InFlight(self._metrics)
         self._metrics.registrations.labels(outcome="recorded")
 
@@ -95,9 +99,15 @@ class Registrar:
             await own.catch_up()
             await stack.enter_async_context(self._archive)
             await stack.enter_async_context(stream)
-            # Its position is its own: only so the broker knows that it is there.
+            # Its position is its own: only so the broker knows that it is there, and how far.
             await stack.enter_async_context(
-                present(kafka, groups.REGISTRAR, topics.ATTESTATIONS, self._draining)
+                present(
+                    kafka,
+                    groups.REGISTRAR,
+                    topics.ATTESTATIONS,
+                    self._draining,
+                    lambda: {tp: place.offset for tp, place in stream.position.places.items()},
+                )
             )
             self._context.watch("grounds", self._archive)
             self._context.measure(stream)
@@ -110,10 +120,12 @@ class Registrar:
     async def _read(self, stream: Subscription[Item | Unreadable]) -> None:
         async for item in stream:
             await self._room.acquire()
-            case = Case(item, due_at=0.0)
-            self._open.add(case)
-            self._in_flight.begin(case)
-            self._arrived.set()
+            self._take_up(Case(item, due_at=0.0))
+
+    def _take_up(self, case: Case) -> None:
+        self._open.add(case)
+        self._in_flight.begin(case)
+        self._arrived.set()
 
     async def _register_all(
         self, stream: Subscription[Item | Unreadable], publisher: TransactionalPublisher, own: View
@@ -124,6 +136,8 @@ class Registrar:
             while not self._draining.is_set():
                 if reading.done():
                     reading.result()
+                if time.monotonic() >= self._look_at:
+                    await self._look_again()
                 due = self._open.due(time.monotonic(), _AT_ONCE)
                 if due:
                     await self._handle(due, stream, publisher, own)
@@ -136,14 +150,39 @@ class Registrar:
 
     async def _wait(self, *ends: asyncio.Task[object]) -> None:
         """Until something has come, something is due again, or the reading or the service ends."""
-        due_at = self._open.next_due()
-        pause = None if due_at is None else max(0.0, due_at - time.monotonic())
+        due_at = min(self._look_at, self._open.next_due() or self._look_at)
+        pause = max(0.0, due_at - time.monotonic())
         arrived = asyncio.create_task(self._arrived.wait())
         try:
             await asyncio.wait({arrived, *ends}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             self._arrived.clear()
         finally:
             arrived.cancel()
+
+    async def _look_again(self) -> None:
+        """Have the ledger look at what is not final, and read again what it has taken back."""
+        self._look_at = time.monotonic() + self._settings.chain_look_again_s
+        try:
+            self._said.take_back(await self._ledger.taken_back())
+            # What is open already has been read again before.
+            lost = self._said.lost.keys() - self._open.again()
+            if lost:
+                await self._read_again(set(itertools.islice(lost, _MOST_OPEN)))
+        except TransientError as error:
+            self._metrics.retried(error)
+            self._log.warning("later", code=error.code, error=error.message)
+
+    async def _read_again(self, lost: set[str]) -> None:
+        self._log.warning("taken-back", attestations=len(lost))
+        async with subscribe(
+            self._settings.kafka, ATTESTATIONS, unreadable="deliver", follow=False
+        ) as stream:
+            async for item in stream:
+                if isinstance(item, Item) and item.digest in lost:
+                    lost.remove(item.digest)
+                    self._take_up(Case(item, due_at=0.0, again=True))
+        if lost:
+            self._log.error("attestations-missing", attestations=sorted(lost)[:_SHOWN], count=len(lost))
 
     # --- one batch ----------------------------------------------------------------------------------------
 
@@ -165,15 +204,20 @@ class Registrar:
             case.defer(time.monotonic())
             self._metrics.retried(error)
             self._log.warning("later", allocation_id=case.item.key, code=error.code, error=error.message)
-        registrations = batch.registrations(time.time_ns())
+        lost = self._said.lost
+        registrations = {
+            case: one.model_copy(update={"replaces": lost.get(one.attestation)})
+            for case, one in batch.registrations(time.time_ns()).items()
+        }
         for settled, said in await self._publish([*registrations.items()], publisher, own):
             self._tell_span(settled, said, since_ns)
         last = [self._open.settle(case) for case in cases if case not in batch.deferred]
         for case in cases:
             if case not in batch.deferred:
                 self._in_flight.end(case)
-        for _ in last:
-            self._room.release()
+        for case in cases:
+            if case not in batch.deferred and not case.again:
+                self._room.release()
         for item in last:
             if item is not None:
                 await stream.done(item)

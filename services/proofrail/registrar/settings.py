@@ -71,6 +71,11 @@ class RegistrarSettings(ServiceSettings):
     chain_finality: Literal["PRE_CONFIRMED", "ACCEPTED_ON_L2", "ACCEPTED_ON_L1"] = "ACCEPTED_ON_L2"
     """When a transaction counts."""
 
+    chain_look_again_s: float = Field(default=30.0, gt=0)
+    """Between two looks at transactions that are not final: whether the chain has taken any back."""
+    chain_watch_s: float = Field(default=86400.0, ge=0)
+    """For how long a transaction is looked at, where nothing is accepted on L1."""
+
     calldata_command: str = ""
     """Instead of ours: a program that serializes Stone proofs for the verifier on chain (and its arguments)."""
 

@@ -454,6 +454,8 @@ class Registration(Message):
     """There when it was recorded."""
     transaction: Annotated[Felt | None, Absent] = None
     """The registrar's transaction that recorded it; absent when somebody else's did, or where there are none."""
+    replaces: Annotated[Felt | None, Absent] = None
+    """The transaction that an earlier registration rested on, and that the ledger has taken back since."""
     code: Annotated[Name | None, Absent] = None
     """Why it was refused."""
     message: Annotated[str | None, Absent] = None

@@ -2,12 +2,16 @@
 
 Whoever finds an open one after a crash cannot know whether it was sent. Its hash tells the node's word on it, and the
 very same bytes may be sent again: a nonce serves once.
+
+What counts may still be taken back with its block, until it is final. So the journal also knows which transactions have
+counted and since when.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -27,7 +31,11 @@ CREATE TABLE IF NOT EXISTS transactions (
 );
 CREATE TABLE IF NOT EXISTS effects (effect TEXT NOT NULL, transaction_number INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS effects_by_name ON effects (effect);
-CREATE INDEX IF NOT EXISTS open_transactions ON transactions (number) WHERE outcome IS NULL
+CREATE INDEX IF NOT EXISTS open_transactions ON transactions (number) WHERE outcome IS NULL;
+CREATE TABLE IF NOT EXISTS counted (
+    transaction_number INTEGER PRIMARY KEY, since REAL NOT NULL, final INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX IF NOT EXISTS not_final ON counted (transaction_number) WHERE final = 0
 """
 
 
@@ -43,9 +51,10 @@ class Entry:
 class Journal:
     """One file, one process. Every method returns when the disk has it; none blocks for longer than that."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         """Raises UnusableInputError `registrar-file`, `registrar-in-use`."""
         self._database = Database(path, _SCHEMA, _VERSION)
+        self._clock = clock
 
     def close(self) -> None:
         self._database.close()
@@ -71,6 +80,12 @@ class Journal:
                 "UPDATE transactions SET outcome = ?, reason = ? WHERE hash = ?",
                 (outcome, reason, entry.signed.hash),
             )
+            if outcome == "succeeded":
+                connection.execute(
+                    "INSERT INTO counted (transaction_number, since)"
+                    " SELECT number, ? FROM transactions WHERE hash = ? ON CONFLICT DO NOTHING",
+                    (self._clock(), entry.signed.hash),
+                )
 
     def open_entries(self) -> list[Entry]:
         """Those whose outcome is not known, oldest first."""
@@ -82,6 +97,42 @@ class Journal:
             Entry(Signed(hash_, json.loads(payload)), int(account, 16), nonce)
             for hash_, payload, account, nonce in found
         ]
+
+    def not_final(self, younger_s: float) -> list[str]:
+        """The hashes of those that count, not for longer than this, and are not known to be final; oldest first."""
+        with self._database.transaction() as connection:
+            found = connection.execute(
+                "SELECT hash FROM counted JOIN transactions ON number = transaction_number"
+                " WHERE final = 0 AND outcome = 'succeeded' AND since > ? ORDER BY number",
+                (self._clock() - younger_s,),
+            ).fetchall()
+        return [hash_ for (hash_,) in found]
+
+    def note_final(self, hashes: Iterable[str]) -> None:
+        """Keep that these will not be taken back."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE counted SET final = 1"
+                " WHERE transaction_number = (SELECT number FROM transactions WHERE hash = ?)",
+                [(hash_,) for hash_ in hashes],
+            )
+
+    def reopen(self, hashes: Iterable[str]) -> None:
+        """Keep that these have no outcome any more: their blocks are gone."""
+        with self._database.transaction() as connection:
+            connection.executemany(
+                "UPDATE transactions SET outcome = NULL, reason = NULL WHERE hash = ?",
+                [(hash_,) for hash_ in hashes],
+            )
+
+    def taken_back(self) -> frozenset[str]:
+        """The hashes of those that counted once and came to nothing when they were sent again."""
+        with self._database.transaction() as connection:
+            found = connection.execute(
+                "SELECT hash FROM counted JOIN transactions ON number = transaction_number"
+                " WHERE outcome IN ('reverted', 'never')"
+            ).fetchall()
+        return frozenset(hash_ for (hash_,) in found)
 
     def transaction_of(self, effect: str) -> str | None:
         """The hash of our transaction that had this effect; None where somebody else's did. The last one: if blocks

@@ -33,6 +33,7 @@ from proofrail.registrar.starknet.answers import Reason, answer_of
 from proofrail.registrar.starknet.chain import Call, Chain, NodeRefusal
 from proofrail.registrar.starknet.journal import Journal
 from proofrail.registrar.starknet.sender import Limits, Reverted, Sender, refused
+from proofrail.registrar.starknet.watch import Watch
 from proofrail.wire.canonical import felt_hex
 from proofrail.wire.errors import PoisonError, TransientError
 
@@ -44,7 +45,8 @@ _log = structlog.get_logger(__name__)
 class StarknetLedger:
     """Facts and decisions on one chain, under one DecisionRegistry (`contract`).
 
-    `presets`: of which it takes proofs, and registers facts. `batch`: most decisions in one transaction.
+    `presets`: of which it takes proofs, and registers facts. `batch`: most decisions in one transaction. `watched_s`:
+    see Watch.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class StarknetLedger:
         presets: Collection[str],
         programs: Collection[int],
         batch: int,
+        watched_s: float,
         metrics: Metrics | None = None,
     ) -> None:
         self._chain = chain
@@ -70,9 +73,11 @@ class StarknetLedger:
         self._presets = {name: contracts.configuration(preset_named(name)) for name in presets}
         self._programs = tuple(programs)
         self._batch = batch
+        self._watched_s = watched_s
         self._metrics = metrics
         self._journal: Journal | None = None
         self._sender_: Sender | None = None
+        self._watch: Watch | None = None
         self._facts = 0
         self._min_bits = 0
         self._looking_up = asyncio.Semaphore(_LOOK_UPS)
@@ -94,6 +99,7 @@ class StarknetLedger:
                 self._journal = await asyncio.to_thread(Journal, self._journal_path)
             await self._connect()
             self._sender_ = Sender(self._chain, self._journal, self._limits, self._metrics)
+            self._watch = Watch(self._chain, self._journal, self._sender_, self._watched_s, self._metrics)
             # First what a predecessor left: what stands on chain is not settled before.
             await self._sender_.settle()
             await self._check_contract()
@@ -109,7 +115,7 @@ class StarknetLedger:
 
     async def close(self) -> None:
         """See Ledger."""
-        journal, self._journal, self._sender_ = self._journal, None, None
+        journal, self._journal, self._sender_, self._watch = self._journal, None, None, None
         await self._chain.close()
         if journal is not None:
             await asyncio.to_thread(journal.close)
@@ -193,6 +199,12 @@ class StarknetLedger:
             if at not in found:
                 found[at] = await self._after(decisions[at])
         return [found[at] for at in range(len(decisions))]
+
+    async def taken_back(self) -> frozenset[str]:
+        """See Ledger."""
+        if self._watch is None:
+            raise RuntimeError("the ledger is not open")
+        return await self._watch.look()
 
     async def _record(self, decisions: Sequence[Decision]) -> list[Recorded]:
         """Record decisions that were not there, in one transaction; what would be reverted is halved until the culprit
