@@ -164,7 +164,10 @@ class TransactionalProducer:
                 raise PoisonError("record-refused", f"the broker refused a record: {error}") from error
             if isinstance(error, TimeoutError | kafka_errors.KafkaError):
                 raise BrokerUnavailableError(
-                    "broker-unavailable", f"the transaction was given up: {error!r}", "It is tried again"
+                    "broker-unavailable",
+                    f"the transaction was given up: {error!r}",
+                    "It is tried again. If none ever succeeds, see the broker's log: one that cannot reach its own "
+                    "advertised.listeners takes records, but no transactions",
                 ) from error
             raise
         try:

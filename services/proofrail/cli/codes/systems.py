@@ -251,7 +251,7 @@ KAFKA: Final = Area.of(
         Entry(
             "broker-unavailable",
             "The broker did not answer, or a transaction was given up.",
-            "It is away.",
+            "It is away; or it cannot reach its own advertised.listeners, and so takes records but no transactions.",
             _BROKER,
         ),
         Entry(
