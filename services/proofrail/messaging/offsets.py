@@ -86,7 +86,10 @@ class Offsets:
         with self._translated("ask for offsets by time"):
             found = await self._started.offsets_for_times(dict.fromkeys(partitions, max(0, timestamp_ms)))
             ends = await self._started.end_offsets(partitions)
-        return {tp: place.offset if (place := found.get(tp)) is not None else ends[tp] for tp in partitions}
+        return {
+            tp: min(place.offset, ends[tp]) if (place := found.get(tp)) is not None else ends[tp]
+            for tp in partitions
+        }
 
     async def committed(self, group: str) -> dict[TopicPartition, int]:
         """How far a group has come, by partition; empty for one that has committed nothing."""
