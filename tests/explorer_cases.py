@@ -303,7 +303,7 @@ class Run:
             line = self.world.say(topics.ATTESTATIONS, form["allocation_id"], sign_message(said, AUDITOR.key))
             self.attestations[form["allocation_id"]] = line
 
-    def register(self, name: str, code: str | None = None) -> None:
+    def register(self, name: str, code: str | None = None, **more: Any) -> None:
         said = parse_object(self.attestations[name])
         outcome: dict[str, Any] = {"outcome": "recorded", "fact": {"fact_hash": "0x" + "7" * 60}}
         if code is not None:
@@ -325,6 +325,7 @@ class Run:
             "ledger": {"kind": "file"},
             "timestamp": self.world.at * 1_000_000,
             **outcome,
+            **more,
         }
         self.world.say(topics.REGISTRATIONS, name, registration)
 

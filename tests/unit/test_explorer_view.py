@@ -71,6 +71,25 @@ def test_states_follow_from_what_is_published(tmp_path: Path, world: World) -> N
     assert expected == {name: found[name] for name in expected}
 
 
+def test_what_a_ledger_takes_back_is_recorded_no_more(tmp_path: Path) -> None:
+    """A refusal alone takes nothing back; one that replaces a transaction does, and what is recorded in its place
+    counts again."""
+    world = World()
+    run = world.seal(world.propose(proposal(1)))
+    run.settle()
+    (name,) = run.attestations
+    for code, more, state in (
+        (None, {}, "recorded"),
+        ("policy-security", {}, "recorded"),
+        ("ledger-other-decision", {"replaces": "0xa"}, "refused"),
+        (None, {"replaces": "0xa"}, "recorded"),
+    ):
+        run.register(name, code, **more)
+        folder = tmp_path / str(len(world.records))
+        found = column(folder, world.records, "SELECT allocation_id, state FROM allocations")
+        assert {name: state} == found
+
+
 def test_the_order_of_topics_does_not_matter(tmp_path: Path, world: World) -> None:
     """A view that reads topic after topic, in any order of topics, has the same rows as one that saw it all happen."""
     expected = tables(tmp_path / "happened", [world.records])

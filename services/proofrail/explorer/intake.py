@@ -289,7 +289,8 @@ def _take_registration(batch: Batch, record: Record, place: int, line: bytes, sa
     code = None if recorded else _text(said, "code")
     kind = schema.RECORDED if recorded else schema.REFUSED
     batch.messages.append((place, kind, name, now, line))
-    batch.registrations.append((name, now, place, now, int(recorded), code))
+    taken_back = said.get("replaces") is not None
+    batch.registrations.append((name, now, place, now, int(recorded), code, taken_back))
     batch.allocations.add(name)
     batch.digest(said.get("transaction"), "transaction", name)
     fact = _object(said, "fact")

@@ -178,12 +178,12 @@ UPDATE runs SET attested_ms = min(coalesce(attested_ms, ?2), ?2) WHERE run_id = 
 """
 _REGISTRATION: Final = """
 INSERT INTO allocations (allocation_id, at_ms, registered, registered_ms, recorded, refused_code)
-VALUES (?, ?, ?, ?, ?, ?)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT DO UPDATE SET
     registered = max(coalesce(registered, 0), excluded.registered),
     registered_ms = CASE WHEN coalesce(recorded, 0) < excluded.recorded OR registered IS NULL
         THEN excluded.registered_ms ELSE registered_ms END,
-    recorded = max(coalesce(recorded, 0), excluded.recorded),
+    recorded = CASE WHEN ?7 THEN excluded.recorded ELSE max(coalesce(recorded, 0), excluded.recorded) END,
     refused_code = coalesce(excluded.refused_code, refused_code)
 """
 
