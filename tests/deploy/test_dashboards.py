@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
-from typing import Any
+from typing import Any, get_args
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import yaml
+from starlette.routing import Route
 
+from proofrail.explorer.model.base import AllocationState, RunState, Verdict
+from proofrail.explorer.pages.mounted import routes
 from proofrail.messaging.metric_names import ALL, HistogramName, registry
 from tests.deploy.tools import DEPLOY, dashboards, queries
 
 GRAFANA = DEPLOY / "grafana"
-UNITS = {"none", "s", "bytes", "Bps", "cpm", "d", "percentunit", "dateTimeFromNow"}
+UNITS = {"none", "short", "s", "bytes", "Bps", "cpm", "d", "percentunit", "dateTimeFromNow"}
 KINDS = {"timeseries", "stat", "table", "bargauge"}
 
 EXPOSED = {
@@ -53,12 +58,6 @@ def test_every_panel_says_what_it_shows(name: str) -> None:
     """Ids are unique, the data source is the variable, and each panel has a unit, a description, queries and a place of
     its own."""
     board = dashboards()[name]
-    (variable,) = board["templating"]["list"]
-    assert ("datasource", "datasource", "prometheus") == (
-        variable["name"],
-        variable["type"],
-        variable["query"],
-    )
     ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids))
     taken: set[tuple[int, int]] = set()
@@ -81,6 +80,53 @@ def test_every_panel_says_what_it_shows(name: str) -> None:
         assert {"type": "prometheus", "uid": "${datasource}"} == panel["datasource"]
         assert panel["targets"]
         assert len(panel["targets"]) == len({target["refId"] for target in panel["targets"]})
+
+
+@pytest.mark.parametrize("name", ["overview", "prover", "audit"])
+def test_boards_let_choose_where_they_look(name: str) -> None:
+    """A Prometheus, instances of services that exist, and where the explorer is; each variable is used."""
+    board = dashboards()[name]
+    source, instance, explorer = board["templating"]["list"]
+    assert ("datasource", "prometheus") == (source["type"], source["query"])
+    (jobs,) = re.findall(r'job=~"([\w|]+)"', instance["query"]["query"])
+    assert set(jobs.split("|")) <= set(ALL)
+    assert "textbox" == explorer["type"]
+    for variable in (source, instance, explorer):
+        assert re.search(rf"\$\{{?{variable['name']}\b", json.dumps(board["panels"])), variable["name"]
+
+
+@pytest.mark.parametrize("name", ["overview", "prover", "audit"])
+def test_nothing_is_said_by_a_colour_or_an_empty_panel_alone(name: str) -> None:
+    """What shows one moment says in words what no answer means; values that are words have one for each state; what
+    went wrong and the slow twentieth are dashed, too."""
+    for panel in _panels(dashboards()[name]):
+        config = panel["fieldConfig"]
+        if panel["type"] != "timeseries":
+            assert len(config["defaults"]["noValue"]) > 3, panel["title"]
+        for mapping in config["defaults"].get("mappings", ()):
+            assert all(one["text"] for one in mapping["options"].values())
+        for override in config["overrides"]:
+            properties = {one["id"]: one["value"] for one in override["properties"]}
+            if panel["type"] == "timeseries" and properties.get("color", {}).get("fixedColor") != "green":
+                assert "dash" == properties["custom.lineStyle"]["fill"], panel["title"]
+
+
+@pytest.mark.parametrize("name", ["overview", "prover", "audit"])
+def test_links_lead_to_pages_that_the_explorer_has(name: str) -> None:
+    """From the board and from panels; their filters are words that the explorer knows."""
+    board = dashboards()[name]
+    urls = [
+        one["url"] for panel in [board, *_panels(board)] for one in panel.get("links", ()) if "url" in one
+    ]
+    assert len(urls) > 4
+    paths = {route.path for route in routes(None) if isinstance(route, Route)}  # type: ignore[arg-type]
+    known = {"state": {*get_args(RunState), *get_args(AllocationState)}, "verdict": set(get_args(Verdict))}
+    for url in urls:
+        assert url.startswith("${explorer:raw}/")
+        parts = urlsplit(url.removeprefix("${explorer:raw}"))
+        assert parts.path in paths
+        for member, value in parse_qsl(parts.query):
+            assert value in known[member], url
 
 
 def test_panels_ask_for_metrics_and_labels_that_exist() -> None:

@@ -41,6 +41,7 @@ EMPTY_WHEN_WELL = {
 """What has nothing to show of a system in which nothing goes wrong."""
 
 MAY_BE_EMPTY = {
+    "overview: Alerts",
     "overview: Last errors",
     "overview: Retries by code",
     "prover: Retries by code",

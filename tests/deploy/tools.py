@@ -50,10 +50,10 @@ def dashboards() -> dict[str, dict[str, Any]]:
 
 
 def queries() -> Iterator[tuple[str, bool, str]]:
-    """What every panel asks: `board: title`, whether of one moment, and the expression with Grafana's own interval
-    filled in."""
+    """What every panel asks: `board: title`, whether of one moment, and the expression with Grafana's own interval and
+    every instance filled in."""
     for name, board in sorted(dashboards().items()):
         for panel in board["panels"]:
             for target in panel.get("targets", ()):
-                expression = target["expr"].replace("$__rate_interval", "1m")
+                expression = target["expr"].replace("$__rate_interval", "1m").replace("$instance", ".+")
                 yield f"{name}: {panel['title']}", target["instant"], expression
