@@ -16,8 +16,8 @@ from proofrail.messaging.settings import KafkaSettings
 from proofrail.prover.settings import ProverSettings
 from proofrail.registrar.settings import RegistrarSettings
 from proofrail.tracer.settings import TracerSettings
-from tests.deploy.rule_cases import CASES
-from tests.deploy.tools import PROMETHEUS, RULES, alerts, needs_promtool, promtool
+from tests.deploy.rule_cases import CASES, SAID
+from tests.deploy.tools import DEPLOY, PROMETHEUS, RULES, alerts, needs_promtool, promtool
 
 pytestmark = pytest.mark.prometheus
 
@@ -52,6 +52,21 @@ def test_rules_fire_and_do_not(tmp_path: Path) -> None:
     assert 0 == said.returncode, said.stdout + said.stderr
 
 
+@needs_promtool
+def test_alerts_say_why(tmp_path: Path) -> None:
+    """What an alert asks Prometheus for when it fires stands in its text: counts, codes, checks, kinds."""
+    file = tmp_path / "said.yml"
+    rules = alerts()
+    groups = [one.to_group(rules[one.alert]) for one in SAID]
+    file.write_text(
+        yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "5s", "tests": groups})
+    )
+    said = promtool("test", "rules", file)
+    assert 0 == said.returncode, said.stdout + said.stderr
+    asking = {name for name, rule in rules.items() if "query" in str(rule["annotations"])}
+    assert asking == {one.alert for one in SAID}
+
+
 def test_every_rule_is_tried_both_ways() -> None:
     """No rule without a case in which it fires, and one that comes near it and does not."""
     fired = {name for case in CASES for firing in case.firing.values() for name, _ in firing}
@@ -68,12 +83,16 @@ def test_a_kill_is_told_within_half_a_minute() -> None:
 
 
 def test_every_rule_says_what_to_do() -> None:
-    """Summary, description and a runbook of a sentence or more; a severity; a name of ours."""
+    """Summary, description and a runbook of a sentence or more; a severity; a name of ours; and a link to what
+    deploy/alerts.md says of it, which tells of no other."""
+    text = (DEPLOY / "alerts.md").read_text()
+    assert list(alerts()) == sorted(re.findall(r"^## (\w+)$", text, re.MULTILINE), key=list(alerts()).index)
     for name, rule in alerts().items():
         assert name.startswith("Proofrail")
         assert rule["labels"]["severity"] in ("warning", "critical")
         notes = rule["annotations"]
-        assert {"summary", "description", "runbook"} == notes.keys()
+        assert {"summary", "description", "runbook", "runbook_url"} == notes.keys()
+        assert f"deploy/alerts.md#{name.lower()}" == notes["runbook_url"]
         assert len(notes["runbook"]) > 60, name
 
 
@@ -89,7 +108,7 @@ def test_rules_go_by_metrics_that_exist() -> None:
 
 def test_runbooks_name_settings_and_commands_that_exist() -> None:
     """Whoever follows a runbook at night finds what it names."""
-    text = RULES.read_text()
+    text = RULES.read_text() + (DEPLOY / "alerts.md").read_text()
     known = {
         f"{kind.model_config['env_prefix']}{name}".upper()
         for kind in (KafkaSettings, TracerSettings, ProverSettings, AuditorSettings, RegistrarSettings)

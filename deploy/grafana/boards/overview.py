@@ -55,7 +55,9 @@ _PERSON: Final = Row(
                 Column("records unread", "sum by (job) (proofrail_consumer_lag_records)"),
                 Column("unread for", "max by (job) (proofrail_consumer_lag_seconds)", "s", red=600),
                 Column(
-                    "retries in 10 min", "round(sum by (job) (increase(proofrail_retries_total[10m])))", red=1
+                    "retries in 10 min",
+                    "round(sum by (job) (increase(proofrail_retries_total[10m])) or 0 * max by (job) (proofrail_serving))",
+                    red=1,
                 ),
             ],
             empty="no service is watched",
