@@ -36,8 +36,8 @@ def verify(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     Raises as `examine`, and RefusedProof `proof-refused` (by Stone's verifier), `proof-trailing`; TransientError as
     `proofrail.proving.stone.version.verifier_version`, after everything that needs no verifier.
     """
-    examined = examine(proof, expected, policy)
     read = read_proof(proof)
+    examined = _examined(read, expected, policy)
     program = programs.required(programs.VERIFIER)
     # A program of no known version has no verdict that counts.
     version = verifier_version(program)
@@ -59,7 +59,10 @@ def examine(proof: bytes, expected: Expected, policy: Policy) -> Verified:
     `proof-steps`, `proof-range-check`, `proof-states`, `proof-segments`, `proof-memory-order`,
     `proof-public-memory`. Raises PolicyError `policy-…`, `parameters-…`, `preset-…`.
     """
-    read = read_proof(proof)
+    return _examined(read_proof(proof), expected, policy)
+
+
+def _examined(read: StoneProof, expected: Expected, policy: Policy) -> Verified:
     statement = read.statement
     security = read.parameters.security_bits
     policy.check(
