@@ -55,7 +55,9 @@ def choose(copy: Path, components: Sequence[str]) -> None:
 
 def built(copy: Path) -> list[Manifest]:
     """What kustomize makes of it. Skips without any that knows components."""
-    said = subprocess.run([*_kustomize(), str(copy)], check=False, capture_output=True, text=True, timeout=120)
+    said = subprocess.run(
+        [*_kustomize(), str(copy)], check=False, capture_output=True, text=True, timeout=120
+    )
     assert (0, "") == (said.returncode, said.stderr)
     return list(yaml.safe_load_all(said.stdout))
 
