@@ -98,37 +98,6 @@ class Case:
         }
 
 
-@dataclass(frozen=True)
-class Said:
-    """What an alert says at a time in seconds, besides what is the same each time."""
-
-    alert: str
-    series: Mapping[str, str]
-    at: int
-    labels: Mapping[str, str]
-    summary: str
-    description: str
-
-    def to_group(self, rule: Mapping[str, Any]) -> dict[str, Any]:
-        """As a test group of promtool's, for this alert by its rule."""
-        group = Case(self.alert, self.series, {self.at: ()}).to_group({})
-        del group["promql_expr_test"]
-        said = {"summary": self.summary, "description": self.description}
-        group["alert_rule_test"] = [
-            {
-                "eval_time": f"{self.at}s",
-                "alertname": self.alert,
-                "exp_alerts": [
-                    {
-                        "exp_labels": {"severity": rule["labels"]["severity"], **self.labels},
-                        "exp_annotations": {**rule["annotations"], **said},
-                    }
-                ],
-            }
-        ]
-        return group
-
-
 def _alert(name: str, severity: str, labels: Mapping[str, str]) -> str:
     said = {"alertname": name, "alertstate": "firing", "severity": severity, **labels}
     return "ALERTS{" + ",".join(f'{key}="{value}"' for key, value in sorted(said.items())) + "}"
@@ -140,7 +109,7 @@ def of(job: str, name: str, instance: int = 0, **labels: str) -> str:
     return name + "{" + ",".join(f'{key}="{value}"' for key, value in said.items()) + "}"
 
 
-_STALLING: Final = {
+STALLING: Final = {
     of(job, "proofrail_stalled_seconds"): growing(1) for job in ("tracer", "prover", "auditor")
 }
 _BUCKET: Final = "proofrail_event_loop_lag_seconds_bucket"
@@ -265,7 +234,7 @@ CASES: Final = (
                 of(job, "proofrail_serving"): until(30, 1, 0)
                 for job in ("tracer", "prover", "auditor", "registrar")
             },
-            **_STALLING,
+            **STALLING,
         },
         {35: (), 40: [("ProofrailKafkaUnreachable", {})], 600: [("ProofrailKafkaUnreachable", {})]},
         "ProofrailServiceNotReady",
@@ -337,7 +306,7 @@ CASES: Final = (
             of("auditor", _OPERATIONS, operation="get", outcome="altered"): until(60, 0, 1),
             of("auditor", "proofrail_last_mismatch_timestamp_seconds", subject="proof"): until(60, 0, 60),
         },
-        {65: [("ProofrailMismatch", {"subject": "proof"})]},
+        {65: [("ProofrailMismatch", {})]},
         "ProofrailArtifactAltered",
     ),
     Case(
@@ -362,11 +331,11 @@ CASES: Final = (
         {of("auditor", "proofrail_key_change_timestamp_seconds", key="auditor"): always(-DAY_S)},
         {60: [("ProofrailKeyAboutToChange", {"job": "auditor", "key": "auditor"})]},
     ),
-    Case("nothing is finished for long", _STALLING, {300: (), 320: [("ProofrailNoProgress", {})]}),
+    Case("nothing is finished for long", STALLING, {300: (), 320: [("ProofrailNoProgress", {})]}),
     Case(
         "a proof of ten minutes holds everything up, as it should",
         {
-            **_STALLING,
+            **STALLING,
             of("prover", "proofrail_proof_expected_seconds", backend="stone"): always(600),
             of("prover", "proofrail_proof_elapsed_seconds", backend="stone"): growing(1),
         },
@@ -491,9 +460,17 @@ CASES: Final = (
         },
         {
             55: (),
-            60: [("ProofrailMismatch", {"subject": "run"})],
-            1800: [("ProofrailMismatch", {"subject": "run"})],
+            60: [("ProofrailMismatch", {})],
+            1800: [("ProofrailMismatch", {})],
         },
+    ),
+    Case(
+        "an altered run, of which the run and the proof are reported",
+        {
+            of("auditor", "proofrail_last_mismatch_timestamp_seconds", subject="run"): until(60, NEVER, 60),
+            of("auditor", "proofrail_last_mismatch_timestamp_seconds", subject="proof"): until(75, NEVER, 75),
+        },
+        {60: [("ProofrailMismatch", {})], 90: [("ProofrailMismatch", {})]},
     ),
     Case(
         "two mismatches twelve hours apart are one alert, which ends a day after the second",
@@ -504,9 +481,9 @@ CASES: Final = (
         },
         {
             240: (),
-            480: [("ProofrailMismatch", {"subject": "run"})],
-            43_200: [("ProofrailMismatch", {"subject": "run"})],
-            43_200 + DAY_S - 240: [("ProofrailMismatch", {"subject": "run"})],
+            480: [("ProofrailMismatch", {})],
+            43_200: [("ProofrailMismatch", {})],
+            43_200 + DAY_S - 240: [("ProofrailMismatch", {})],
             43_200 + DAY_S: (),
         },
         "ProofrailMismatch",
@@ -534,79 +511,3 @@ CASES: Final = (
         "ProofrailRegistrarStuck",
     ),
 )
-
-SAID: Final = (
-    Said(
-        "ProofrailProverUnreachable",
-        {of("prover", "up"): until(30, 1, 0), of("tracer", "proofrail_in_flight"): always(7)},
-        60,
-        {},
-        "No prover can prove",
-        "No prover answers, or none has a backend that works. Sealed runs wait for it and nothing is given up; 7 are "
-        "in flight.",
-    ),
-    Said(
-        "ProofrailServiceNotReady",
-        {
-            of("auditor", "proofrail_serving"): until(30, 1, 0),
-            of("auditor", "proofrail_ready", check="broker"): until(30, 1, 0),
-        },
-        120,
-        {"job": "auditor"},
-        "The auditor runs and takes no work",
-        "Its readiness has failed for a minute. Checks that fail: broker.",
-    ),
-    Said(
-        "ProofrailNoProgress",
-        {
-            **_STALLING,
-            of("tracer", "proofrail_in_flight"): always(2),
-            of("prover", "proofrail_in_flight"): always(1),
-            of("prover", "proofrail_retries_total", code="store-unreachable"): growing(1 / 30),
-        },
-        340,
-        {},
-        "Work waits, and nothing has been finished for 5m 40s",
-        "Far longer than the proof under way should take. In flight: tracer 2 prover 1. Tried again in the last 10 "
-        "minutes: prover for store-unreachable.",
-    ),
-    Said(
-        "ProofrailDeadLetters",
-        {
-            of("tracer", "proofrail_last_dead_letter_timestamp_seconds"): until(60, NEVER, 60),
-            of("tracer", "proofrail_dead_letters_total", code="proposal-shares-sum"): always(3),
-        },
-        70,
-        {},
-        "Proposals were refused",
-        "In the last 10 minutes; this ends 10 minutes after the last one. All since the tracer's start, by code: "
-        "proposal-shares-sum (3).",
-    ),
-    Said(
-        "ProofrailMismatch",
-        {
-            of("auditor", "proofrail_last_mismatch_timestamp_seconds", subject="run"): until(60, NEVER, 60),
-            of("auditor", "proofrail_mismatches_total", subject="run", kind="value"): until(60, 0, 2),
-            of("auditor", "proofrail_mismatches_total", subject="proof", kind="artifact-altered"): always(1),
-        },
-        70,
-        {"subject": "run"},
-        "The auditor found a mismatch in a run",
-        "Something that was published is not what comes out when it is computed again. Kinds in the last day: value "
-        "(2). This ends a day after the last one, mended or not.",
-    ),
-    Said(
-        "ProofrailRegistrarStuck",
-        {
-            of("registrar", "proofrail_stalled_seconds"): growing(1),
-            of("registrar", "proofrail_in_flight"): always(4),
-            of("registrar", "proofrail_retries_total", code="account-balance"): growing(1 / 30),
-        },
-        640,
-        {},
-        "The registrar records nothing",
-        "Its ledger answers, and no attestation has been recorded for more than 10 minutes. Waiting: 4. Tried again in "
-        "the last 10 minutes: for account-balance.",
-    ),
-)
-"""What the alerts say that ask Prometheus for more than their own value."""

@@ -16,7 +16,8 @@ from proofrail.messaging.settings import KafkaSettings
 from proofrail.prover.settings import ProverSettings
 from proofrail.registrar.settings import RegistrarSettings
 from proofrail.tracer.settings import TracerSettings
-from tests.deploy.rule_cases import CASES, SAID
+from tests.deploy.rule_cases import CASES
+from tests.deploy.rule_texts import SAID
 from tests.deploy.tools import DEPLOY, PROMETHEUS, RULES, alerts, needs_promtool, promtool
 
 pytestmark = pytest.mark.prometheus

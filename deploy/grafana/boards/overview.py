@@ -56,7 +56,8 @@ _PERSON: Final = Row(
                 Column("unread for", "max by (job) (proofrail_consumer_lag_seconds)", "s", red=600),
                 Column(
                     "retries in 10 min",
-                    "round(sum by (job) (increase(proofrail_retries_total[10m])) or 0 * max by (job) (proofrail_serving))",
+                    "round(sum by (job) (increase(proofrail_retries_total[10m])) "
+                    "or 0 * max by (job) (proofrail_serving))",
                     red=1,
                 ),
             ],
