@@ -117,9 +117,18 @@ async def test_a_run_tells_all_of_its_story(client: httpx.AsyncClient) -> None:
     [audit] = page["audits"]
     assert "cairo/risk_engine.cairo:120" == audit["first_mismatch"]["source"]
     assert f'"{1:064x}"' == audit["first_mismatch"]["expected"]
+    excerpt = audit["first_mismatch"]["excerpt"]
+    assert (120, 117, 7, None) == (
+        excerpt["line"],
+        excerpt["first"],
+        len(excerpt["lines"]),
+        excerpt["function"],
+    )
     assert {"state": "valid", "key": audit["signed"]["key"]} == audit["signed"]
     assert "verify_evidence.py" in audit["evidence"]["check_command"]
     assert ["mismatch"] == [cell["state"] for cell in page["blocks"]["cells"]]
+    checker = await client.get(audit["evidence"]["checker"])
+    assert (SCHEMAS / "verify_evidence.py").read_bytes() == checker.content
     evidence = await client.get(audit["evidence"]["download"])
     assert audit["evidence"]["digest"] == sha256_hex(evidence.content)
     assert "attachment" in evidence.headers["content-disposition"]
@@ -389,3 +398,13 @@ async def test_a_person_is_needed_only_when_one_is(reader: ViewReader) -> None:
     assert attention["prover"].endswith("7 runs waiting; nothing lost")
     assert "does not hold" in str(attention["auditor"])
     assert isinstance(Pipeline.model_validate_json(json.dumps(strip.model_dump(mode="json"))), Pipeline)
+
+
+async def test_a_method_that_is_none_is_answered_with_those_there_are(client: httpx.AsyncClient) -> None:
+    """405 with `Allow`, as RFC 9110 asks, and a problem with its code."""
+    answer = await client.request("PUT", "/api/pipeline")
+    assert (405, "GET", "explorer-request") == (
+        answer.status_code,
+        answer.headers["allow"],
+        answer.json()["code"],
+    )

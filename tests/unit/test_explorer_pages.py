@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tests.explorer_cases import HOSTILE_ID, reader_of
 from tests.explorer_site import WRONG, Read, served
 
+from proofrail.cairo.risk_program import packaged
 from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.pages.site import Site
 from proofrail.explorer.reader import ViewReader
@@ -151,7 +152,9 @@ def test_the_first_mismatch_stands_side_by_side_with_what_was_expected(site: htt
     """The audit card has the line, the registers, both values, the evidence and the commands that check them."""
     page = read(site, run_of(site, "MISMATCH"))
     for said in (
-        "risk_engine.cairo:120",
+        "cairo/risk_engine.cairo:120",
+        "this line: ▸120",
+        packaged("risk_engine.cairo").read_text().splitlines()[119],
         "__main__.score",
         "pc 23, ap 1210, fp 1205",
         f"{1:064x}",

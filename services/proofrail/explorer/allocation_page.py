@@ -15,11 +15,11 @@ from proofrail.explorer.model.allocation import (
     AllocationPage,
     AttestationCard,
     Happening,
-    Reason,
     RegistrationCard,
 )
 from proofrail.explorer.model.base import Fact, NamedHash
 from proofrail.explorer.model.rows import Phase
+from proofrail.explorer.reasons import reasons
 from proofrail.explorer.schema import place_at
 from proofrail.explorer.tables import allocation_row, phase, proposal_line, run_phases, shares_of
 from proofrail.wire.canonical import sha256_hex
@@ -34,14 +34,6 @@ from proofrail.wire.messages import (
 
 _PROPOSAL_SHOWN: Final = 16 * 1024
 _RUNS_SHOWN: Final = 32
-_REASONS: Final = {
-    "RISK_MISMATCH": "a given risk differs from the one computed from the metrics",
-    "OVER_MAX_SINGLE": "a proposed share is above max_single_bps",
-    "UNDER_DIVERSIFIED": "fewer than min_diversification protocols get at least 1,000 basis points",
-    "OVER_DEVIATION": "a proposed share is further than max_deviation_bps from the recommended one",
-    "OVER_VOLATILITY": "a protocol with a share is more volatile than max_volatility_bps",
-    "UNDER_LIQUIDITY": "a protocol with a share is less liquid than min_liquidity",
-}
 
 
 def allocation_page(connection: Connection, allocation_id: str, beside: Beside) -> AllocationPage:
@@ -55,13 +47,13 @@ def allocation_page(connection: Connection, allocation_id: str, beside: Beside) 
     attestation = message_of(Attestation, attested)
     registrations = list(_registrations(connection, allocation_id))
     shown = allocation_row(connection, row)
+    shares = shares_of(proposal, attestation)
+    limits: dict[str, int] = {} if proposal is None else proposal.limits.model_dump()
     return AllocationPage(
         row=shown,
-        shares=shares_of(proposal, attestation),
-        limits=()
-        if proposal is None
-        else tuple(Fact(name=name, value=str(value)) for name, value in proposal.limits.model_dump().items()),
-        reasons=tuple(Reason(name=name, text=_REASONS[name]) for name in shown.reasons),
+        shares=shares,
+        limits=tuple(Fact(name=name, value=str(value)) for name, value in limits.items()),
+        reasons=reasons(shown.reasons, shares, limits),
         proposal_sha256=None if proposal is None else proposal.digest(),
         proposal=None if line is None else line[:_PROPOSAL_SHOWN].decode(errors="replace"),
         attestation=None

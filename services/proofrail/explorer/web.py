@@ -74,9 +74,11 @@ def _refusal(request: Request, status: int, problem: Problem) -> Response:
 
 
 def _no_such_thing(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    text = str(error.detail) if isinstance(error, HTTPException) else "it failed"
-    return _refusal(request, status, _problem("explorer-request", text))
+    if not isinstance(error, HTTPException):
+        return _refusal(request, 500, _problem("explorer-request", "it failed"))
+    answer = _refusal(request, error.status_code, _problem("explorer-request", str(error.detail)))
+    answer.headers.update(error.headers or {})  # which methods there are, where one is not
+    return answer
 
 
 def _problem(code: str, message: str) -> Problem:

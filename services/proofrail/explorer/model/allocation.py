@@ -15,6 +15,8 @@ class Reason(Part):
     name: str
     text: str
     """In a sentence."""
+    detail: str | None
+    """The numbers, such as `ekubo: 75 % of at most 60 %`; null where the proposal is not at hand."""
 
 
 class Happening(Part):

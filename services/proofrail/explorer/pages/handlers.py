@@ -20,7 +20,7 @@ from proofrail.explorer.pages.pictures import share_bars, waterfall
 from proofrail.explorer.pages.rendering import error_page, page
 from proofrail.explorer.pages.site import Site
 from proofrail.wire.canonical import parse_object
-from proofrail.wire.errors import MalformedError, ProofrailError
+from proofrail.wire.errors import MalformedError, ProofrailError, TransientError
 
 _LATEST: Final = 10
 _DECISIONS: Final = 20
@@ -72,6 +72,12 @@ def handler(answer: Answer, shown: Callable[[Request], Shown | None]) -> Handler
 
 async def _framed(request: Request, site: Site, reader: Reader, template: str, **values: Any) -> Response:
     return page(request, site, template, pipeline=await reader.pipeline(), **values)
+
+
+async def banner(request: Request, site: Site, reader: Reader) -> Response:
+    """What needs a person, alone: it changes oftener than the page below it."""
+    given = _given(request, "at")
+    return await _framed(request, site, reader, "_banner.html", section=given["at"])
 
 
 async def overview(request: Request, site: Site, reader: Reader) -> Response:
@@ -228,7 +234,7 @@ def opening(files: OpenedFiles | None) -> Answer:
     """The page that takes an exported file, and what comes of one."""
 
     async def open_file(request: Request, site: Site, reader: Reader) -> Response:
-        problem = None
+        problem, status = None, 200
         if request.method == "POST" and files is not None:
             # Any page in the browser can send a form here: only our own may make the service read a file.
             if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
@@ -240,9 +246,8 @@ def opening(files: OpenedFiles | None) -> Answer:
                 return RedirectResponse((await files.take(request)).prefix + "/", 303)
             except ProofrailError as error:
                 problem = Problem(code=error.code, message=error.message, next_step=error.next_step)
-        return page(
-            request, site, "open.html", 200 if problem is None else 422, problem=problem, limit=MAX_FILE
-        )
+                status = 503 if isinstance(error, TransientError) else 422
+        return page(request, site, "open.html", status, problem=problem, limit=MAX_FILE)
 
     return open_file
 

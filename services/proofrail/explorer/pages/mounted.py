@@ -26,6 +26,7 @@ _PAGES: Final[tuple[tuple[str, Answer], ...]] = (
     ("/dead-letters", handlers.dead_letters),
     ("/search", handlers.search),
     ("/message", handlers.message),
+    ("/fragments/banner", handlers.banner),
     ("/fragments/spans", handlers.spans),
     ("/fragments/events", handlers.events),
 )

@@ -1,0 +1,127 @@
+"""When the strip asks for a person, and what stays to be seen after that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.explorer_cases import Run, World, proposal, reader_of
+from tests.explorer_site import Read
+
+from proofrail.explorer.model.strip import Pipeline
+from proofrail.explorer.web import application
+from proofrail.wire import topics
+from proofrail.wire.canonical import canonical, sha256_hex
+
+HOUR_MS = 3_600_000
+
+
+async def strip(folder: Path, world: World, after_ms: int = 5_000) -> Pipeline:
+    reader = reader_of(folder, world, at=world.at + after_ms)
+    reader.health.groups = {}
+    try:
+        return await reader.pipeline()
+    finally:
+        reader.close()
+
+
+def concerns(found: Pipeline) -> dict[str, str]:
+    return {stage.name: stage.concern for stage in found.stages if stage.concern is not None}
+
+
+def given_up(world: World) -> Run:
+    """A run that cannot be proven, and its proposal, which is dead-lettered for that."""
+    [record] = world.propose(proposal(1))
+    run = world.seal([record])
+    run.fail("prover-out-of-memory", "the proof needs more memory than there is")
+    world.dead_letter(record, "prover-out-of-memory", "the proof needs more memory than there is")
+    entry = {
+        "v": 1,
+        "type": "AllocationIndex",
+        "allocation_id": "vault:000001",
+        "proposal_sha256": sha256_hex(canonical(run.forms[0])),
+        "run_id": run.run_id,
+        "row": 0,
+        "topic": record.topic,
+        "partition": 0,
+        "offset": record.offset,
+        "dead_letter": "prover-out-of-memory",
+    }
+    world.say(topics.INDEX, "vault:000001", entry)
+    return run
+
+
+async def test_what_cannot_be_proven_asks_for_a_person(tmp_path: Path) -> None:
+    """With its code and the command that runs it again, until it is."""
+    world = World()
+    run = given_up(world)
+    found = await strip(tmp_path / "given up", world)
+    assert {"prover": "given-up"} == concerns(found)
+    said = str(found.stages[1].attention)
+    assert "vault:000001 cannot be proven [prover-out-of-memory]" in said
+    assert f"proofrail requeue {run.run_id[:12]}" in said
+    run.index([next(one for one in world.records if one.topic == topics.PROPOSALS)])
+    assert {} == concerns(await strip(tmp_path / "requeued", world))
+
+
+async def test_an_undecided_audit_asks_for_a_person_when_nothing_is_waited_for(tmp_path: Path) -> None:
+    """What is only late, the auditor waits for, and says until when."""
+    for name, until, expected in (
+        ("late", {"until": "2026-01-02T03:04:05Z"}, {}),
+        ("gone", {}, {"auditor": "undecided"}),
+    ):
+        world = World()
+        run = world.seal(world.propose(proposal(1)))
+        missing = {"part": "events", "code": "missing", "message": "the events have expired", **until}
+        run.report("run", "INDETERMINATE", unchecked=[missing])
+        run.prove()
+        found = await strip(tmp_path / name, world)
+        assert expected == concerns(found)
+        assert ("missing", "run undecided: the events have expired") == (
+            found.stages[2].last_error.code,  # type: ignore[union-attr]
+            found.stages[2].last_error.message,  # type: ignore[union-attr]
+        )
+
+
+async def test_a_mismatch_is_red_for_a_day_and_told_of_for_ever(tmp_path: Path) -> None:
+    """Nobody can say on the topics that he has seen to it: red would hide the next one, silence this one."""
+    world = World()
+    for number in (1, 2):
+        world.seal(world.propose(proposal(number))).mismatch()
+    fresh = await strip(tmp_path / "fresh", world)
+    assert "mismatch" == concerns(fresh)["auditor"]
+    assert str(fresh.stages[2].attention).endswith(", and 1 more")
+    reader = reader_of(tmp_path / "old", world, at=world.at + 25 * HOUR_MS)
+    reader.health.groups = {}
+    old = await reader.pipeline()
+    assert "mismatch" not in concerns(old).values()
+    assert (2, True) == (old.mismatches, old.last_mismatch is not None)
+    app = application(reader)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        for address in ("/", "/allocations", "/search?q=none", "/fragments/banner"):
+            page = Read((await client.get(address)).text)
+            assert "2 runs do not hold" in " ".join(page.text.split()), address
+            assert "/runs?verdict=MISMATCH" in page.links
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("concern", "stage", "address"),
+    [("unreachable", "auditor", "/runs?verdict=PENDING"), ("mismatch", "auditor", "/runs?verdict=MISMATCH")],
+)
+async def test_what_is_shown_is_what_is_meant(tmp_path: Path, concern: str, stage: str, address: str) -> None:
+    """`Show` leads to what waits for a service that is away, and to the mismatches where there is one."""
+    world = World()
+    world.seal(world.propose(proposal(1))).mismatch()
+    reader = reader_of(tmp_path, world)
+    if concern == "mismatch":
+        reader.health.groups = {}
+    else:
+        reader.health.groups = {"auditor": reader.health.groups["prover"]}
+    app = application(reader)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+        found = await client.get("/fragments/banner")
+    assert stage in found.text or concern == "mismatch"
+    assert address in Read(found.text).links
+    reader.close()
