@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,7 +37,7 @@ IMAGE: Final = re.sub(
 """As compose reads it. Nothing is fetched: `docker pull` does that."""
 
 _ENGINE_S: Final = 2
-_START_S: Final = 120
+_START_S: Final = 180
 _PORT: Final = 19092
 _ENDED: Final = "the broker ended with status"
 
@@ -114,7 +114,7 @@ class KafkaOfCompose(DockerContainer):
         # Ryuk would be an image more, which engines without a registry lack; see _SCRIPT.
         testcontainers_config.ryuk_disabled = True
         super().__init__(IMAGE, hostname="kafka", stdin_open=True, auto_remove=True)
-        self._stdin: Any = None
+        self._attached = ExitStack()
         image = self.get_docker_client().client.images.get(IMAGE).attrs["Config"]
         self.with_command([*(image["Entrypoint"] or []), *(image["Cmd"] or [])])
         self._kwargs["entrypoint"] = ["bash", "-c", _SCRIPT, "bash"]
@@ -136,10 +136,10 @@ class KafkaOfCompose(DockerContainer):
     def start(self) -> KafkaOfCompose:
         """Start the broker. Raises ContainerStartException with what it said, TimeoutError."""
         super().start()
-        self._stdin = self.get_wrapped_container().attach_socket(params={"stdin": 1, "stream": 1})
+        stdin = self._attach()
         # What the broker tells its clients is known when the engine has given the port, and not before.
         advertised = f"{self.env['KAFKA_ADVERTISED_LISTENERS']},HOST://{self.bootstrap}\n"
-        self._stdin._sock.sendall(advertised.encode())
+        stdin.sendall(advertised.encode())
         said = LogMessageWaitStrategy(f"Kafka Server started|{_ENDED}")
         said.with_startup_timeout(_START_S).with_poll_interval(0.1).wait_until_ready(self)
         log = b"".join(self.get_logs()).decode(errors="replace")
@@ -149,12 +149,16 @@ class KafkaOfCompose(DockerContainer):
 
     def stop(self, force: bool = True, delete_volume: bool = True) -> None:
         """Remove the container."""
-        try:
-            with suppress(NotFound):
-                super().stop(force, delete_volume)
-        finally:
-            if self._stdin is not None:
-                self._stdin.close()
+        with self._attached, suppress(NotFound):
+            super().stop(force, delete_volume)
+
+    def _attach(self) -> Any:
+        attached = self.get_wrapped_container().attach_socket(params={"stdin": 1, "stream": 1})
+        # Over TLS docker-py hands out the socket itself, else a reader of it, which does not close it.
+        stdin = getattr(attached, "_sock", attached)
+        self._attached.callback(stdin.close)
+        self._attached.callback(attached.close)
+        return stdin
 
     @property
     def _is_local(self) -> bool:
@@ -163,7 +167,7 @@ class KafkaOfCompose(DockerContainer):
 
 
 _SCRIPT: Final = f"""
-read -r KAFKA_ADVERTISED_LISTENERS || exit
+read -r -t 60 KAFKA_ADVERTISED_LISTENERS || exit
 export KAFKA_ADVERTISED_LISTENERS
 {{ "$@"; echo "{_ENDED} $?"; }} &
 cat > /dev/null
