@@ -71,6 +71,38 @@ def test_containers_change_nothing_but_their_volumes(name: str) -> None:
     assert ["10001:10001"] == re.findall(r"^USER (\S+)", DOCKERFILE, re.MULTILINE)
 
 
+def test_a_container_is_given_longer_than_its_service_drains() -> None:
+    """Or the engine would kill what is just being handed back."""
+    for name, settings in SERVICES.items():
+        service = COMPOSE["services"][name]
+        drains = service["environment"].get(
+            "PROOFRAIL_DRAIN_SECONDS", settings.model_fields["drain_seconds"].default
+        )
+        assert float(drains) < float(service["stop_grace_period"].removesuffix("s"))
+
+
+@pytest.mark.parametrize("name", [*SERVICES, "kafka", "prometheus", "grafana"])
+def test_whoever_serves_is_asked_whether_it_does(name: str) -> None:
+    """`up --wait` returns when the system works, and the order of starts goes by it."""
+    assert "test" in COMPOSE["services"][name]["healthcheck"]
+
+
+def test_compose_builds_from_the_images_that_the_dockerfile_names() -> None:
+    """The arguments of the build have their defaults in both."""
+    defaults = dict(re.findall(r"^ARG (\w+)=(\S+)$", DOCKERFILE, re.MULTILINE))
+    assert {name: f"${{{name}:-{value}}}" for name, value in defaults.items()} == COMPOSE["x-build"]["args"]
+
+
+@pytest.mark.parametrize("stage", ["extension", "stwo"])
+def test_an_edited_python_file_compiles_nothing(stage: str) -> None:
+    """The stages with Rust in them take in Rust, and of Python only what the prover's build is made of."""
+    (body,) = re.findall(rf"^FROM \S+ AS {stage}\n(.*?)^FROM ", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    taken = " ".join(re.findall(r"^COPY (.*?[^\\])$", body, re.MULTILINE | re.DOTALL)).split()
+    proving = "services/proofrail/proving"
+    builders = {f"{proving}/{name}.py" for name in ("__init__", "build", "locate", "patches", "toolchain")}
+    assert set() == {file for file in taken if file.startswith("services/proofrail")} - builders
+
+
 def test_nothing_is_published_beyond_loopback() -> None:
     """Pages are for this host; a proxy may do more."""
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
