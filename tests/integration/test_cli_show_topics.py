@@ -32,10 +32,10 @@ async def test_a_run_is_found_by_the_beginning_of_its_id(kafka: KafkaSettings, t
         ],
     )
     events, commitments = tmp_path / "events", tmp_path / "commitments"
-    assert RUNS[1] == await fetch_run(kafka.bootstrap, RUNS[1][:30], events, commitments)
+    assert RUNS[1] == await fetch_run(kafka, RUNS[1][:30], events, commitments)
     assert b'{"trace.events.v1":0}\n{"trace.events.v1":1}\n' == events.read_bytes()
     assert b'{"trace.commitments.v1":0}\n{"trace.commitments.v1":1}\n' == commitments.read_bytes()
     for prefix, code in ((RUNS[0][:8], "run-ambiguous"), ("0123456789abcdef", "run-not-found")):
         with pytest.raises(UnusableInputError) as error:
-            await fetch_run(kafka.bootstrap, prefix, tmp_path / prefix, tmp_path / code)
+            await fetch_run(kafka, prefix, tmp_path / prefix, tmp_path / code)
         assert code == error.value.code

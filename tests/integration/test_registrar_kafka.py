@@ -63,7 +63,7 @@ async def test_attestations_become_registrations_once(
             # Settled when only the orphan is open again, and all the rest has been looked at.
             await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 1)
     assert 3 == len(await registered(kafka))
-    assert Exit.NEGATIVE == await run_status(kafka.bootstrap, ["seed", "full", "none"], True, TRUST)
+    assert Exit.NEGATIVE == await run_status(kafka, ["seed", "full", "none"], True, TRUST)
     states = [json.loads(line) for line in capsysbinary.readouterr().out.splitlines()]
     assert ["recorded"] * 2 == [one["state"] for one in states]
     assert {"kind": "file"} == states[0]["ledgers"][0]["ledger"]

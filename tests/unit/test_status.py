@@ -11,7 +11,7 @@ from rich.console import Console
 from proofrail.cli.lag import Lag
 from proofrail.cli.status_command import pipeline_tree
 from proofrail.cli.status_history import History
-from proofrail.cli.status_pipeline import GROUPS, Judge, Pipeline, given_up, registered
+from proofrail.cli.status_pipeline import GROUPS, Judge, Pipeline, given_up, refused_at_intake, registered
 from proofrail.cli.status_runs import TOPICS, RunsSeen
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical, parse_object
@@ -28,7 +28,9 @@ def _pipeline(world: Topics, since_ms: int = 0, **lags: Lag) -> Pipeline:
         {group: lags.get(group.removeprefix("proofrail-"), CALM) for group in GROUPS},
         given_up(world.on(topics.INDEX)),
         0,
-        registered(world.on(topics.ATTESTATIONS, topics.REGISTRATIONS)),
+        None
+        if "registrar" not in lags
+        else registered(world.on(topics.ATTESTATIONS, topics.REGISTRATIONS), lags["registrar"]),
     )
 
 
@@ -153,18 +155,48 @@ def test_attestations_wait_for_the_registrar_where_there_is_one() -> None:
     for name in ("a", "b", "c"):
         world.add(topics.ATTESTATIONS, name, b"{}", NOW - 6 * MINUTE)
     assert "idle" == _pipeline(world).stages[3].state
+    behind = Lag(3, NOW - 6 * MINUTE, 1)
 
     def register(name: str, **said: Any) -> None:
         world.add(topics.REGISTRATIONS, name, canonical({"allocation_id": name, **said}))
 
     register("a", outcome="recorded")
-    stage = _pipeline(world).stages[3]
+    stage = _pipeline(world, registrar=behind).stages[3]
     assert ("stuck", "2 attestations wait") == (stage.state, stage.held[0].what)
     register("b", outcome="refused", code="fact-unfit", message="no")
     register("c", outcome="refused", code="fact-unfit", message="no")
     register("c", outcome="recorded")
-    stage = _pipeline(world).stages[3]
+    stage = _pipeline(world, registrar=behind).stages[3]
     assert ["b: refused: [fact-unfit] no, 10 min ago"] == stage.needs_person
+
+
+def test_what_stands_before_the_registrars_place_does_not_wait() -> None:
+    """Without a registrar running what waits needs a person; one that never told its place has no lag to be shown."""
+    world = Topics()
+    for name, ago in (("settled-unreadable", 9), ("waits", 6)):
+        world.add(topics.ATTESTATIONS, name, b"{}", NOW - ago * MINUTE)
+    stage = _pipeline(world, registrar=Lag(1, NOW - 6 * MINUTE, 0)).stages[3]
+    assert ["1 attestations wait"] == [one.what for one in stage.held]
+    assert ["no registrar is running: nothing is lost, it goes on where it was"] == stage.needs_person
+    stage = _pipeline(world, registrar=Lag(2, NOW - 9 * MINUTE, 0, known=False)).stages[3]
+    assert (None, "2 attestations wait", "stuck") == (stage.lag, stage.held[0].what, stage.state)
+    assert "idle" == _pipeline(world, registrar=CALM).stages[3].state
+
+
+def test_refused_proposals_are_counted_apart_from_those_of_runs() -> None:
+    """Of late ones: a proposal whose run could not be proven was taken, also when it was requeued since."""
+    world = Topics()
+    old, bad, late = world.propose("old", "bad", "late")
+    world.letter(old, "proposal-shares-sum", at_ms=AT_MS - MINUTE)
+    world.letter(bad, "proposal-shares-sum")
+    world.letter(late, "proof-timeout")
+    entry = IndexEntry(
+        allocation_id="late", proposal_sha256="aa" * 32, run_id="bb" * 16, row=0,
+        topic=late.topic, partition=late.partition, offset=late.offset, dead_letter="proof-timeout",
+    )  # fmt: skip
+    world.add(topics.INDEX, "late", to_line(entry))
+    assert 1 == refused_at_intake(world.records, AT_MS)
+    assert 2 == refused_at_intake(world.records, 0)
 
 
 def test_the_tree_says_it_without_colour() -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +13,7 @@ from proofrail.cairo.risk_program import samples
 from proofrail.cli.believed import trust_in
 from proofrail.cli.home import Home
 from proofrail.cli.launch import LaunchedSystem
-from proofrail.cli.live import LiveLine
+from proofrail.cli.live import LiveLine, telling
 from proofrail.cli.output import Exit, emit_line, note
 from proofrail.cli.propose import read_proposals, unfinished
 from proofrail.cli.table import DecisionTable
@@ -26,8 +23,6 @@ from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import UnusableInputError
 from proofrail.wire.messages import Attestation, AuditReport, DeadLetter
 from proofrail.wire.topics import MAX_LINE
-
-_POLL_S = 0.1
 
 
 async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: float) -> Exit:
@@ -69,7 +64,7 @@ async def _show(
     refused: list[DeadLetter] = []
     wrong: list[str] = []
     started = time.monotonic()
-    async with _telling(proposed, progress):
+    async with telling(progress, lambda: _doing(proposed, time.monotonic() - started)):
         async for settled in proposed.results(timeout_s):
             valid = settled.published.digest is not None
             progress.end()
@@ -114,27 +109,11 @@ def _summary(
     )
 
 
-@contextlib.asynccontextmanager
-async def _telling(proposed: Proposed, progress: LiveLine) -> AsyncIterator[None]:
-    """Say what the system is doing while nothing is settled."""
-
-    async def tell() -> None:
-        started = time.monotonic()
-        while True:
-            runs = proposed.runs.values()
-            proving = sum(facts.items is not None and facts.proof_bytes is None for facts in runs)
-            waiting = len(proposed.pending)
-            doing = f"proving {proving} run{'s' * (proving != 1)}" if proving else "tracing and auditing"
-            progress.say(f"{doing}, {waiting} proposals to go, {time.monotonic() - started:.0f} s")
-            await asyncio.sleep(_POLL_S)
-
-    task = asyncio.create_task(tell())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        progress.end()
+def _doing(proposed: Proposed, seconds: float) -> str:
+    """What the system is doing while nothing is settled."""
+    proving = sum(facts.items is not None and facts.proof_bytes is None for facts in proposed.runs.values())
+    doing = f"proving {proving} run{'s' * (proving != 1)}" if proving else "tracing and auditing"
+    return f"{doing}, {len(proposed.pending)} proposals to go, {seconds:.0f} s"
 
 
 def own_proposals(path: Path) -> list[bytes]:

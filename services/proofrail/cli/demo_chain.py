@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
@@ -16,14 +13,14 @@ from rich.console import Console
 
 from proofrail.cairo.risk_builds import CHAIN
 from proofrail.cairo.risk_program import load_chain, samples
-from proofrail.cli.demo_chain_follow import Journey, journey
+from proofrail.cli.demo_chain_follow import journey
 from proofrail.cli.demo_chain_results import Place, lines, look_up, print_results, totals
 from proofrail.cli.demo_parts import PRESET, Parts
 from proofrail.cli.devnet import Devnet
 from proofrail.cli.home import Home
 from proofrail.cli.keys import read_vkeys
 from proofrail.cli.launch import LaunchedSystem, Say
-from proofrail.cli.live import LiveLine
+from proofrail.cli.live import LiveLine, telling
 from proofrail.cli.output import Exit, emit_json, note
 from proofrail.cli.propose import read_proposals, unfinished
 from proofrail.cli.table import DecisionTable
@@ -137,7 +134,7 @@ async def _journey(
         console.print(f"{len(values)} proposals published to a fresh system with a chain of its own\n")
         table = DecisionTable(console)
         table.header()
-        async with _telling(found, progress):
+        async with telling(progress, lambda: found.doing):
             async for settled in proposed.results(timeout_s):
                 progress.end()
                 table.row(settled, proposed.runs)
@@ -157,24 +154,6 @@ async def _journey(
             emit_json(line)
     print_results(console, results, found, wrong)
     return Exit.NEGATIVE if wrong else Exit.OK
-
-
-@contextlib.asynccontextmanager
-async def _telling(found: Journey, progress: LiveLine) -> AsyncIterator[None]:
-    """Say how far it is while nothing is settled."""
-
-    async def tell() -> None:
-        while True:
-            progress.say(found.doing)
-            await asyncio.sleep(_POLL_S)
-
-    task = asyncio.create_task(tell())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        progress.end()
 
 
 def _tell_kept(home: Home, place: Place) -> None:

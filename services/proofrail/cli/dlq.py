@@ -223,9 +223,9 @@ async def _publish(home: Path | None, replays: list[Replay]) -> list[int]:
 
 
 def _kafka(home: Path | None) -> KafkaSettings:
-    from proofrail.messaging.settings import KafkaSettings
+    from proofrail.cli.broker import kafka_at
 
-    return KafkaSettings(bootstrap=Home.at(home).bootstrap())
+    return kafka_at(Home.at(home))
 
 
 def confirm(replays: list[Replay], yes: bool) -> None:

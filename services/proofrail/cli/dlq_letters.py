@@ -20,6 +20,34 @@ TOPICS: Final = (topics.PROPOSALS, topics.PROPOSALS_DLQ, topics.INDEX)
 Place = tuple[str, int, int]
 
 
+class ForLetters:
+    """Tells which records of TOPICS letters and their ends are read from: most say nothing of any."""
+
+    def __init__(self) -> None:
+        self._given_up = GivenUpOnly()
+
+    def __call__(self, record: Record) -> bool:
+        match record.topic:
+            case topics.PROPOSALS:
+                return replayed_letter(record.headers) is not None
+            case topics.INDEX:
+                return self._given_up(record)
+        return True
+
+
+class GivenUpOnly:
+    """Tells which index entries are about allocations that were ever given up."""
+
+    def __init__(self) -> None:
+        self._keys: set[bytes] = set()
+
+    def __call__(self, entry: Record) -> bool:
+        # A later entry says that the allocation went on.
+        if b'"dead_letter"' in entry.value:
+            self._keys.add(entry.key)
+        return entry.key in self._keys
+
+
 @dataclass(eq=False)
 class Letter:
     """A dead letter, where it lies, and what followed."""

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from proofrail.cli.broker import ANSWERS_S
 from proofrail.cli.dlq_letters import Letter
 from proofrail.cli.times import rfc3339
 from proofrail.client.proposing import proposal_key
@@ -22,7 +23,6 @@ from proofrail.wire.proposals import parse_proposal
 from proofrail.wire.replay import History
 
 _SOURCE = "/proofrail/cli"
-_CONNECT_S = 30.0
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ async def _value(kafka: KafkaSettings, letter: Letter) -> bytes:
 async def _read_at(kafka: KafkaSettings, topic: str, partition: int, offset: int) -> bytes | None:
     tp = TopicPartition(topic, partition)
     async with LogReader(kafka, [topic], {tp: offset}, otherwise="end") as reader:
-        await reader.connect(_CONNECT_S)
+        await reader.connect(ANSWERS_S)
         try:
             await reader.start()
         except PlaceLostError:

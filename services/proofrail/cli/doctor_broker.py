@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from proofrail.cli.broker import kafka_at
 from proofrail.cli.doctor_checks import Found
 from proofrail.cli.home import Home
 from proofrail.messaging.client import wait_for_broker
@@ -24,7 +25,7 @@ _AHEAD_MS: Final = 2_000
 async def broker(home: Home) -> list[Found]:
     """What was found of the broker that commands in this home talk to; nothing of one that is not named."""
     try:
-        kafka = KafkaSettings(bootstrap=home.bootstrap())
+        kafka = kafka_at(home)
     except UnusableInputError as error:
         return [Found("kafka", "absent", error.message, error.next_step or "")]
     try:

@@ -45,11 +45,11 @@ def export(
       proofrail export 3fa9 | jq -c 'select(.type == "AuditReport")'
     """
     with command():
+        from proofrail.cli.broker import kafka_at
         from proofrail.cli.run_records import records_of_run
-        from proofrail.messaging.settings import KafkaSettings
 
         place, prefix = Home.at(home), run_prefix(run)
-        found = asyncio.run(records_of_run(KafkaSettings(bootstrap=place.bootstrap()), prefix))
+        found = asyncio.run(records_of_run(kafka_at(place), prefix))
         note_runs(place, [found.run_id])
         with _opened(out) as file:
             for line in write_export(found.run_id, found.exported):

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from proofrail.cli.broker import ANSWERS_S, asked
+from proofrail.cli.topic_reading import topics_there
 from proofrail.messaging.log_reader import LogReader
-from proofrail.messaging.offsets import Offsets
+from proofrail.messaging.offsets import Extent, Offsets
 from proofrail.messaging.records import Record, TopicPartition
 from proofrail.messaging.settings import KafkaSettings
 
-_CONNECT_S: Final = 30.0
 _LOOK_S: Final = 5.0
 
 
@@ -25,31 +26,40 @@ class Lag:
     oldest_ms: int | None
     """When that record was written, in milliseconds since the epoch; None when nothing waits."""
     members: int
+    known: bool = True
+    """Whether the group has ever said how far it is; all that is there waits for one that has not."""
 
 
 async def lags(kafka: KafkaSettings, groups: Mapping[str, Sequence[str]]) -> dict[str, Lag]:
-    """The lag of each group on the topics it reads. Raises BrokerUnavailableError."""
+    """The lag of each group on the topics it reads. Raises UnusableInputError `topics-missing` where the broker has
+    none of them, BrokerUnavailableError."""
     names = list(dict.fromkeys(topic for read in groups.values() for topic in read))
-    async with Offsets(kafka) as offsets:
+    async with asked(kafka) as offsets:
         extents = await offsets.extents(names)
-        committed = {group: await offsets.committed(group) for group in groups}
-        members = {group: await offsets.members(group) for group in groups}
+        topics_there(kafka, names, extents)
+        found = await asyncio.gather(
+            *(_lag(kafka, offsets, group, read, extents) for group, read in groups.items())
+        )
+    return dict(zip(groups, found, strict=True))
+
+
+async def _lag(
+    kafka: KafkaSettings,
+    offsets: Offsets,
+    group: str,
+    read: Sequence[str],
+    extents: Mapping[TopicPartition, Extent],
+) -> Lag:
+    committed, members = await offsets.committed(group), await offsets.members(group)
     places = {
-        group: {
-            tp: place
-            for tp, extent in extents.items()
-            if tp.topic in read
-            and (place := max(committed[group].get(tp, extent.begin), extent.begin)) < extent.end
-        }
-        for group, read in groups.items()
+        tp: place
+        for tp, extent in extents.items()
+        if tp.topic in read and (place := max(committed.get(tp, extent.begin), extent.begin)) < extent.end
     }
-    found: dict[str, Lag] = {}
-    firsts = await asyncio.gather(*(_first_records(kafka, behind) for behind in places.values()))
-    for group, first in zip(places, firsts, strict=True):
-        messages = sum(extents[tp].end - record.offset for tp, record in first.items())
-        oldest = min((record.timestamp for record in first.values()), default=None)
-        found[group] = Lag(messages, oldest, members[group])
-    return found
+    first = await _first_records(kafka, places)
+    messages = sum(extents[tp].end - record.offset for tp, record in first.items())
+    oldest = min((record.timestamp for record in first.values()), default=None)
+    return Lag(messages, oldest, members, bool(committed))
 
 
 async def _first_records(
@@ -61,7 +71,7 @@ async def _first_records(
         return found
     topics = sorted({tp.topic for tp in places})
     async with LogReader(kafka, topics, places, otherwise="end") as reader:
-        await reader.connect(_CONNECT_S)
+        await reader.connect(ANSWERS_S)
         await reader.start()
         deadline = asyncio.get_running_loop().time() + _LOOK_S
         while len(found) < len(places) and asyncio.get_running_loop().time() < deadline:

@@ -163,16 +163,17 @@ def propose(
     """
     with command():
         from proofrail.cli.believed import trust_in
+        from proofrail.cli.broker import kafka_at
         from proofrail.cli.propose import run_propose
         from proofrail.messaging.spans import tracing_of_command
 
         place = Home.at(home)
-        bootstrap, trust = place.bootstrap(), trust_in(place, auditor_key)
+        kafka, trust = kafka_at(place), trust_in(place, auditor_key)
         raw = sys.stdin.buffer if str(file) == "-" else file.open("rb")
         with raw:
             lines = raw.readlines()
         with tracing_of_command("propose"):
-            status = asyncio.run(run_propose(bootstrap, lines, wait, wants_json(json), timeout, trust))
+            status = asyncio.run(run_propose(kafka, lines, wait, wants_json(json), timeout, trust))
         raise ExitError(status)
 
 
@@ -293,6 +294,7 @@ def explorer(
 def _settings(kind: type[_Settings], home: Home | None = None) -> _Settings:
     from pydantic import ValidationError
 
+    from proofrail.cli.broker import settings_error
     from proofrail.cli.ledger_settings import ledger_defaults
 
     defaults = (home or Home.at(None)).service_defaults() | ledger_defaults(os.environ)
@@ -301,10 +303,4 @@ def _settings(kind: type[_Settings], home: Home | None = None) -> _Settings:
     try:
         return kind()
     except ValidationError as error:
-        what = "; ".join(
-            f"PROOFRAIL_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise UnusableInputError(
-            "settings", f"the settings are not complete or not valid: {what}", "Set them in the environment."
-        ) from error
+        raise settings_error(error) from error

@@ -36,6 +36,8 @@ class Exit(IntEnum):
     BROKEN_PIPE = 141
 
 
+_PART_MISSING: Final = ("broker-unavailable", "not-published", "view-behind")
+"""Codes that say nothing of what was asked, for the broker was not there."""
 _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 stderr: Final = SafeConsole(stderr=True, highlight=False, soft_wrap=True)
@@ -102,8 +104,8 @@ def fail(error: ProofrailError, status: Exit) -> NoReturn:
 def command() -> Iterator[None]:
     """Wraps the body of a command: every way it can end becomes one message and one exit status.
 
-    Errors about what the user gave end with 2, other known errors with 1; Ctrl-C with 130; a closed pipe is
-    silent.
+    Errors about what the user gave end with 2, a broker that is away with 3, other known errors with 1; Ctrl-C with
+    130; a closed pipe is silent.
     """
     try:
         yield
@@ -122,7 +124,7 @@ def command() -> Iterator[None]:
         _leave(Exit.UNUSABLE)
     except ProofrailError as error:
         report_error(error)
-        _leave(Exit.NEGATIVE)
+        _leave(Exit.UNDECIDED if error.code in _PART_MISSING else Exit.NEGATIVE)
     except OSError as error:
         report_error(file_error(error))
         _leave(Exit.UNUSABLE)

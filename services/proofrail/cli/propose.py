@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from proofrail.cli.broker import reached
 from proofrail.cli.output import Exit, emit_line, note
 from proofrail.cli.table import DecisionTable
 from proofrail.cli.terminal import SafeConsole
@@ -20,14 +21,19 @@ def read_proposals(lines: Iterable[bytes]) -> list[bytes]:
 
 
 async def run_propose(
-    bootstrap: str, lines: Iterable[bytes], wait: bool, json: bool, timeout_s: float, trust: Trust | None
+    kafka: KafkaSettings,
+    lines: Iterable[bytes],
+    wait: bool,
+    json: bool,
+    timeout_s: float,
+    trust: Trust | None,
 ) -> Exit:
     """Publish the proposals; returns the exit status. Without `trust` attestations are shown unchecked, and a note
     says so."""
-    kafka = KafkaSettings(bootstrap=bootstrap)
     values = read_proposals(lines)
     if not values:
         raise UnusableInputError("no-proposals", "there are no proposals in the input", "Give one a line.")
+    await reached(kafka)
     if not wait:
         published = await publish_proposals(kafka, values)
         note(f"published {len(published)} proposals")

@@ -104,10 +104,10 @@ def _records(run: str, home: Home) -> Iterator[tuple[str, list[Exported]]]:
     if Path(run).is_file():
         yield exported_run(Path(run))
         return
+    from proofrail.cli.broker import kafka_at
     from proofrail.cli.run_records import records_of_run
-    from proofrail.messaging.settings import KafkaSettings
 
-    found = asyncio.run(records_of_run(KafkaSettings(bootstrap=home.bootstrap()), run_prefix(run)))
+    found = asyncio.run(records_of_run(kafka_at(home), run_prefix(run)))
     yield found.run_id, found.exported
 
 

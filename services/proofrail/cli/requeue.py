@@ -46,9 +46,9 @@ def requeue(
       proofrail requeue 3fa9 --yes
     """
     with command():
-        from proofrail.messaging.settings import KafkaSettings
+        from proofrail.cli.broker import kafka_at
 
-        kafka = KafkaSettings(bootstrap=Home.at(home).bootstrap())
+        kafka = kafka_at(Home.at(home))
         letters, why_none = asyncio.run(_given_up(kafka, run_prefix(run)))
         if not letters:
             note(why_none)
@@ -71,7 +71,7 @@ async def _given_up(kafka: KafkaSettings, prefix: str) -> tuple[list[Letter], st
     from proofrail.cli.run_records import run_not_found
     from proofrail.cli.status_history import History
 
-    history = await History.read(kafka)
+    history = await History.read(kafka, [prefix])
     runs = history.named(prefix)
     if len(runs) > 1:
         raise UnusableInputError(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from proofrail.cli.topic_reading import read
+from proofrail.client.proposing import proposal_key
 from proofrail.messaging.records import Record
 from proofrail.messaging.settings import KafkaSettings
-from proofrail.messaging.views import View
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical, sha256_hex
 from proofrail.wire.errors import UnusableInputError
@@ -77,26 +78,13 @@ def run_not_found(kafka: KafkaSettings, prefix: str) -> UnusableInputError:
     )
 
 
-async def read(
-    kafka: KafkaSettings, names: Sequence[str], wanted: Callable[[Record], bool] | None = None
-) -> list[Record]:
-    """The committed records of whole topics that are wanted. Raises BrokerUnavailableError."""
-    found: list[Record] = []
-
-    def take(records: list[Record]) -> None:
-        found.extend(record for record in records if wanted is None or wanted(record))
-
-    async with View(kafka, names, take) as view:
-        await view.catch_up()
-    return found
-
-
 class _About:
     """Tells which records of other topics are about a run. Dead letters may be read before the proposals they refuse:
     they are collected, and judged in the end."""
 
     def __init__(self, run_id: str, allocations: Collection[str], digests: Collection[str]) -> None:
         self._run_id = run_id
+        self._spelt = run_id.encode()
         self._allocations = allocations
         self._digests = digests
         self._places: set[tuple[str, int, int]] = set()
@@ -117,7 +105,7 @@ class _About:
     def concerns(self, record: Record) -> bool:
         match record.topic:
             case topics.PROPOSALS:
-                if proposal_digest(record.value) not in self._digests:
+                if not self._names_one(record) or proposal_digest(record.value) not in self._digests:
                     return False
                 self._places.add((record.topic, record.partition, record.offset))
                 return True
@@ -127,7 +115,14 @@ class _About:
             case topics.INDEX:
                 # An allocation's later run, too: where it went on.
                 return record.key_text in self._allocations
-        return any(message.get("run_id") == self._run_id for message in objects(record.value))
+        # A run_id has one spelling: what does not contain it need not be read to be left out.
+        return self._spelt in record.value and any(
+            message.get("run_id") == self._run_id for message in objects(record.value)
+        )
+
+    def _names_one(self, record: Record) -> bool:
+        """Whether a proposal names one of the run's allocations: told sooner than whether it is valid."""
+        return proposal_key(record.value).decode(errors="replace") in self._allocations
 
     def refused(self, record: Record) -> bool:
         """Whether a dead letter is about one of the run's proposals."""

@@ -256,7 +256,8 @@ def _published(what: str, folder: Path, program: Path | None, home: Home) -> Run
             "Give a run's folder, its events.ndjson, - for standard input, or a run_id of a running system.",
         )
     from proofrail.cairo.risk_program import risk_engine_artifact
+    from proofrail.cli.broker import kafka_at
     from proofrail.cli.show_topics import fetch_run
 
-    run_id = asyncio.run(fetch_run(home.bootstrap(), what, folder / EVENTS, folder / COMMITMENTS))
+    run_id = asyncio.run(fetch_run(kafka_at(home), what, folder / EVENTS, folder / COMMITMENTS))
     return _in_folder(f"run {run_id}", folder / EVENTS, folder, program or risk_engine_artifact())

@@ -9,12 +9,11 @@ from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
 
 
-async def fetch_run(bootstrap: str, prefix: str, events: Path, commitments: Path) -> str:
+async def fetch_run(kafka: KafkaSettings, prefix: str, events: Path, commitments: Path) -> str:
     """Write the events and the commitments of the run whose run_id begins so; the run_id.
 
     Raises UnusableInputError `run-not-found`, `run-ambiguous`, BrokerUnavailableError.
     """
-    kafka = KafkaSettings(bootstrap=bootstrap)
     files = {topics.EVENTS: events, topics.COMMITMENTS: commitments}
     run_id, records = await records_by_key(kafka, prefix, list(files))
     if all(record.topic != topics.EVENTS for record in records):

@@ -13,6 +13,7 @@ from rich.text import Text
 from proofrail.cli.output import Exit, emit_json, note
 from proofrail.cli.status_history import History
 from proofrail.cli.terminal import SafeConsole
+from proofrail.cli.topic_reading import read
 from proofrail.client import (
     ATTESTATIONS,
     PROPOSALS,
@@ -26,8 +27,9 @@ from proofrail.client import (
     Registration,
     Trust,
     check,
-    subscribe,
 )
+from proofrail.client.reading import items
+from proofrail.messaging.records import Record
 
 _STYLES: Final = {"recorded": "green", "attested": "cyan", "refused": "red", "dead-lettered": "red"}
 
@@ -51,11 +53,12 @@ class _Progress:
         return "dead-lettered" if self.dead_letter else "waiting"
 
     def take(self, registration: Registration) -> None:
-        """The last word of each ledger counts, but that something was recorded is not taken back by a later refusal."""
+        """The last word of each ledger counts, but that something was recorded is taken back by the ledger alone, not
+        by a later refusal."""
         name = registration.ledger
         key = (name.kind, name.network or "", name.contract or "")
         known = self.registrations.get(key)
-        if known is None or known.outcome == "refused":
+        if known is None or known.outcome == "refused" or registration.replaces is not None:
             self.registrations[key] = registration
 
     def to_object(self, allocation_id: str) -> dict[str, Any]:
@@ -80,14 +83,13 @@ class _Progress:
         return found
 
 
-async def run_status(bootstrap: str, wanted: Collection[str], json: bool, trust: Trust | None) -> Exit:
+async def run_status(kafka: KafkaSettings, wanted: Collection[str], json: bool, trust: Trust | None) -> Exit:
     """Print how far the wanted runs and allocations have come, or all allocations; returns the exit status. Without
     `trust` attestations are taken unchecked, and a note says so. Of those that are named, each attempt is told."""
     if trust is None:
         note("attestations are not checked: no auditor's key is known here; name one with --auditor-key")
-    kafka = KafkaSettings(bootstrap=bootstrap)
-    found = await _read(kafka, trust)
-    history = await History.read(kafka) if wanted else None
+    found = await _read(kafka, trust, wanted)
+    history = await History.read(kafka, wanted) if wanted else None
     console, now = SafeConsole(file=sys.stdout, highlight=False), time.time_ns() // 1_000_000
     unknown = []
     for name in wanted or found:
@@ -111,11 +113,15 @@ async def run_status(bootstrap: str, wanted: Collection[str], json: bool, trust:
     return Exit.NEGATIVE if unknown else Exit.OK
 
 
-async def _read(kafka: KafkaSettings, trust: Trust | None) -> dict[str, _Progress]:
+async def _read(kafka: KafkaSettings, trust: Trust | None, wanted: Collection[str]) -> dict[str, _Progress]:
+    spelt = [name.encode() for name in wanted]
+
+    def may_tell(record: Record) -> bool:
+        return not spelt or record.key in spelt or any(name in record.value for name in spelt)
+
     found: dict[str, _Progress] = {}
-    topics = (PROPOSALS_DLQ, ATTESTATIONS, REGISTRATIONS)
-    async with subscribe(kafka, PROPOSALS, *topics, unreadable="deliver", follow=False) as stream:
-        async for item in stream:
+    for record in await read(kafka, (PROPOSALS, PROPOSALS_DLQ, ATTESTATIONS, REGISTRATIONS), may_tell):
+        for item in items(record):
             message = getattr(item, "message", None)
             match message:
                 case Proposal():

@@ -74,17 +74,18 @@ def status(
       proofrail status --json | jq '.stages[] | select(.state != "idle")'
     """
     with command():
+        from proofrail.cli.broker import kafka_at
+
         place, now = Home.at(home), time.time_ns() // 1_000_000
         if names or allocations:
             from proofrail.cli.believed import trust_in
             from proofrail.cli.status import run_status
 
-            bootstrap, trust = place.bootstrap(), trust_in(place, auditor_key)
-            raise ExitError(asyncio.run(run_status(bootstrap, names or [], wants_json(as_json), trust)))
+            kafka, trust = kafka_at(place), trust_in(place, auditor_key)
+            raise ExitError(asyncio.run(run_status(kafka, names or [], wants_json(as_json), trust)))
         from proofrail.cli.status_read import read_pipeline
-        from proofrail.messaging.settings import KafkaSettings
 
-        kafka = KafkaSettings(bootstrap=place.bootstrap())
+        kafka = kafka_at(place)
         stuck_ms = now - since_ms(stuck_after, now)
         pipeline, runs = asyncio.run(read_pipeline(kafka, now, stuck_ms, since_ms(since, now)))
         note_runs(place, runs)

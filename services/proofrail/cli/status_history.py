@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from rich.text import Text
 from rich.tree import Tree
 
-from proofrail.cli.run_records import read
 from proofrail.cli.said import STYLES, verdict_of, words_of
 from proofrail.cli.status_runs import TOPICS, RunSeen, RunsSeen, Said, waits_until, why
 from proofrail.cli.times import rfc3339, span
+from proofrail.cli.topic_reading import read
 from proofrail.messaging.records import Record
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
@@ -39,9 +39,30 @@ class History:
         self._runs = RunsSeen(record for record in records if record.topic in TOPICS).runs
 
     @classmethod
-    async def read(cls, kafka: KafkaSettings) -> History:
-        """All of it. Raises BrokerUnavailableError."""
-        return cls(await read(kafka, [*TOPICS, topics.INDEX]))
+    async def read(cls, kafka: KafkaSettings, names: Collection[str]) -> History:
+        """What is told of the runs whose ids begin with one of `names`, and of the allocations that are called so.
+
+        Raises UnusableInputError `topics-missing`, BrokerUnavailableError."""
+        prefixes = tuple(name for name in names if _PREFIX.fullmatch(name))
+        spelt = [_spelt(name) for name in names]
+
+        def may_tell(record: Record) -> bool:
+            if record.topic == topics.INDEX:
+                return record.key_text in names
+            return record.key_text.startswith(prefixes) or any(one in record.value for one in spelt)
+
+        found = await read(kafka, [topics.COMMITMENTS, topics.INDEX], may_tell)
+        runs = {record.key_text for record in found if record.topic == topics.COMMITMENTS}
+        runs |= {str(entry.get("run_id")) for record in found for entry in _entries(record)}
+        went_on = {name for run in runs if run.startswith(prefixes) for name in cls(found).allocations(run)}
+
+        def tells(record: Record) -> bool:
+            if record.topic == topics.INDEX:
+                return record.key_text in went_on and record.key_text not in names
+            return record.key_text in runs or record.key_text.startswith(prefixes)
+
+        names_of_runs = (topics.PROOFS, topics.REPORTS, *((topics.INDEX,) if went_on else ()))
+        return cls([*found, *await read(kafka, names_of_runs, tells)])
 
     def named(self, prefix: str) -> list[str]:
         """The runs whose ids begin so."""
@@ -96,15 +117,15 @@ class History:
         return [self._tree(run, now_ms) for run in self._of(allocation_id)]
 
     def _of(self, allocation_id: str) -> list[RunSeen]:
-        spelt = f'"allocation_id":"{allocation_id}"'.encode()
+        spelt = _spelt(allocation_id)
         found = {
             record.key_text
             for record in self._records
             if record.topic == topics.COMMITMENTS and spelt in record.value
         }
         for record in self._records:
-            if record.topic == topics.INDEX and record.key_text == allocation_id:
-                found |= {str(entry.get("run_id")) for entry in objects(record.value)}
+            if record.key_text == allocation_id:
+                found |= {str(entry.get("run_id")) for entry in _entries(record)}
         return [run for run_id, run in self._runs.items() if run_id in found]
 
     def _later(self, run_id: str) -> dict[str, list[str]]:
@@ -113,8 +134,8 @@ class History:
         last = {
             record.key_text: str(entry.get("run_id"))
             for record in self._records
-            if record.topic == topics.INDEX and record.key_text in names
-            for entry in objects(record.value)
+            if record.key_text in names
+            for entry in _entries(record)
         }
         found: dict[str, list[str]] = {}
         for name, later in last.items():
@@ -136,6 +157,16 @@ class History:
         for one in run.reports:
             tree.add(_line("auditor", one, now_ms))
         return tree
+
+
+def _spelt(allocation_id: str) -> bytes:
+    """How canonical JSON names the allocation."""
+    return f'"allocation_id":"{allocation_id}"'.encode()
+
+
+def _entries(record: Record) -> Iterator[dict[str, Any]]:
+    """The index entries of a record of the index."""
+    return objects(record.value) if record.topic == topics.INDEX else iter(())
 
 
 def _line(who: str, said: Said, now_ms: int) -> Text:

@@ -18,8 +18,9 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     groups.TRACER: (topics.PROPOSALS,),
     groups.PROVER: (topics.COMMITMENTS,),
     groups.AUDITOR: (topics.COMMITMENTS, topics.EVENTS, topics.PROOFS),
+    groups.REGISTRAR: (topics.ATTESTATIONS,),
 }
-"""The group of each stage that has one, and what it reads. The registrar keeps its place itself."""
+"""The group of each stage, and what it reads."""
 
 SHORT: Final = 8
 _QUIET_MS: Final = 30_000
@@ -120,7 +121,8 @@ class Judge:
         refused: int,
         registrar: Registered | None,
     ) -> Pipeline:
-        """The pipeline of these runs. `refused` counts the proposals that were dead-lettered at intake."""
+        """The pipeline of these runs. `refused` counts the proposals that were dead-lettered at intake lately;
+        `registrar` is None where there is none."""
         stages = [
             self._tracer(lags[groups.TRACER], refused),
             self._prover(lags[groups.PROVER], runs, given_up),
@@ -138,7 +140,8 @@ class Judge:
                 Held(what, lag.oldest_ms, "they share the next run", self._is_old(lag.oldest_ms))
             )
         if refused:
-            stage.noted.append(f"{refused} proposals were refused: proofrail dlq list")
+            ago = span(self._now - self._since)
+            stage.noted.append(f"{refused} proposals were refused in the last {ago}: proofrail dlq list")
         return stage
 
     def _prover(self, lag: Lag, runs: RunsSeen, given_up: Sequence[GivenUp]) -> Stage:
@@ -180,10 +183,12 @@ class Judge:
         return stage
 
     def _registrar(self, said: Registered | None) -> Stage:
-        stage = Stage("registrar", None)
+        stage = Stage("registrar", None if said is None or not said.lag.known else said.lag)
         if said is None:
             stage.noted.append("nothing was ever registered: it is not in use")
             return stage
+        if stage.lag is not None:
+            self._absent(stage, stage.lag, bool(said.waiting))
         if said.waiting:
             oldest = min(said.waiting.values())
             what = f"{len(said.waiting)} attestations wait"
@@ -231,31 +236,52 @@ def given_up(records: Iterable[Record]) -> list[GivenUp]:
     return list(last.values())
 
 
+def refused_at_intake(records: Iterable[Record], since_ms: int) -> int:
+    """How many proposals were dead-lettered since then that no run was made of."""
+    letters: set[tuple[object, ...]] = set()
+    of_runs: set[tuple[object, ...]] = set()
+    for record in records:
+        if record.topic == topics.PROPOSALS_DLQ and record.timestamp >= since_ms:
+            letters |= {_about(letter) for letter in objects(record.value)}
+        elif record.topic == topics.INDEX and b'"dead_letter"' in record.value:
+            of_runs |= {_about(entry) for entry in objects(record.value)}
+    return len(letters - of_runs)
+
+
+def _about(message: Mapping[str, Any]) -> tuple[object, ...]:
+    return tuple(str(message.get(name)) for name in ("topic", "partition", "offset"))
+
+
 @dataclass(frozen=True)
 class Registered:
     """What became of attestations: those no ledger has yet, with their times, and those that all refused."""
 
+    lag: Lag
     waiting: Mapping[str, int]
     refused: Mapping[str, tuple[str, int]]
 
 
-def registered(records: Iterable[Record]) -> Registered | None:
-    """From attestations.v1 and registrations.v1; None where nothing was ever registered."""
+def registered(records: Iterable[Record], lag: Lag) -> Registered:
+    """From attestations.v1 and registrations.v1, read from the registrar's place on at least."""
     waiting: dict[str, int] = {}
     said: dict[str, str] = {}
     refused: dict[str, tuple[str, int]] = {}
     for record in records:
         name = record.key_text
         if record.topic == topics.ATTESTATIONS:
-            waiting.setdefault(name, record.timestamp)
-            continue
-        for message in objects(record.value):
-            if message.get("outcome") == "recorded" or said.get(name) != "recorded":
-                said[name] = str(message.get("outcome"))
-                refused[name] = (f"[{message.get('code')}] {message.get('message', '')}", record.timestamp)
-    if not said:
-        return None
+            # What stands before the registrar's place has its end.
+            if lag.oldest_ms is not None and record.timestamp >= lag.oldest_ms:
+                waiting.setdefault(name, record.timestamp)
+        elif record.topic == topics.REGISTRATIONS:
+            for message in objects(record.value):
+                if message.get("outcome") == "recorded" or said.get(name) != "recorded":
+                    said[name] = str(message.get("outcome"))
+                    refused[name] = (
+                        f"[{message.get('code')}] {message.get('message', '')}",
+                        record.timestamp,
+                    )
     return Registered(
+        lag,
         {name: at for name, at in waiting.items() if name not in said},
         {name: what for name, what in refused.items() if said[name] == "refused"},
     )

@@ -78,19 +78,23 @@ class RunSeen:
 class RunsSeen:
     """All runs on the topics, in the order in which they were sealed."""
 
-    def __init__(self, records: Iterable[Record]) -> None:
+    def __init__(self, records: Iterable[Record] = ()) -> None:
         self.runs: dict[str, RunSeen] = {}
         for record in records:
-            match record.topic:
-                case topics.COMMITMENTS:
-                    seal = _last_line(record)
-                    if seal.get("type") == "CommitmentSeal":
-                        run = self._run(record)
-                        run.seal = run.seal or Said(seal, record.timestamp)
-                case topics.PROOFS:
-                    self._run(record).terminals += _all(record)
-                case topics.REPORTS:
-                    self._run(record).reports += _all(record)
+            self.take(record)
+
+    def take(self, record: Record) -> None:
+        """Note what a record says of its run; nothing else of it is kept."""
+        match record.topic:
+            case topics.COMMITMENTS:
+                seal = _last_line(record)
+                if seal.get("type") == "CommitmentSeal":
+                    run = self._run(record)
+                    run.seal = run.seal or Said(seal, record.timestamp)
+            case topics.PROOFS:
+                self._run(record).terminals += _all(record)
+            case topics.REPORTS:
+                self._run(record).reports += _all(record)
 
     def __iter__(self) -> Any:
         return iter(self.runs.values())

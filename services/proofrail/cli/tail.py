@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sys
 import time
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -11,7 +14,7 @@ import typer
 
 from proofrail.cli.columns import Columns
 from proofrail.cli.home import Home
-from proofrail.cli.output import command, emit_json, wants_json
+from proofrail.cli.output import command, emit_json, note, wants_json
 from proofrail.cli.run_options import HomeOption, JsonOption, complete_run, run_prefix
 from proofrail.cli.said import STYLES, subject_of, verdict_of, words_of
 from proofrail.cli.tail_wanted import SHORT_NAMES, VERDICTS, Wanted, topic_names, type_of, wanted
@@ -23,8 +26,12 @@ if TYPE_CHECKING:
     from proofrail.messaging.records import Record, TopicPartition
     from proofrail.messaging.settings import KafkaSettings
 
-_CONNECT_S: Final = 30.0
+_LOOK_S: Final = 1.0
+"""How often a topic that is missing is looked for."""
+
 _TOPIC_OF: Final = {name: short for short, name in SHORT_NAMES.items()}
+Show = Callable[["Record", dict[str, Any], Exception | None], None]
+
 _COLUMNS: Final = (("time", 12), ("topic", 13), ("type", 18), ("about", 24), ("verdict", 13))
 
 
@@ -76,11 +83,13 @@ def tail(
 
     On a terminal a line tells time, topic, type, what it is about, and what it says. Piped, each line is the message
     itself in canonical form; what cannot be read is an object of type Unreadable. Only committed records are shown.
+    A topic that does not exist yet is waited for.
 
     \b
     Exit status:
       0    ended by -n or --no-follow
       2    unusable input: no such topic, type or time
+      3    no broker answers
       130  interrupted
 
     \b
@@ -111,10 +120,10 @@ def tail(
                 "an offset counts in one topic, and several are followed",
                 "Name the topic: proofrail tail proofs --offset 100.",
             )
-        from proofrail.messaging.settings import KafkaSettings
+        from proofrail.cli.broker import kafka_at
 
-        kafka = KafkaSettings(bootstrap=Home.at(home).bootstrap())
-        show = _emit if wants_json(as_json) else _Rows()
+        kafka = kafka_at(Home.at(home))
+        show: Show = _emit if wants_json(as_json) else _Rows()
         begin = 0 if from_start else None if since is None else since_ms(since, time.time_ns() // 1_000_000)
         asyncio.run(_follow(kafka, named, chosen, show, begin, offset, count, follow=not no_follow))
 
@@ -123,47 +132,92 @@ async def _follow(
     kafka: KafkaSettings,
     named: list[str],
     chosen: Wanted,
-    show: Any,
+    show: Show,
     begin_ms: int | None,
     offset: int | None,
     count: int | None,
     *,
     follow: bool,
 ) -> None:
-    from proofrail.client.reading import Unreadable, items
+    from proofrail.cli.broker import ANSWERS_S
     from proofrail.messaging.log_reader import LogReader
 
-    places = await _places(kafka, named, begin_ms, offset)
-    shown = 0
-    async with LogReader(kafka, named, places, otherwise="end") as reader:
-        await reader.connect(_CONNECT_S)
-        await reader.start()
-        while follow or not await reader.at_end():
-            for record in sorted(await reader.read(), key=lambda one: one.timestamp):
-                for line in items(record):
-                    message = _object(line.line)
-                    if not chosen.takes(record.topic, record.key_text, message):
-                        continue
-                    show(record, message, line.error if isinstance(line, Unreadable) else None)
-                    shown += 1
-                    if shown == count:
+    places = await _places(kafka, named, begin_ms, offset, must_be_there=not follow)
+    left = sys.maxsize if count is None else count
+    while True:
+        there = [name for name in named if any(tp.topic == name for tp in places)]
+        come = asyncio.create_task(_come(kafka, [name for name in named if name not in there]))
+        try:
+            if not there:
+                await come
+            async with LogReader(kafka, there, places) as reader:
+                await reader.connect(ANSWERS_S)
+                await reader.start()
+                while not come.done():
+                    if not follow and await reader.at_end():
                         return
+                    left -= _shown(await reader.read(), chosen, show, left)
+                    if left == 0:
+                        return
+            places = {**reader.places, **come.result()}
+        finally:
+            come.cancel()
+            await asyncio.gather(come, return_exceptions=True)
+
+
+def _shown(records: list[Record], chosen: Wanted, show: Show, most: int) -> int:
+    """Show what is wanted of these, no more than `most`; how many that were."""
+    from proofrail.client.reading import Unreadable, items
+
+    shown = 0
+    for record in sorted(records, key=lambda one: one.timestamp):
+        if not chosen.may_take(record):
+            continue
+        for line in items(record):
+            message = _object(line.line)
+            if chosen.takes(record.topic, record.key_text, message):
+                show(record, message, line.error if isinstance(line, Unreadable) else None)
+                shown += 1
+                if shown == most:
+                    return shown
+    return shown
+
+
+async def _come(kafka: KafkaSettings, missing: list[str]) -> dict[TopicPartition, int]:
+    """Where those of the missing topics begin that come first; waits until one does, for ever where none is missing."""
+    from proofrail.messaging.errors import BrokerUnavailableError
+    from proofrail.messaging.offsets import Offsets
+
+    if not missing:
+        await asyncio.Event().wait()
+    note(f"waiting for {', '.join(missing)}: not on {kafka.bootstrap} yet; `proofrail topics` creates it")
+    async with Offsets(kafka) as offsets:
+        while True:
+            with contextlib.suppress(
+                BrokerUnavailableError
+            ):  # a topic that is being made has no leader at first
+                if extents := await offsets.extents(missing):
+                    return {tp: extent.begin for tp, extent in extents.items()}
+            await asyncio.sleep(_LOOK_S)
 
 
 async def _places(
-    kafka: KafkaSettings, named: list[str], begin_ms: int | None, offset: int | None
+    kafka: KafkaSettings, named: list[str], begin_ms: int | None, offset: int | None, *, must_be_there: bool
 ) -> dict[TopicPartition, int]:
-    """Where reading begins; what is not told begins with what comes."""
-    from proofrail.messaging.offsets import Offsets
+    """Where reading begins, in the topics that are there."""
+    from proofrail.cli.broker import asked
+    from proofrail.cli.topic_reading import topics_there
 
-    if begin_ms is None and offset is None:
-        return {}
-    async with Offsets(kafka) as offsets:
+    async with asked(kafka) as offsets:
+        extents = await offsets.extents(named)
+        if must_be_there or offset is not None:
+            topics_there(kafka, named, extents)
         if begin_ms is not None and begin_ms > 0:
             return await offsets.at(named, begin_ms)
-        extents = await offsets.extents(named)
-    if offset is None:
+    if begin_ms is not None:
         return {tp: extent.begin for tp, extent in extents.items()}
+    if offset is None:
+        return {tp: extent.end for tp, extent in extents.items()}
     if offset < 0:
         return {tp: max(extent.begin, extent.end + offset) for tp, extent in extents.items()}
     if not any(extent.begin <= offset <= extent.end for extent in extents.values()):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from proofrail.cli.said import verdict_of
+from proofrail.messaging.records import Record
 from proofrail.wire import topics
 from proofrail.wire.errors import UnusableInputError
 from proofrail.wire.events import EVENT_TYPES
@@ -56,6 +57,11 @@ class Wanted:
     verdicts: Collection[str] = ()
     only_seals: bool = False
     """Of commitments, the seals alone."""
+
+    def may_take(self, record: Record) -> bool:
+        """Whether the record may hold a line that is meant, told without reading it: names have one spelling."""
+        names = [name for name in (self.run, self.allocation) if name]
+        return all(name.encode() in record.value or name in record.key_text for name in names)
 
     def takes(self, topic: str, key: str, message: Mapping[str, Any]) -> bool:
         kind = type_of(topic, message)

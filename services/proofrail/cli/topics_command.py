@@ -20,11 +20,15 @@ from proofrail.wire.topics import TopicSpec, topic_specs
 if TYPE_CHECKING:
     from proofrail.messaging.settings import KafkaSettings
     from proofrail.messaging.topic_plan import Actual, Change
+    from proofrail.messaging.topics import Drift
 
 HELP = "The topics: make those that are missing, show what differs, change what can be changed."
 
 _COLUMNS = (("topic", 27), ("what", 18), ("is", 14), ("should be", 14), ("", 8))
 _STYLES = {"create": "green", "change": "yellow", "refuse": "red"}
+
+_STARTS_S: Final = 60.0
+"""To make the topics is a deployment's first step: the broker may have been started with it."""
 
 _PartitionsOption = Annotated[
     int, typer.Option(min=1, metavar="N", help="Partitions of each topic but the index, which has one.")
@@ -60,10 +64,7 @@ def topics(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     with command():
-        from proofrail.messaging.settings import KafkaSettings
-        from proofrail.messaging.topics import ensure_topics
-
-        drifts = asyncio.run(ensure_topics(KafkaSettings(bootstrap=Home.at(None).bootstrap())))
+        drifts = asyncio.run(_ensured(_kafka(None, None)))
         for drift in drifts:
             note(str(drift))
         raise ExitError(Exit.NEGATIVE if drifts else Exit.OK)
@@ -145,22 +146,32 @@ def apply_topics(
 COMMANDS: Final[dict[str, Callable[..., None]]] = {"plan": plan_topics, "apply": apply_topics}
 
 
+async def _ensured(kafka: KafkaSettings) -> list[Drift]:
+    from proofrail.cli.broker import reached
+    from proofrail.messaging.topics import ensure_topics
+
+    await reached(kafka, _STARTS_S)
+    return await ensure_topics(kafka)
+
+
 async def _planned(
     home: Path | None, partitions: int, replicas: int | None
 ) -> tuple[list[Change], list[TopicSpec], dict[str, Actual]]:
+    from proofrail.cli.broker import reached
     from proofrail.messaging.topic_changes import actual_topics
     from proofrail.messaging.topic_plan import plan
 
     kafka = _kafka(home, replicas)
+    await reached(kafka, _STARTS_S)
     specs = list(topic_specs(partitions).values())
     actual = await actual_topics(kafka, [spec.name for spec in specs])
     return plan(specs, actual, kafka.replication_factor), specs, actual
 
 
 def _kafka(home: Path | None, replicas: int | None) -> KafkaSettings:
-    from proofrail.messaging.settings import KafkaSettings
+    from proofrail.cli.broker import kafka_at
 
-    settings = KafkaSettings(bootstrap=Home.at(home).bootstrap())
+    settings = kafka_at(Home.at(home))
     return settings if replicas is None else settings.model_copy(update={"replication_factor": replicas})
 
 

@@ -30,6 +30,12 @@ OPERATORS: Final = Area.of(
             "Name one of proposals, dlq, index, events, commitments, proofs, reports, attestations, registrations.",
         ),
         Entry(
+            "topics-missing",
+            "The broker has none of the topics that the command reads.",
+            "They were not created yet, or another broker is named than the one that the services use.",
+            "Create them: `proofrail topics`; or correct PROOFRAIL_KAFKA_BOOTSTRAP.",
+        ),
+        Entry(
             "type-unknown",
             "There is no such type of message.",
             "The name is wrong.",

@@ -1,0 +1,74 @@
+"""The broker that a command talks to: found, and asked in good time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from pydantic import ValidationError
+
+from proofrail.cli.home import Home
+from proofrail.cli.live import LiveLine, telling
+from proofrail.cli.output import stderr
+from proofrail.client.logs import log_like_a_library
+from proofrail.messaging.client import wait_for_broker
+from proofrail.messaging.offsets import Offsets
+from proofrail.messaging.settings import KafkaSettings
+from proofrail.wire.errors import UnusableInputError
+
+ANSWERS_S: Final = 10.0
+"""So long a command waits for a broker: somebody waits for the command."""
+
+SILENT_S: Final = 1.0
+"""What takes no longer needs no progress."""
+
+
+def kafka_at(home: Home) -> KafkaSettings:
+    """How to reach the broker that is named, or that of the system running in `home`. Raises UnusableInputError
+    `no-running-system`, `settings`."""
+    log_like_a_library()
+    # The client complains of each attempt; what it comes to in the end is an error with a code.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    try:
+        return KafkaSettings(bootstrap=home.bootstrap())
+    except ValidationError as error:
+        raise settings_error(error, str(KafkaSettings.model_config.get("env_prefix"))) from error
+
+
+def settings_error(error: ValidationError, prefix: str = "PROOFRAIL_") -> UnusableInputError:
+    """What is wrong with settings, by the names of their variables."""
+    what = "; ".join(
+        f"{prefix}{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+        for fault in error.errors()
+    )
+    return UnusableInputError(
+        "settings",
+        f"the settings are not complete or not valid: {what}",
+        "Correct them in the environment or the settings file: `proofrail config` shows where each comes from.",
+    )
+
+
+async def reached(kafka: KafkaSettings, within_s: float = ANSWERS_S) -> None:
+    """Return when the broker answers. Raises BrokerUnavailableError, UnusableInputError when it will not have us."""
+    async with _waiting(kafka):
+        await wait_for_broker(kafka, within_s)
+
+
+@asynccontextmanager
+async def asked(kafka: KafkaSettings) -> AsyncIterator[Offsets]:
+    """Ask the broker for offsets. Raises as `reached`."""
+    async with _waiting(kafka):
+        offsets = await Offsets(kafka, connect_s=ANSWERS_S).__aenter__()
+    try:
+        yield offsets
+    finally:
+        await offsets.__aexit__()
+
+
+@asynccontextmanager
+async def _waiting(kafka: KafkaSettings) -> AsyncIterator[None]:
+    line = LiveLine(stderr, lines=False)
+    async with telling(line, lambda: f"waiting for the broker at {kafka.bootstrap}", after_s=SILENT_S):
+        yield
