@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from proofrail.auditor.settings import AuditorSettings
 from proofrail.cairo.risk_builds import BUILDS
@@ -35,7 +36,7 @@ from tests.deploy.manifests import (
     named,
     pods,
 )
-from tests.deploy.tools import DEPLOY
+from tests.deploy.tools import DEPLOY, needs_promtool, promtool
 
 SERVICES: dict[str, type[ServiceSettings]] = {
     "tracer": TracerSettings,
@@ -299,3 +300,35 @@ def test_the_readme_names_what_there_is(base: list[Manifest]) -> None:
             word for word in words if re.match("(job|statefulset|service)/", word)
         ).partition("/")
         assert named(base, {"job": "Job", "statefulset": "StatefulSet", "service": "Service"}[kind], name)
+
+
+def test_the_readme_tells_how_to_have_more_provers(tmp_path: Path) -> None:
+    """The line that it shows, in the kustomization."""
+    copy = filled(tmp_path)
+    (line,) = re.findall(
+        r"`(replicas: \[.*\])` in `kustomization.yaml`", (KUBERNETES / "README.md").read_text()
+    )
+    with (copy / "kustomization.yaml").open("a") as file:
+        file.write(f"{line}\n")
+    assert 2 == named(built(copy), "StatefulSet", "prover")["spec"]["replicas"]
+
+
+@needs_promtool
+@pytest.mark.prometheus
+def test_prometheus_takes_the_readmes_job(tmp_path: Path, base: list[Manifest]) -> None:
+    """But for the discovery, which Debian's does not know. It keeps the port that every service has, and
+    labels it with the service's name."""
+    (shown,) = re.findall(r"^```yaml\n([\s\S]*?)^```$", (KUBERNETES / "README.md").read_text(), re.MULTILINE)
+    configuration = yaml.safe_load(shown)
+    (job,) = configuration["scrape_configs"]
+    assert [{"role": "pod", "namespaces": {"names": ["proofrail"]}}] == job.pop("kubernetes_sd_configs")
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(configuration))
+    said = promtool("check", "config", tmp_path / "prometheus.yml")
+    assert 0 == said.returncode, said.stderr
+    found = {tuple(rule["source_labels"]): rule for rule in job["relabel_configs"]}
+    assert "job" == found["__meta_kubernetes_pod_label_app_kubernetes_io_name",]["target_label"]
+    assert "metrics" == found["__meta_kubernetes_pod_container_port_name",]["regex"]
+    for name in SERVICES:
+        pod = pods(base)[name]
+        assert name == pod["metadata"]["labels"]["app.kubernetes.io/name"]
+        assert "metrics" in [port["name"] for port in pod["spec"]["containers"][0]["ports"]]
