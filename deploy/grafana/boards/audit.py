@@ -25,6 +25,7 @@ _VERDICTS: Final = Row(
             "How long ago, of a run or of a proof, since the auditor's start.",
             "s",
             [("time() - max by (subject) (proofrail_last_mismatch_timestamp_seconds > 0)", "{{subject}}")],
+            red=0,
             empty="none",
             see="/runs?verdict=MISMATCH",
             width=4,

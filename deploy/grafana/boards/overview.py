@@ -7,10 +7,13 @@ from typing import Final
 from boards.board import Row, board
 from boards.panels import CHOSEN, SERVICES, Column, figure, graph, per_minute, quantiles, rows
 
-_STATE: Final = (
-    f'(max by (job) (up{{job=~"{SERVICES}"}}) + on (job) max by (job) (proofrail_serving)) '
-    f'or max by (job) (up{{job=~"{SERVICES}"}})'
-)
+
+def _state(job: str) -> str:
+    """0 when no instance answers, 1 when one does, 2 when one is ready; each service alone keeps its place."""
+    up, serving = f'max by (job) (up{{job="{job}"}})', f'max by (job) (proofrail_serving{{job="{job}"}})'
+    return f"({up} + on (job) {serving}) or {up}"
+
+
 _STATES: Final = {0: ("down", "red"), 1: ("not ready", "orange"), 2: ("ready", "green")}
 
 _PERSON: Final = Row(
@@ -20,7 +23,7 @@ _PERSON: Final = Row(
             "Services",
             "Of any instance of each: ready when every check of /readyz passes. A service that is down loses nothing.",
             "none",
-            [(_STATE, "{{job}}")],
+            [(_state(job), job) for job in SERVICES.split("|")],
             names=_STATES,
             empty="no service is watched",
             see="/",
@@ -62,6 +65,7 @@ _PERSON: Final = Row(
                 ),
             ],
             empty="no service is watched",
+            sort="nothing finished for",
             see="/runs?state=sealed",
             width=14,
             height=7,

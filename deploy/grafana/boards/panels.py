@@ -36,7 +36,6 @@ CHOSEN: Final = '{instance=~"$instance"}'
 _HEIGHT: Final = 7
 _WIDTH: Final = 8
 _WELL: Final = "accepted|committed|completed|MATCH|ok|proof|recorded|succeeded|true"
-_OPEN: Final = "aborted|duplicate|false|INDETERMINATE|missing|never|refused"
 _BAD: Final = "altered|failed|MISMATCH|reverted"
 
 _Any = TypeVar("_Any", timeseries.Panel, stat.Panel, table.Panel, bargauge.Panel)
@@ -107,13 +106,12 @@ def graph(
         )
     if judged:
         panel.stacking(common.StackingConfig().mode(looks.StackingMode.NORMAL)).fill_opacity(20)
-        for names, color, dashed in ((_WELL, "green", False), (_OPEN, "orange", True), (_BAD, "red", True)):
-            panel.override_by_regexp(
-                f"/(^| )({names})$/",
-                [_fixed(color), *([_DASHED] if dashed else [])],
-            )
+        # Outcomes may be codes that nobody lists: what is not known to be well looks as if it is not.
+        panel.override_by_regexp("/./", [_shades("orange"), _line("dash")])
+        panel.override_by_regexp(f"/(^| )({_WELL})$/", [_shades("green"), _line("solid")])
+        panel.override_by_regexp(f"/(^| )({_BAD})$/", [_shades("red")])
     elif any(legend.startswith("95 %") for _, legend in queries) and len(queries) > 1:
-        panel.override_by_regexp("/^95 %/", [_DASHED])
+        panel.override_by_regexp("/^95 %/", [_line("dash")])
     return _asking(panel, queries, instant=False)
 
 
@@ -262,11 +260,12 @@ def _mapping(names: Mapping[int, tuple[str, str]]) -> ValueMapping:
     )
 
 
-def _fixed(color: str) -> DynamicConfigValue:
-    return DynamicConfigValue("color", {"mode": FieldColorModeId.FIXED, "fixedColor": color})
+def _shades(color: str) -> DynamicConfigValue:
+    return DynamicConfigValue("color", {"mode": FieldColorModeId.SHADES, "fixedColor": color})
 
 
-_DASHED: Final = DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [8, 6]})
+def _line(fill: str) -> DynamicConfigValue:
+    return DynamicConfigValue("custom.lineStyle", {"fill": fill, "dash": [8, 6]})
 
 
 def _ref(at: int) -> str:
