@@ -45,7 +45,11 @@ def read(site: httpx.Client, address: str, status: int = 200) -> Read:
 
 def run_of(site: httpx.Client, verdict: str) -> str:
     """Address of a run with this verdict."""
-    return next(link for link in read(site, f"/runs?verdict={verdict}").links if link.startswith("/runs/"))
+    return next(
+        link
+        for link in read(site, f"/runs?verdict={verdict}").links
+        if re.fullmatch("/runs/[0-9a-f]{32}", link)
+    )
 
 
 def policy(answer: httpx.Response) -> dict[str, str]:

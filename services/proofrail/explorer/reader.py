@@ -149,16 +149,7 @@ class ViewReader:
     ) -> Spans:
         found = await self._spans_of(run_id)
         if isinstance(found, str):
-            return Spans(
-                run_id=run_id,
-                available=False,
-                why=found,
-                parent=parent,
-                rows=(),
-                next=None,
-                total_ns=0,
-                total_spans=0,
-            )
+            return Spans.none(run_id, found, parent)
         return await self._in_thread(lambda: found.rows(parent, cursor, limit))
 
     async def span_at(self, run_id: str, step: int) -> Span | None:
@@ -171,7 +162,7 @@ class ViewReader:
     ) -> Events:
         found = await self._spans_of(run_id)
         if isinstance(found, str):
-            return Events(run_id=run_id, available=False, why=found, rows=(), next=None, total=0)
+            return Events.none(run_id, found)
         return await self._in_thread(lambda: found.events(q, cursor, limit))
 
     async def allocation(self, allocation_id: str) -> AllocationPage:
@@ -228,7 +219,8 @@ class ViewReader:
         )
 
     async def _spans_of(self, run_id: str) -> RunSpans | str:
-        return await self._run_events.of(run_id, await self._on_view(_parts, run_id))
+        parts = await self._on_view(_parts, run_id)
+        return await self._run_events.of(run_id, parts, away=self.health.broker_since_ms is not None)
 
     def _signed(self, message: AuditReport | Attestation) -> Signed:
         if message.signature is None:

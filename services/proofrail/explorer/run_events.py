@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from proofrail.explorer.model.base import Place
 from proofrail.explorer.spans import RunSpans
+from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.wire.errors import MalformedError
 from proofrail.wire.ndjson import split
 
@@ -49,8 +50,9 @@ class RunEvents:
         self._size = 0
         self._reading: dict[tuple[str, int, int], asyncio.Task[RunSpans | str]] = {}
 
-    async def of(self, run_id: str, parts: Parts) -> RunSpans | str:
-        """The run's spans, or why there are none. Raises BrokerUnavailableError."""
+    async def of(self, run_id: str, parts: Parts, *, away: bool = False) -> RunSpans | str:
+        """The run's spans, or why there are none. `away`: the broker is known not to answer. Raises
+        BrokerUnavailableError."""
         if not parts.places:
             return "no events of this run are on the topics: it was traced elsewhere, or they had expired already"
         if parts.size > _MOST_OF_RUN:
@@ -63,6 +65,12 @@ class RunEvents:
         if found is not None:
             self._held.move_to_end(key)
             return found
+        if away:
+            raise BrokerUnavailableError(
+                "broker-unavailable",
+                "events are read when somebody looks, and the broker does not answer",
+                "Check that the broker runs; the page can be loaded again",
+            )
         # Whoever asks meanwhile waits for the same reading.
         task = self._reading.get(key)
         if task is None:

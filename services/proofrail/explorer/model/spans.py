@@ -55,6 +55,20 @@ class Spans(Part):
     """Until the last span ended, for the scale."""
     total_spans: int
 
+    @classmethod
+    def none(cls, run_id: str, why: str, parent: str | None = None) -> Spans:
+        """The answer where there are none."""
+        return cls(
+            run_id=run_id,
+            available=False,
+            why=why,
+            parent=parent,
+            rows=(),
+            next=None,
+            total_ns=0,
+            total_spans=0,
+        )
+
 
 class Event(Part):
     """One trace event, as published."""
@@ -79,3 +93,8 @@ class Events(Part):
     rows: tuple[Event, ...]
     next: str | None
     total: int
+
+    @classmethod
+    def none(cls, run_id: str, why: str) -> Events:
+        """The answer where there are none."""
+        return cls(run_id=run_id, available=False, why=why, rows=(), next=None, total=0)

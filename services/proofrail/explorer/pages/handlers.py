@@ -15,6 +15,7 @@ from proofrail.explorer.errors import bad_query
 from proofrail.explorer.model.answers import Problem
 from proofrail.explorer.model.base import AllocationState, Place, RunState, Verdict
 from proofrail.explorer.model.reading import Reader
+from proofrail.explorer.model.spans import Events, Spans
 from proofrail.explorer.pages.opened import MAX_FILE, OpenedFiles
 from proofrail.explorer.pages.pictures import share_bars, waterfall
 from proofrail.explorer.pages.rendering import error_page, page
@@ -147,13 +148,20 @@ async def run(request: Request, site: Site, reader: Reader) -> Response:
     cursor = str(max(0, seq - _BEFORE)) if seq is not None else None
     # A span deep in the tree is found by its events: they name it, and where it stands.
     given["q"] = given["q"] or given["span"]
-    found, spans, events, decisions = await asyncio.gather(
-        reader.run(run_id),
-        reader.spans(run_id, parent=given["parent"], limit=_SPANS),
-        reader.events(run_id, q=given["q"], cursor=cursor, limit=_EVENTS),
-        reader.allocations(run_id=run_id, limit=_DECISIONS),
+    found, decisions = await asyncio.gather(
+        reader.run(run_id), reader.allocations(run_id=run_id, limit=_DECISIONS)
     )
-    at_step = None if step is None else await reader.span_at(run_id, step)
+    at_step = None
+    try:
+        spans, events = await asyncio.gather(
+            reader.spans(run_id, parent=given["parent"], limit=_SPANS),
+            reader.events(run_id, q=given["q"], cursor=cursor, limit=_EVENTS),
+        )
+        if step is not None:
+            at_step = await reader.span_at(run_id, step)
+    except TransientError as error:
+        # The rest of the page needs no broker.
+        spans, events = Spans.none(run_id, error.message), Events.none(run_id, error.message)
     return await _framed(
         request,
         site,
