@@ -21,6 +21,7 @@ from grafana_foundation_sdk.models.dashboard import (
 from boards.panels import SERVICES, SOURCE, link
 
 _TAG: Final = "proofrail"
+_FIRING: Final = 'ALERTS{alertstate="firing", alertname=~"Proofrail.*"}'
 _DEFAULT: Final = VariableOption(text="default", value="default")
 _ALL: Final = VariableOption(selected=True, text="All", value="$__all")
 
@@ -55,7 +56,7 @@ def board(
             .datasource(SOURCE)
             .enable(True)
             .icon_color("red")
-            .expr('ALERTS{alertstate="firing", alertname=~"Proofrail.*"}')
+            .expr(_FIRING)
         )
     )
     number = 0
@@ -66,8 +67,10 @@ def board(
             number += 1
             made.with_panel(panel.id(number))
     found: dict[str, Any] = json.loads(JSONEncoder(sort_keys=True).encode(made.build()))
-    # What is written beside a mark; the library's type does not know it.
+    # What Prometheus is asked for marks, and what is written beside one: members of the data source's own, which the
+    # library's type does not know.
     found["annotations"]["list"][0] |= {
+        "target": {"expr": _FIRING, "refId": "alerts"},
         "titleFormat": "{{alertname}}",
         "textFormat": "{{job}}",
         "tagKeys": "severity",
