@@ -290,6 +290,20 @@ CASES: Final = (
         {120: (), 240: [("ProofrailStoreFailing", {"job": "prover"})]},
     ),
     Case(
+        "a store that is away for a quarter of an hour while runs wait for it",
+        {
+            **STALLING,
+            of("prover", _OPERATIONS, operation="put", outcome="failed"): growing(1 / 30),
+            of("registrar", "proofrail_stalled_seconds"): growing(1),
+            of("registrar", _OPERATIONS, operation="get", outcome="failed"): growing(1 / 30),
+        },
+        {
+            at: [("ProofrailStoreFailing", {"job": job}) for job in ("prover", "registrar")]
+            for at in (330, 900)
+        },
+        "ProofrailNoProgress",
+    ),
+    Case(
         "an operation of the store fails and its repetition does not",
         {of("prover", _OPERATIONS, operation="put", outcome="failed"): until(60, 0, 1)},
         {65: (), 120: (), 180: (), 200: (), 400: ()},
@@ -509,5 +523,26 @@ CASES: Final = (
         {of("registrar", "proofrail_stalled_seconds"): always(90)},
         {600: ()},
         "ProofrailRegistrarStuck",
+    ),
+    Case(
+        "the chain takes transactions back, and nothing more",
+        {of("registrar", "proofrail_ledger_transactions_total", outcome="taken-back"): until(60, 0, 2)},
+        {
+            55: (),
+            65: [("ProofrailTransactionsTakenBack", {})],
+            655: [("ProofrailTransactionsTakenBack", {})],
+            700: (),
+        },
+    ),
+    Case(
+        "a registrar that was away finds transactions taken back",
+        {of("registrar", "proofrail_ledger_transactions_total", outcome="taken-back"): "_x12 2x900"},
+        {55: (), 65: [("ProofrailTransactionsTakenBack", {})], 700: ()},
+    ),
+    Case(
+        "transactions are reverted",
+        {of("registrar", "proofrail_ledger_transactions_total", outcome="reverted"): growing(1 / 30)},
+        {120: ()},
+        "ProofrailTransactionsTakenBack",
     ),
 )
