@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import itertools
 import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from proofrail.messaging.records import Record
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
-from tests.deploy.watched import serving
+from proofrail.wire.headers import span_of
+from tests.deploy.watched import SERVICES, serving
 from tests.faults import proposals
 from tests.faults.systems import environment
 from tests.faults.watching import followed
@@ -49,6 +53,8 @@ async def test_a_proposal_is_followed_over_all_services(own_kafka: KafkaSettings
     sent = {
         span.attributes["messaging.kafka.message.key"]: span for span in found.named("send", topics.PROPOSALS)
     }
+    for record in itertools.chain.from_iterable(contents.records.values()):
+        _assert_cloud_event(record)
     (traced,) = found.named("trace", topics.PROPOSALS)
     (proven,) = found.named("prove", topics.COMMITMENTS)
     (run_audited,) = found.named("audit", topics.COMMITMENTS)
@@ -96,6 +102,18 @@ async def test_a_proposal_is_followed_over_all_services(own_kafka: KafkaSettings
         assert {(one.trace_id, one.span_id) for one in spans} == set(headers[topic])
     assert [refused] == [span for span in found.spans if span.failed]
     assert len(found.spans) == len({(span.trace_id, span.span_id) for span in found.spans})
+
+
+def _assert_cloud_event(record: Record) -> None:
+    """All headers that the normative text names, on every record of every topic."""
+    assert {
+        "content-type": "application/x-ndjson",
+        "ce_specversion": "1.0",
+        "ce_type": record.topic,
+        "ce_id": hashlib.sha256(record.value).hexdigest(),
+    }.items() <= record.headers.items()
+    assert record.headers["ce_source"].removeprefix("/proofrail/") in {"client", *SERVICES}
+    assert span_of(record.headers["traceparent"]) is not None
 
 
 async def _proposed(file: Path, env: dict[str, str]) -> None:

@@ -25,6 +25,27 @@ def test_a_record_carries_cloudevents_in_binary_mode() -> None:
     } == dict(record_headers("proofs.v1", value, source="/proofrail/prover", traceparent=PARENT))
 
 
+def test_the_sdk_of_cloudevents_reads_a_record() -> None:
+    """As an event in binary mode of version 1.0, whose data is the record's value and whose partition key its key."""
+    kafka = pytest.importorskip("cloudevents.core.bindings.kafka")
+    formats = pytest.importorskip("cloudevents.core.formats.json")
+    value = b'{"v":1}\n{"v":1}\n'
+    headers = dict(record_headers("proofs.v1", value, source="/proofrail/prover", traceparent=PARENT))
+    event = kafka.from_kafka(kafka.KafkaMessage(headers, b"a run", value), formats.JSONFormat())
+    assert ("1.0", "proofs.v1", "/proofrail/prover", hashlib.sha256(value).hexdigest()) == (
+        event.get_specversion(),
+        event.get_type(),
+        event.get_source(),
+        event.get_id(),
+    )
+    assert ("application/x-ndjson", "a run") == (
+        event.get_datacontenttype(),
+        event.get_extension("partitionkey"),
+    )
+    data = event.get_data()
+    assert value == (data.encode() if isinstance(data, str) else data)
+
+
 @given(st.binary(max_size=40))
 def test_every_record_has_a_traceparent(value: bytes) -> None:
     """Without a parent, or with a broken one, a record starts a trace derived from its value."""
