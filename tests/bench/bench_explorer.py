@@ -226,7 +226,7 @@ def _settle(made: _Made, run: str, root: str, digest: str, row: int, form: dict[
         made.say(topics.REGISTRATIONS, name, to_line(registration))
 
 
-def _everything() -> list[Message]:
+def everything() -> list[Message]:
     """What 100,000 allocations leave on the topics, through the models of the wire; the last run is a real one with its
     trace events. Of the others the events are one small record each: the view notes where events stand and no more."""
     made = _Made([])
@@ -414,7 +414,7 @@ async def _deep(client: httpx.AsyncClient) -> None:
 
 async def _measure(folder: Path) -> None:
     begun = time.perf_counter()
-    messages = _everything()
+    messages = everything()
     size = sum(len(one.value or b"") for one in messages)
     _line(
         f"{ALLOCATIONS:,} allocations, {ALLOCATIONS // BATCH + 1} runs",

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from proofrail.cli.columns import Columns
+from proofrail.cli.columns import Column, Columns
 from proofrail.cli.home import Home
+from proofrail.cli.meant import meant
 from proofrail.cli.output import Exit, ExitError, command, emit_json, note, wants_json
 from proofrail.cli.run_options import HomeOption, JsonOption
 from proofrail.cli.settings_file import from_file
@@ -19,7 +20,7 @@ from proofrail.wire.errors import UnusableInputError
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
-_COLUMNS: Final = (("service", 9), ("setting", 24), ("from", 12))
+_COLUMNS: Final = (Column("service", 9), Column("setting", 24), Column("from", 12))
 _MASK: Final = "********"
 _SECRET: Final = ("password", "secret", "token")
 _STYLES: Final = {"default": "dim", "missing": "bold red", "invalid": "bold red"}
@@ -52,7 +53,9 @@ class Setting:
 def config(
     service: Annotated[
         str | None,
-        typer.Argument(help="kafka, tracer, prover, auditor, registrar or other.", show_default="all"),
+        typer.Argument(
+            help="kafka, tracer, prover, auditor, registrar, explorer or other.", show_default="all"
+        ),
     ] = None,
     changed: Annotated[
         bool, typer.Option("--changed", help="Those alone that are not at their default.")
@@ -86,7 +89,7 @@ def config(
             raise UnusableInputError(
                 "service-unknown",
                 f"there is no service {service!r:.40}",
-                f"Name one of {', '.join(kinds)}, other.",
+                meant(service, [*kinds, "other"]),
             )
         defaults = Home.at(home).service_defaults()
         found = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from rich.markup import escape
 
-from proofrail.cli.columns import Columns
+from proofrail.cli.columns import Column, Columns
 from proofrail.cli.home import Home
 from proofrail.cli.output import (
     Exit,
@@ -35,7 +35,14 @@ if TYPE_CHECKING:
 
 HELP = "Dead letters: refused records, what is wrong with each, and how to publish them again."
 
-_COLUMNS: Final = (("letter", 8), ("age", 12), ("code", 27), ("key", 24), ("tries", 5), ("state", 13))
+_COLUMNS: Final = (
+    Column("letter", 8, 6),
+    Column("age", 12, 8),
+    Column("code", 27, 18),
+    Column("key", 24, 10),
+    Column("tries", 5, 0),
+    Column("state", 13, 8),
+)
 _STYLES: Final = {"open": "yellow", "replayed": "dim", "refused again": "red"}
 
 _LettersArgument = Annotated[

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
+from rich.table import Table
 from rich.text import Text
 
 from proofrail.cli.home import Home
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _MARKS: Final = {"ok": "✓", "warning": "!", "broken": "✗", "absent": "·"}
 _STYLES: Final = {"ok": "green", "warning": "yellow", "broken": "bold red", "absent": "dim"}
+_WIDTHS: Final = (9, 24)
 
 
 def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
@@ -46,7 +48,7 @@ def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
             if wants_json(as_json):
                 emit_json(found.to_object())
             else:
-                console.print(_line(found), soft_wrap=True)
+                console.print(_row(found))
         raise ExitError(Exit.NEGATIVE if broken else Exit.OK)
 
 
@@ -60,11 +62,18 @@ def _all(home: Home) -> Iterator[Found]:
     yield from asyncio.run(broker(home))
 
 
-def _line(found: Found) -> Text:
-    line = Text()
-    line.append(f"{_MARKS[found.state]} {found.state:<8}", style=_STYLES[found.state])
-    line.append(f"{found.part:<26}", style="bold")
-    line.append(found.says)
+def _row(found: Found) -> Table:
+    """Each is a table of its own, of the same widths: they are shown as they are found."""
+    says = Text(found.says, overflow="fold")
     if found.fix and found.state != "ok":
-        line.append(f"\n{'':<36}fix: {found.fix}", style="dim" if found.state == "absent" else "")
-    return line
+        says.append(f"\nfix: {found.fix}", style="dim" if found.state == "absent" else "")
+    row = Table.grid(padding=(0, 1))
+    for width in _WIDTHS:
+        row.add_column(width=width)
+    row.add_column(ratio=1)
+    row.add_row(
+        Text(f"{_MARKS[found.state]} {found.state}", style=_STYLES[found.state]),
+        Text(found.part, style="bold"),
+        says,
+    )
+    return row

@@ -90,6 +90,9 @@ def prover(home: Home) -> Found:
     """The stwo prover program, and that it runs on this processor."""
     del home
     program = locate.find()
+    if program is None and _broker_named():
+        fix = f"Only a prover needs it: make prover, or name it in {locate.ENVIRONMENT}."
+        return Found("stwo prover", "absent", "it is not on this host", fix)
     if program is None or not program.is_file():
         where = f"{program} is not there" if program else "it was not built here"
         return Found(
@@ -109,8 +112,8 @@ def cargo(home: Home) -> Found:
     try:
         found = toolchain.find("native")
     except toolchain.BuildError as error:
-        built = locate.find() is not None
-        return Found("cargo", "absent" if built else "broken", error.message, error.next_step)
+        needed = locate.find() is None and not _broker_named()
+        return Found("cargo", "broken" if needed else "absent", error.message, error.next_step)
     return Found("cargo", "ok", found.rustc_version.splitlines()[0])
 
 
@@ -143,8 +146,20 @@ def memory(home: Home) -> Found:
 
 
 def home_disk(home: Home) -> Found:
-    """Room where the data lies."""
-    return _room("disk of the home", home.root, _HOME_FREE)
+    """Room where the data lies. In a container the home is read-only, and folders in it are volumes."""
+    part = "disk of the home"
+    if _broker_named() and home.root.is_dir() and not os.access(home.root, os.W_OK):
+        volumes = [
+            folder for folder in sorted(home.root.iterdir()) if folder.is_dir() and os.access(folder, os.W_OK)
+        ]
+        if not volumes:
+            fix = "A service needs folders in it that it may write to."
+            return Found(part, "absent", f"{home.root} is read-only, with all in it", fix)
+        return next(
+            (found for at in volumes if (found := _room(part, at, _HOME_FREE)).state != "ok"),
+            _room(part, volumes[0], _HOME_FREE),
+        )
+    return _room(part, home.root, _HOME_FREE)
 
 
 def scratch_disk(home: Home) -> Found:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from proofrail.cli.columns import Columns
+from proofrail.cli.columns import Column, Columns
 from proofrail.cli.home import Home
 from proofrail.cli.output import command, emit_json, note, wants_json
 from proofrail.cli.run_options import HomeOption, JsonOption, complete_run, run_prefix
@@ -32,7 +32,13 @@ _LOOK_S: Final = 1.0
 _TOPIC_OF: Final = {name: short for short, name in SHORT_NAMES.items()}
 Show = Callable[["Record", dict[str, Any], Exception | None], None]
 
-_COLUMNS: Final = (("time", 12), ("topic", 13), ("type", 18), ("about", 24), ("verdict", 13))
+_COLUMNS: Final = (
+    Column("time", 12),
+    Column("topic", 13),
+    Column("type", 18, 0),
+    Column("about", 24, 12),
+    Column("verdict", 13, 10),
+)
 
 
 def tail(

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from proofrail.cli.meant import meant
 from proofrail.cli.said import verdict_of
 from proofrail.messaging.records import Record
 from proofrail.wire import topics
@@ -41,7 +42,7 @@ def topic_names(given: Sequence[str]) -> list[str]:
             raise UnusableInputError(
                 "topic-unknown",
                 f"there is no topic {name!r:.80}",
-                f"Name one of {', '.join(SHORT_NAMES)}, or its full name.",
+                f"{meant(name, SHORT_NAMES)} Full names will do.",
             )
     return list(dict.fromkeys(found)) or list(DEFAULT_TOPICS)
 
@@ -116,6 +117,6 @@ def _one_of(known: Mapping[str, str], name: str, what: str) -> str:
         raise UnusableInputError(
             "type-unknown" if what == "type" else "verdict-unknown",
             f"there is no {what} {name!r:.60}",
-            f"Name one of {', '.join(sorted(known.values()))}.",
+            meant(name, sorted(known.values())),
         )
     return found

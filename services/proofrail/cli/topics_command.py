@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from proofrail.cli.columns import Columns
+from proofrail.cli.columns import Column, Columns
 from proofrail.cli.home import Home
 from proofrail.cli.output import Exit, ExitError, command, emit_json, note, wants_json
 from proofrail.cli.run_options import HomeOption, JsonOption
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 HELP = "The topics: make those that are missing, show what differs, change what can be changed."
 
-_COLUMNS = (("topic", 27), ("what", 18), ("is", 14), ("should be", 14), ("", 8))
+_COLUMNS = (
+    Column("topic", 27, 20),
+    Column("what", 18, 10),
+    Column("is", 14, 8),
+    Column("should be", 14, 8),
+    Column("", 8, 6),
+)
 _STYLES = {"create": "green", "change": "yellow", "refuse": "red"}
 
 _STARTS_S: Final = 60.0

@@ -117,7 +117,7 @@ OPERATORS: Final = Area.of(
             "service-unknown",
             "There is no such service.",
             "The name is wrong.",
-            "Name kafka, tracer, prover, auditor, registrar or other.",
+            "Name kafka, tracer, prover, auditor, registrar, explorer or other.",
         ),
         Entry(
             "nothing-to-replay",
