@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,7 @@ def test_keys_must_be_private_and_accepted(home: Home, monkeypatch: pytest.Monke
     [
         (doctor_checks.prover, {"PROOFRAIL_STWO_PROVER": "/nowhere/prover"}, "broken"),
         (doctor_checks.prover, {"PROOFRAIL_STWO_PROVER": "/bin/false"}, "broken"),
+        (doctor_checks.prover, {"PROOFRAIL_STWO_PROVER": "/gone", "PROOFRAIL_KAFKA_BOOTSTRAP": "kafka:9"}, "broken"),
         (doctor_checks.java, {"PROOFRAIL_JAVA": "/bin/false"}, "broken"),
         (doctor_checks.java, {"PROOFRAIL_JAVA": "/bin/false", "PROOFRAIL_KAFKA_BOOTSTRAP": "broker:9092"}, "absent"),
         (doctor_checks.jars, {"PROOFRAIL_CACHE": "/nowhere"}, "warning"),
@@ -80,6 +82,33 @@ def test_what_is_needed_and_missing_is_broken(
     assert state == found.state
     assert found.says
     assert state == "ok" or found.fix
+
+
+@pytest.mark.parametrize(("broker", "state"), [("broker:9092", "absent"), (None, "broken")])
+def test_a_host_of_one_service_needs_no_prover(
+    home: Home, monkeypatch: pytest.MonkeyPatch, broker: str | None, state: str
+) -> None:
+    """Where the broker is elsewhere, the prover may be, too, and nothing is built here."""
+    if broker:
+        monkeypatch.setenv("PROOFRAIL_KAFKA_BOOTSTRAP", broker)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("proofrail.proving.locate.find", lambda: None)
+    assert [state] * 2 == [doctor_checks.prover(home).state, doctor_checks.cargo(home).state]
+
+
+def test_a_read_only_home_is_judged_by_what_is_mounted_in_it(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, where only the volumes can be written to."""
+    monkeypatch.setenv("PROOFRAIL_KAFKA_BOOTSTRAP", "broker:9092")
+    volume = home.root / "artifacts"
+    volume.mkdir(exist_ok=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: path == volume)
+    assert ("ok", True) == ((found := doctor_checks.home_disk(home)).state, str(volume) in found.says)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "absent" == doctor_checks.home_disk(home).state
+    monkeypatch.delenv("PROOFRAIL_KAFKA_BOOTSTRAP")
+    assert "broken" == doctor_checks.home_disk(home).state
 
 
 def test_a_disk_without_room_is_broken(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
