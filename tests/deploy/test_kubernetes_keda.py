@@ -27,7 +27,6 @@ METADATA = {
     "offsetResetPolicy",
     "allowIdleConsumers",
     "excludePersistentLag",
-    "version",
     "sasl",
     "tls",
 }
