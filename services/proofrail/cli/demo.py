@@ -37,6 +37,7 @@ async def run_demo(proposals: Path | None, json: bool, keep: bool, timeout_s: fl
         await system.start(progress.say)
         kafka = KafkaSettings(bootstrap=home.bootstrap())
         async with propose(kafka, values, trust=trust_in(home, None)) as proposed:
+            progress.end()
             console.print(f"{len(values)} proposals published to a fresh system\n")
             status = await _show(proposed, console, json, timeout_s, progress)
         finished = True
