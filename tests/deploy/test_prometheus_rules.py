@@ -10,7 +10,7 @@ import typer
 import yaml
 
 from proofrail.auditor.settings import AuditorSettings
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.messaging.metric_names import ALL, HistogramName, registry
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.prover.settings import ProverSettings

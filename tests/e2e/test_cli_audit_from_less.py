@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.messages import parse_message
 

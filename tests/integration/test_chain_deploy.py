@@ -13,7 +13,7 @@ pytest.importorskip("starknet_py", reason="the extra `chain` is not installed")
 
 from tests.double.devnet import CHAIN, NETWORK, Devnet, running
 
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.registrar.starknet.classes import REGISTRY, STAND_IN, packaged
 from proofrail.wire.canonical import felt_hex
 

@@ -13,7 +13,7 @@ from click.testing import Result
 from tests.unit.operator_runs import VKEY, Topics
 from typer.testing import CliRunner
 
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.messaging.client import Written, publish
 from proofrail.messaging.records import Message
 from proofrail.messaging.settings import KafkaSettings

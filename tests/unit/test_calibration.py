@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.proving import calibration
 from proofrail.proving.calibration import Speeds
 from proofrail.proving.stone import programs

@@ -17,7 +17,7 @@ from tests.double.node import CHAIN_ID, serving
 from tests.unit.deploying_node import EmptyChain
 
 from proofrail.cairo.risk_program import allocation_felt, load_chain
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.registrar.starknet.classes import REGISTRY, STAND_IN, packaged
 
 FACTS = 0xFAC7

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, Signer, parse_vkey
 from proofrail.commitment.keyfile import is_private
 

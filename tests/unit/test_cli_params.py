@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.proving.parameters import StwoParameters
 from proofrail.proving.roots import known_root
 from proofrail.proving.stone.parameters import StoneParameters

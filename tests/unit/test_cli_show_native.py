@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.cli.show_native import native_text
 from proofrail.tracing import JsonSubscriber, Tracer, encode, tile
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.cli.settings_file import load_settings_file
 from proofrail.cli.settings_known import known_variables, services
 from proofrail.wire.canonical import parse_object

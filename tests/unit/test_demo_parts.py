@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from proofrail.cli import demo_parts
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 
 EVERY = {
     "starknet-py": "pip install 'proofrail[chain]'",

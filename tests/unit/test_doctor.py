@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from proofrail.cli import doctor_checks
+from proofrail.cli.application import app
 from proofrail.cli.doctor_checks import Check, Found
 from proofrail.cli.home import Home
-from proofrail.cli.main import app
 from proofrail.wire.canonical import parse_object
 
 NO_STONE = {"PROOFRAIL_STONE_PROVER": "", "PATH": ""}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from operator_runs import VKEY, Topics
 from typer.testing import CliRunner
 
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 from proofrail.cli.run_records import RunRecords
 from proofrail.messaging.records import Record
 from proofrail.wire import topics

@@ -11,7 +11,7 @@ from event_streams import Event, cairo_run, foreign_run, lines_of
 from typer.testing import CliRunner
 
 from proofrail.cli import check as command
-from proofrail.cli.main import app
+from proofrail.cli.application import app
 
 RUNNER = CliRunner()
 

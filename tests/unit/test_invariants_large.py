@@ -61,7 +61,7 @@ def test_a_deep_recursion_takes_little_memory(tmp_path: Path, fault: str, most: 
 def _peak(path: Path) -> tuple[int, int]:
     """Exit status and peak memory, in KiB, of the command in a process of its own."""
     code = (
-        "import resource, sys; from proofrail.cli.main import app\n"
+        "import resource, sys; from proofrail.cli.application import app\n"
         "try: app(['check', sys.argv[1]])\n"
         "except SystemExit as end: print(end.code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
     )

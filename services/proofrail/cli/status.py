@@ -126,7 +126,7 @@ async def _read(kafka: KafkaSettings, trust: Trust | None, wanted: Collection[st
             match message:
                 case Proposal():
                     found.setdefault(message.allocation_id, _Progress())
-                case DeadLetter():
+                case DeadLetter() if item.key:
                     found.setdefault(item.key, _Progress()).dead_letter = message.code
                 case Attestation():
                     if _believed(message, trust):
