@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,26 +9,13 @@ import pytest
 from proofrail.messaging.client import publish
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
-from proofrail.wire.canonical import parse_object
 from tests.faults import proposals
+from tests.faults.commands import called
 from tests.faults.forging import failure, proposed
 from tests.faults.systems import Service, environment
 from tests.faults.watching import followed
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
-
-
-async def _command(
-    kafka: KafkaSettings, home: Path, *arguments: str
-) -> tuple[int | None, list[dict[str, object]]]:
-    """A command's exit status, and its lines."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "proofrail.cli.main", *arguments,
-        env={"PROOFRAIL_KAFKA_BOOTSTRAP": kafka.bootstrap, "PROOFRAIL_HOME": str(home), "PATH": "/usr/bin:/bin"},
-        stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    said, _ = await process.communicate()
-    return process.returncode, [parse_object(line) for line in said.splitlines()]
 
 
 async def test_a_requeue_makes_one_run_with_an_id_of_its_own(
@@ -43,15 +28,15 @@ async def test_a_requeue_makes_one_run_with_an_id_of_its_own(
         await publish(own_kafka, proposed([proposals.valid("lone")]))
         await contents.until(lambda: len(contents.runs) == 1, 60, "a run")
         first = contents.runs[0]
-        status, _ = await _command(own_kafka, tmp_path, "requeue", first)
+        status, _ = await called(own_kafka, tmp_path, "requeue", first)
         assert 1 == status  # nothing of it was given up yet
         await publish(own_kafka, [failure(first)])
         await contents.until(lambda: len(contents.letters()) == 1, 60, "its dead letter")
 
         await tracer.kill()
-        status, (said,) = await _command(own_kafka, tmp_path, "requeue", first[:12])
+        status, (said,) = await called(own_kafka, tmp_path, "requeue", first[:12])
         assert (0, True) == (status, said["published"])
-        assert 0 == (await _command(own_kafka, tmp_path, "dlq", "replay", "lone-0", "--force"))[0]
+        assert 0 == (await called(own_kafka, tmp_path, "dlq", "replay", "lone-0", "--force"))[0]
         await tracer.start()
         await contents.until(lambda: len(contents.runs) == 2, 60, "another run")
         second = contents.runs[1]
@@ -64,6 +49,6 @@ async def test_a_requeue_makes_one_run_with_an_id_of_its_own(
         letters = contents.letters()
         assert letters[0]["attempts"] < letters[1]["attempts"]
         assert 2 == len(contents.runs)
-        assert 0 == (await _command(own_kafka, tmp_path, "requeue", second))[0]
+        assert 0 == (await called(own_kafka, tmp_path, "requeue", second))[0]
         await contents.until(lambda: len(contents.runs) == 3, 60, "a third run")
         assert 3 == len(set(contents.runs))
