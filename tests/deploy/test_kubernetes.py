@@ -210,8 +210,11 @@ def test_a_prover_has_room_for_the_largest_run(everything: list[Manifest]) -> No
     assert share.endswith("%")
     allowed = limit * int(share.removesuffix("%")) // 100
     least, hashes = BUILDS["risk_engine"].least, STWO_LIMITS.max_instances["pedersen"]
-    cost = predict(choose_stwo().parameters, hashes // least.hashes * least.steps, hashes)
-    assert cost.memory_bytes <= allowed
+    parameters = choose_stwo().parameters
+    assert predict(parameters, hashes // least.hashes * least.steps, hashes).memory_bytes <= allowed
+    # And what the README says for half of it.
+    half = int(re.findall(r"PROOFRAIL_MAX_HASHES=(\d+)", (KUBERNETES / "README.md").read_text())[0])
+    assert predict(parameters, half // least.hashes * least.steps, half).memory_bytes <= allowed // 2
 
 
 def test_budgets_never_hold_up_a_nodes_draining(everything: list[Manifest]) -> None:
@@ -272,7 +275,7 @@ def test_the_steps_of_the_readme_make_all_that_is_needed(tmp_path: Path) -> None
     subprocess.run(
         ["bash", "-euo", "pipefail", "-c", settings],
         cwd=copy,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, "REGISTRY": "registry.example/ours"},
         check=True,
         capture_output=True,
         timeout=120,
@@ -282,6 +285,8 @@ def test_the_steps_of_the_readme_make_all_that_is_needed(tmp_path: Path) -> None
     assert public["PROOFRAIL_CHECKPOINT_KEYS"].startswith("proofrail-tracer+")
     assert public["PROOFRAIL_AUDITOR_KEYS"].startswith("proofrail-auditor+")
     assert 32 == len(environment(manifests, "explorer")["PROOFRAIL_EXPLORER_TOKEN"])
+    images = {pod["spec"]["containers"][0]["image"] for pod in pods(manifests).values()}
+    assert {f"registry.example/ours/proofrail-{name}:1" for name in (*SERVICES, "cli")} == images
 
 
 def test_the_readme_names_what_there_is(base: list[Manifest]) -> None:
