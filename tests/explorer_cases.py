@@ -20,9 +20,9 @@ from proofrail.cairo.risk_builds import BUILDS
 from proofrail.cairo.risk_model import decide, expected_output
 from proofrail.cairo.risk_program import load
 from proofrail.commitment.checkpoint import Signer, generate_key
+from proofrail.explorer.attention import Group
 from proofrail.explorer.database import Database
 from proofrail.explorer.model.base import Place
-from proofrail.explorer.pipeline import Group
 from proofrail.explorer.reader import ViewReader
 from proofrail.explorer.view import Changed, View
 from proofrail.messaging.records import Record

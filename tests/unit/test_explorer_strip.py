@@ -67,6 +67,25 @@ async def test_what_cannot_be_proven_asks_for_a_person(tmp_path: Path) -> None:
     assert {} == concerns(await strip(tmp_path / "requeued", world))
 
 
+async def test_a_refusal_asks_for_a_person_until_a_ledger_records(tmp_path: Path) -> None:
+    """The last one with its code, and how many more; one that was recorded after all needs nobody."""
+    world = World()
+    run = world.seal(world.propose(proposal(1), proposal(2)))
+    run.settle()
+    run.register("vault:000001", "policy-security")
+    run.register("vault:000002", "policy-security")
+    found = await strip(tmp_path / "both", world)
+    assert {"registrar": "refused"} == concerns(found)
+    said = str(found.stages[3].attention)
+    assert said.startswith("vault:000002 was refused [policy-security]: the proof has 80 bits")
+    assert said.endswith(", and 1 more")
+    run.register("vault:000002")
+    said = str((await strip(tmp_path / "one", world)).stages[3].attention)
+    assert ("vault:000001 was refused [policy-security]", False) == (said, "more" in said)
+    run.register("vault:000001")
+    assert {} == concerns(await strip(tmp_path / "none", world))
+
+
 async def test_an_undecided_audit_asks_for_a_person_when_nothing_is_waited_for(tmp_path: Path) -> None:
     """What is only late, the auditor waits for, and says until when."""
     for name, until, expected in (

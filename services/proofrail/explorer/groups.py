@@ -9,8 +9,8 @@ from typing import Final
 
 import structlog
 
+from proofrail.explorer.attention import Group
 from proofrail.explorer.model.base import StageName
-from proofrail.explorer.pipeline import Group
 from proofrail.explorer.reader import Health
 from proofrail.messaging import groups
 from proofrail.messaging.errors import BrokerUnavailableError

@@ -25,8 +25,8 @@ _TOKEN: Final = "token"  # noqa: S105
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 _HEADERS: Final = {
     # Everything a page needs is a file of this service; nothing is inline, and nobody may frame it.
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",

@@ -17,6 +17,7 @@ from proofrail.commitment.checkpoint import parse_vkey
 from proofrail.explorer import pipeline as strip
 from proofrail.explorer import schema, tables
 from proofrail.explorer.allocation_page import allocation_page
+from proofrail.explorer.attention import Group, Patience
 from proofrail.explorer.beside import Beside
 from proofrail.explorer.database import ViewDatabase
 from proofrail.explorer.errors import bad_query, not_found
@@ -54,7 +55,7 @@ class Health:
     behind: int = 0
     caught_up: bool = False
     broker_since_ms: int | None = None
-    groups: dict[StageName, strip.Group] = field(default_factory=dict)
+    groups: dict[StageName, Group] = field(default_factory=dict)
 
 
 class ViewReader:
@@ -69,7 +70,7 @@ class ViewReader:
         *,
         tracer_keys: Sequence[str] = (),
         registrar: bool = False,
-        patience: strip.Patience | None = None,
+        patience: Patience | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`store`: None where there is none, behind a file. `auditor_keys`: the vkeys of the auditors whose signatures
@@ -79,7 +80,7 @@ class ViewReader:
         self._keys = {_id_of(vkey): parse_vkey(vkey)[1] for vkey in auditor_keys}
         self._beside = Beside(self._signed, self._stored, tuple(tracer_keys), tuple(auditor_keys))
         self._registrar = registrar
-        self._patience = patience or strip.Patience()
+        self._patience = patience or Patience()
         self._clock = clock
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="explorer-read")
         self._run_events = RunEvents(source)
@@ -212,7 +213,7 @@ class ViewReader:
             broker_since_ms=health.broker_since_ms,
             gaps=gaps,
         )
-        groups: Mapping[StageName, strip.Group] = dict(health.groups)
+        groups: Mapping[StageName, Group] = dict(health.groups)
         now_ms = int(self._clock() * 1000)
         return strip.pipeline(
             connection, now_ms, behind, groups, registrar=self._registrar, patience=self._patience

@@ -12,7 +12,7 @@ from proofrail.explorer.model.base import Place
 from proofrail.wire import topics
 from proofrail.wire.errors import ProofrailError
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Raised with each change of the tables, or of what stands in them: files of other versions are built anew."""
 
 TOPICS: Final = (
@@ -160,6 +160,7 @@ CREATE INDEX allocations_by_time ON allocations (at_ms, allocation_id);
 CREATE INDEX allocations_by_state ON allocations (state, at_ms, allocation_id);
 CREATE INDEX allocations_by_verdict ON allocations (verdict, at_ms, allocation_id);
 CREATE INDEX allocations_given_up ON allocations (dead_ms) WHERE indexed_dead IS NOT NULL;
+CREATE INDEX allocations_refused ON allocations (registered_ms) WHERE state = 'refused';
 CREATE INDEX allocations_by_run ON allocations (run_id, row);
 """
 

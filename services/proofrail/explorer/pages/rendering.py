@@ -23,19 +23,6 @@ from proofrail.explorer.pages.pictures import Journey, few_cells, journey
 from proofrail.explorer.pages.site import Site
 from proofrail.wire.messages import REASONS
 
-POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
-"""The content-security-policy of every page."""
-
-_HEADERS: Final = {
-    "content-security-policy": POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-store",
-}
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
 
 _WAITING: Final = {
@@ -181,7 +168,7 @@ _ENVIRONMENT: Final = _environment()
 
 
 def page(request: Request, site: Site, template: str, status: int = 200, **values: Any) -> HTMLResponse:
-    """A template as an answer, with the headers that every page has."""
+    """A template as an answer; its headers are the guard's."""
     pipeline = values.get("pipeline")
     now = int(time.time() * 1000) if pipeline is None else pipeline.at_ms
 
@@ -205,7 +192,7 @@ def page(request: Request, site: Site, template: str, status: int = 200, **value
         }
         | values
     )
-    return HTMLResponse(text, status, _HEADERS)
+    return HTMLResponse(text, status)
 
 
 def error_page(request: Request, status: int, problem: Problem, site: Site | None = None) -> HTMLResponse:

@@ -72,6 +72,11 @@
     else if (event.key === "p") $("#newer")?.click();
   });
 
+  // --- a filter that is not set is not in the address ---
+  document.addEventListener("htmx:configRequest", ({ detail }) => {
+    if (detail.verb === "get") for (const [name, value] of Object.entries(detail.parameters)) if (value === "") delete detail.parameters[name];
+  });
+
   // --- ages, in the words of the server (words.py, ago) ---
   const age = (time) => {
     const ms = Date.now() - Date.parse(time.dateTime);
