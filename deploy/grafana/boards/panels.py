@@ -232,7 +232,8 @@ def _asking(panel: _Any, queries: Queries, *, instant: bool, as_table: bool = Fa
 
 
 def _cell(column: Column) -> list[DynamicConfigValue]:
-    found = [DynamicConfigValue("unit", column.scale)]
+    # A cell without a value would repeat what an empty table says.
+    found = [DynamicConfigValue("unit", column.scale), DynamicConfigValue("noValue", "–")]
     if column.names:
         found.append(DynamicConfigValue("mappings", [_mapping(column.names)]))
     if column.red is not None:
