@@ -121,7 +121,7 @@ def test_filters_change_the_table_in_place(page_at: Open) -> None:
     page.evaluate("window.same = true")
     page.select_option("select[name=verdict]", "MISMATCH")
     expect(page.locator("#results tbody tr")).to_have_count(1)
-    assert "verdict=MISMATCH" in page.url
+    assert page.url.endswith("/runs?verdict=MISMATCH")
     assert page.evaluate("window.same")
     page.select_option("select[name=state]", "open")
     expect(page.locator("#results")).to_contain_text("No run fits")
@@ -169,9 +169,23 @@ def test_pages_work_without_scripts(page_at: Open, address: str) -> None:
     """Links, forms and tables are all there; a script adds comfort only."""
     page, _ = page_at(address, java_script_enabled=False)
     expect(page.locator("main h1")).to_have_count(1)
+    expect(page.locator("[data-copy], [data-help]").locator("visible=true")).to_have_count(0)
     page.fill("#find", "vault:000003")
     page.press("#find", "Enter")
     expect(page.locator("h1")).to_contain_text("vault:000003")
+
+
+def test_the_cairo_line_is_marked(page_at: Open, runs: dict[str, str]) -> None:
+    """The line of the first mismatch stands among its neighbours, marked, and is reached by keyboard where it is wider
+    than the screen."""
+    page, seen = page_at(runs["MISMATCH"], width=360)
+    lines = page.locator("#audit .src li")
+    expect(lines).to_have_count(7)
+    expect(page.locator("#audit .src .hit")).to_contain_text("120")
+    expect(page.locator("#audit .src .hit")).to_be_visible()
+    page.locator("#audit .src").focus()
+    expect(page.locator("#audit .src")).to_be_focused()
+    assert [] == seen.problems
 
 
 def test_less_motion_and_paper(page_at: Open, runs: dict[str, str]) -> None:
