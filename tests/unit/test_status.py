@@ -209,3 +209,13 @@ def test_the_tree_says_it_without_colour() -> None:
     assert "! prover    stuck" in text
     assert "since 6 min" in text
     assert parse_object(canonical(_pipeline(world).to_object()))["needs_person"] is True
+
+
+def test_what_a_ledger_takes_back_and_then_refuses_needs_a_person() -> None:
+    """A refusal behind a record says nothing, unless it stands in place of what was recorded."""
+    for replaces, expected in (({}, 0), ({"replaces": "0xa"}, 1)):
+        world = Topics()
+        world.add(topics.REGISTRATIONS, "one", canonical({"outcome": "recorded"}), NOW - 9)
+        said = {"outcome": "refused", "code": "ledger-other-decision", "message": "no", **replaces}
+        world.add(topics.REGISTRATIONS, "one", canonical(said), NOW - 8)
+        assert expected == len(_pipeline(world, registrar=CALM).stages[3].needs_person)

@@ -274,7 +274,8 @@ def registered(records: Iterable[Record], lag: Lag) -> Registered:
                 waiting.setdefault(name, record.timestamp)
         elif record.topic == topics.REGISTRATIONS:
             for message in objects(record.value):
-                if message.get("outcome") == "recorded" or said.get(name) != "recorded":
+                taken_back = "replaces" in message
+                if message.get("outcome") == "recorded" or said.get(name) != "recorded" or taken_back:
                     said[name] = str(message.get("outcome"))
                     refused[name] = (
                         f"[{message.get('code')}] {message.get('message', '')}",

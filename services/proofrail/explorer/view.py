@@ -181,7 +181,7 @@ INSERT INTO allocations (allocation_id, at_ms, registered, registered_ms, record
 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
 ON CONFLICT DO UPDATE SET
     registered = max(coalesce(registered, 0), excluded.registered),
-    registered_ms = CASE WHEN coalesce(recorded, 0) < excluded.recorded OR registered IS NULL
+    registered_ms = CASE WHEN coalesce(recorded, 0) < excluded.recorded OR registered IS NULL OR ?7
         THEN excluded.registered_ms ELSE registered_ms END,
     recorded = CASE WHEN ?7 THEN excluded.recorded ELSE max(coalesce(recorded, 0), excluded.recorded) END,
     refused_code = coalesce(excluded.refused_code, refused_code)
