@@ -84,15 +84,19 @@ def test_every_panel_says_what_it_shows(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["overview", "prover", "audit"])
 def test_boards_let_choose_where_they_look(name: str) -> None:
-    """A Prometheus, instances of services that exist, and where the explorer is; each variable is used."""
+    """A data source, instances of services that exist, and where a browser finds the explorer and Prometheus; each
+    variable is used."""
     board = dashboards()[name]
-    source, instance, explorer = board["templating"]["list"]
+    source, instance, *pages = board["templating"]["list"]
     assert ("datasource", "prometheus") == (source["type"], source["query"])
     (jobs,) = re.findall(r'job=~"([\w|]+)"', instance["query"]["query"])
     assert set(jobs.split("|")) <= set(ALL)
-    assert "textbox" == explorer["type"]
-    for variable in (source, instance, explorer):
-        assert re.search(rf"\$\{{?{variable['name']}\b", json.dumps(board["panels"])), variable["name"]
+    assert [("explorer", "textbox"), ("prometheus", "textbox")] == [
+        (one["name"], one["type"]) for one in pages
+    ]
+    asked = json.dumps([board["panels"], board["links"]])
+    for variable in (source, instance, *pages):
+        assert re.search(rf"\$\{{?{variable['name']}\b", asked), variable["name"]
 
 
 @pytest.mark.parametrize("name", ["overview", "prover", "audit"])
@@ -124,8 +128,12 @@ def test_links_lead_to_pages_that_the_explorer_has(name: str) -> None:
     paths = {route.path for route in routes(None) if isinstance(route, Route)}  # type: ignore[arg-type]
     known = {"state": {*get_args(RunState), *get_args(AllocationState)}, "verdict": set(get_args(Verdict))}
     for url in urls:
-        assert url.startswith("${explorer:raw}/")
-        parts = urlsplit(url.removeprefix("${explorer:raw}"))
+        base, _, path = url.partition("}")
+        if base == "${prometheus:raw":
+            assert "/alerts" == path
+            continue
+        assert "${explorer:raw" == base
+        parts = urlsplit(path)
         assert parts.path in paths
         for member, value in parse_qsl(parts.query):
             assert value in known[member], url

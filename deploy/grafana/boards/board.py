@@ -48,8 +48,15 @@ def board(
         .refresh("10s")
         .time("now-1h", "now")
         .timezone(TimeZoneBrowser)
-        .links([link("Explorer", "/"), _siblings()])
-        .variables([_source(), _instances(jobs), _explorer()])
+        .links([link("Explorer", "/"), link("Alerts and what to do", "/alerts", "prometheus"), _siblings()])
+        .variables(
+            [
+                _source(),
+                _instances(jobs),
+                _pages("explorer", "Explorer", "http://127.0.0.1:8080"),
+                _pages("prometheus", "Prometheus' pages", "http://127.0.0.1:9090"),
+            ]
+        )
         .annotation(
             dashboard.AnnotationQuery()
             .name("Alerts")
@@ -111,11 +118,11 @@ def _instances(jobs: str) -> dashboard.QueryVariable:
     )
 
 
-def _explorer() -> dashboard.TextBoxVariable:
+def _pages(name: str, label: str, url: str) -> dashboard.TextBoxVariable:
     return (
-        dashboard.TextBoxVariable("explorer")
-        .label("Explorer")
-        .description("Where your browser finds the explorer's pages.")
-        .default_value("http://127.0.0.1:8080")
-        .current(VariableOption(text="http://127.0.0.1:8080", value="http://127.0.0.1:8080"))
+        dashboard.TextBoxVariable(name)
+        .label(label)
+        .description("Where your browser finds them: links lead there.")
+        .default_value(url)
+        .current(VariableOption(text=url, value=url))
     )

@@ -200,12 +200,12 @@ def rows(
     return _asking(panel, [(column.query, "") for column in columns], instant=True, as_table=True)
 
 
-def link(title: str, path: str) -> dashboard.DashboardLink:
-    """To a page of the explorer."""
+def link(title: str, path: str, of: str = "explorer") -> dashboard.DashboardLink:
+    """To a page of the explorer's, or of what else a variable says where it is."""
     return (
         dashboard.DashboardLink(title)
         .type(DashboardLinkType.LINK)
-        .url("${explorer:raw}" + path)
+        .url(f"${{{of}:raw}}{path}")
         .icon("external link")
         .target_blank(True)
     )
