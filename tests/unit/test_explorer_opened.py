@@ -47,7 +47,7 @@ async def test_nothing_of_a_file_is_on_a_disk(tmp_path: Path, monkeypatch: pytes
 def test_a_file_that_is_let_go_keeps_nothing() -> None:
     """Neither memory nor threads."""
     _, data = export(3)
-    kept = threading.active_count()
+    others = set(threading.enumerate())
 
     async def look() -> weakref.ref[ViewReader]:
         reader = open_export(data)
@@ -57,10 +57,10 @@ def test_a_file_that_is_let_go_keeps_nothing() -> None:
     gone = asyncio.run(look())
     gc.collect()
     assert gone() is None
-    for thread in threading.enumerate():
-        if thread.name.startswith("explorer-read"):
-            thread.join(10)
-    assert kept == threading.active_count()
+    left = set(threading.enumerate()) - others
+    for thread in left:
+        thread.join(10)
+    assert [] == [thread for thread in left if thread.is_alive()]
 
 
 async def test_few_files_are_read_at_the_same_time(tmp_path: Path) -> None:
