@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import select
 import signal
 import stat
 import subprocess
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 import typer
+from tests.terminal import on_terminal
 from typer.testing import CliRunner, Result
 
 from proofrail.cairo.risk_program import risk_engine_artifact
@@ -52,6 +51,9 @@ PROPOSALS = [
 ]
 
 
+_COMMAND = "import typer; from proofrail.cli.offline import register; a = typer.Typer(); register(a); a()"
+
+
 def call(*arguments: object, stdin: bytes | None = None) -> Result:
     """One command in this process."""
     return CliRunner().invoke(APP, [str(argument) for argument in arguments], input=stdin)
@@ -59,9 +61,8 @@ def call(*arguments: object, stdin: bytes | None = None) -> Result:
 
 def spawn(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
     """One command in a process of its own."""
-    command = "import typer; from proofrail.cli.offline import register; a = typer.Typer(); register(a); a()"
     return subprocess.Popen(
-        [sys.executable, "-c", command, *map(str, arguments)],
+        [sys.executable, "-c", _COMMAND, *map(str, arguments)],
         # A shell starts what it puts in the background with SIGINT ignored, and that is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         **options,
@@ -463,38 +464,13 @@ def test_ctrl_c_ends_a_command_cleanly() -> None:
 def test_a_person_gets_a_table_and_not_json(run: Path) -> None:
     """On a terminal the report is readable; a mismatch says what differs in words."""
     edit(run / "events.ndjson", 3, lambda event: event.update(depth=9))
-    ours, theirs = pty.openpty()
-    process = spawn(
-        "audit",
-        run / "events.ndjson",
-        "--commitments",
-        run / "commitments.ndjson",
-        stdout=theirs,
-        stderr=theirs,
-        env=os.environ | {"TERM": "dumb", "COLUMNS": "100"},
-    )
-    os.close(theirs)
-    shown = _read_terminal(ours)
-    assert 1 == process.wait(60)
+    arguments = ("audit", run / "events.ndjson", "--commitments", run / "commitments.ndjson")
+    status, shown = on_terminal([sys.executable, "-c", _COMMAND, *map(str, arguments)], columns=100)
+    assert 1 == status
     assert "MISMATCH" in shown
     assert "item 3" in shown
     assert "another depth" in shown
     assert '{"checked"' not in shown
-
-
-def _read_terminal(descriptor: int) -> str:
-    shown = b""
-    try:
-        while select.select([descriptor], [], [], 60)[0]:
-            piece = os.read(descriptor, 4096)
-            if not piece:
-                break
-            shown += piece
-    except OSError:  # the other side is closed: Linux says EIO
-        pass
-    finally:
-        os.close(descriptor)
-    return shown.decode()
 
 
 @pytest.mark.parametrize("command", ["trace", "commit", "audit", "prove", "verify"])

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import pty
 import re
-import select
-import struct
-import subprocess
 import sys
-import termios
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from tests import terminal
 from typer.testing import CliRunner, Result
 
 from proofrail.cairo.risk_program import risk_engine_artifact
@@ -40,28 +34,8 @@ def lines(result: Result) -> list[dict[str, Any]]:
 
 def on_terminal(columns: int, *arguments: object) -> tuple[int, str]:
     """Exit status and what a terminal of so many columns shows, without colours."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
     command = "import typer; from proofrail.cli.offline import register; a = typer.Typer(); register(a); a()"
-    process = subprocess.Popen(
-        [sys.executable, "-c", command, *map(str, arguments)],
-        stdout=theirs,
-        stderr=theirs,
-        env=os.environ | {"TERM": "xterm"},
-    )
-    os.close(theirs)
-    shown = b""
-    try:
-        while select.select([ours], [], [], 60)[0]:
-            piece = os.read(ours, 4096)
-            if not piece:
-                break
-            shown += piece
-    except OSError:  # how a terminal says that the other side is closed
-        pass
-    os.close(ours)
-    text = re.sub(r"\x1b\[[0-9;]*m", "", shown.decode()).replace("\r\n", "\n")
-    return process.wait(60), text
+    return terminal.on_terminal([sys.executable, "-c", command, *map(str, arguments)], columns=columns)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pty
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -234,46 +233,6 @@ def test_propose_waits_for_what_is_new_and_knows_what_is_not(kept: Kept, tmp_pat
     assert sorted(record.value for record in contents.records[topics.ATTESTATIONS]) == sorted(
         line + b"\n" for line in again.stdout.splitlines()
     )
-
-
-def test_propose_prints_a_table_on_a_terminal(kept: Kept, tmp_path: Path) -> None:
-    """On a terminal each decision is a row a person can read."""
-    ours, theirs = pty.openpty()
-    try:
-        process = subprocess.run(
-            [
-                *(sys.executable, "-m", "proofrail", "propose", _file(tmp_path, _VALID)),
-                *("--wait", "--home", str(kept.home.root)),
-            ],
-            stdout=theirs,
-            stderr=subprocess.PIPE,
-            check=False,
-            timeout=60,
-            env={**os.environ, "NO_COLOR": "1", "TERM": "dumb"},
-        )
-    finally:
-        os.close(theirs)
-    with os.fdopen(ours, "rb", closefd=True) as terminal:
-        text = _until_closed(terminal.fileno())
-    assert 0 == process.returncode, process.stderr.decode()
-    rows = {line.split()[0]: line.split() for line in text.decode().splitlines() if line.strip()}
-    assert ["two-pools-1", "approved", "-"] == rows["two-pools-1"][:3]
-    assert ["too-tight-2", "rejected", "max-single"] == rows["too-tight-2"][:3]
-    assert ["seed-form", "approved", "-"] == rows["seed-form"][:3]
-
-
-def _until_closed(terminal: int) -> bytes:
-    """All that was written to the other side; its last close reads as an error."""
-    found = b""
-    for _ in range(1000):
-        try:
-            more = os.read(terminal, 65536)
-        except OSError:
-            return found
-        if not more:
-            return found
-        found += more
-    raise AssertionError("the terminal never ends")
 
 
 def test_a_restart_on_the_same_home_keeps_everything(kept: Kept, tmp_path: Path) -> None:

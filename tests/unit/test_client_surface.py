@@ -58,7 +58,7 @@ def test_the_examples_can_be_read_at_one_go() -> None:
 def test_the_readme_shows_the_examples_as_they_are() -> None:
     """Each line of Python in the README's section on the library stands in one of the examples."""
     section = re.split(r"^## ", (CHECKOUT / "README.md").read_text(), flags=re.M)
-    (text,) = [part for part in section if part.startswith("Using Proofrail from your own code")]
+    (text,) = [part for part in section if part.startswith("Allocator, dashboard, registrar")]
     shown = "\n".join(re.findall(r"```python\n(.*?)```", text, re.S)).splitlines()
     known = {line for path in EXAMPLES for line in path.read_text().splitlines()}
     assert 10 < len(shown)

@@ -1,72 +1,109 @@
-"""What README.md and CONTRIBUTING.md say is there: commands and their options, settings, targets of make, files."""
+"""What the documents say is there: commands and their options, targets of make, files, settings. That the manual's
+commands do what it says is for tests/e2e/test_readme.py."""
 
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
+from tests import documents
+from tests.documents import DOCUMENTS, MANUAL, ROOT, Step
 
-from proofrail.cli.main import app
+from proofrail.cli.settings_known import known_variables
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "deploy/kubernetes/README.md"]
-CODE = re.compile(r"^```[a-z]*\n[\s\S]*?^```$|(?:^ {4}.*\n)+|`[^`\n]+`", re.MULTILINE)
-COMMANDS: Any = typer.main.get_command(app)
-COMMAND = re.compile(r"(?:^|(?<!from)[\s(`/|;])proofrail ((?:[^`\n|;&>]|\\\n)+)")
-
-
-def pieces(document: str) -> Iterator[str]:
-    """Each piece of code in the document."""
-    for match in CODE.finditer((ROOT / document).read_text()):
-        yield match.group().strip("`")
+_FILE = re.compile(r"`((?:[\w.*-]+/)+[\w.*-]*|[\w*-]+\.[a-z]+)`")
+_HOUSES = ("", "services/proofrail/", "services/", "tests/", "schemas/", "services/proofrail/proving/")
+"""Where a file that CONTRIBUTING.md names without its folder may lie: beside the one before it, or in one of these."""
 
 
-def commands() -> Iterator[tuple[str, str]]:
+def _lines(document: str) -> Iterator[str]:
+    yield from documents.forms(document)
+    if document != "CONTRIBUTING.md":
+        yield from (one.command for one in documents.followed(document) if isinstance(one, Step))
+
+
+def _ours() -> Iterator[tuple[str, str]]:
     for document in DOCUMENTS:
-        for piece in pieces(document):
-            joined = piece.replace("\\\n", " ").replace("\\|", " ")  # in a table, between what may be chosen
-            for match in COMMAND.finditer(joined):
-                yield document, match.group(1).strip()
+        for line in _lines(document):
+            yield from ((document, found) for found in documents.calls_of_ours(line))
 
 
-def missing(words: list[str]) -> list[str]:
-    """What in a command line of ours the program does not know: a command, or an option of it."""
-    command = COMMANDS
-    while words and hasattr(command, "commands"):
-        if words[0] not in command.commands:
-            return words[:1]
-        command, words = command.commands[words[0]], words[1:]
-    known = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
-    return [
-        word for word in words if word.startswith("--") and word.partition("=")[0] not in {*known, "--help"}
-    ]
-
-
-@pytest.mark.parametrize(("document", "line"), sorted(set(commands())))
+@pytest.mark.parametrize(("document", "line"), sorted(set(_ours())))
 def test_every_command_that_is_shown_exists_with_its_options(document: str, line: str) -> None:
     """A reader types what stands there; brackets and capitals stand for what he chooses."""
-    plain = re.sub(r"[\[\]()]", " ", line.split(" #")[0]).replace("…", "").replace("·", "")
-    if words := shlex.split(plain):
-        assert [] == missing(words)
+    assert [] == documents.unknown(line)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_target_of_make_exists(document: str) -> None:
     """`make X` stands for a target of the Makefile."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = {
-        name for piece in pieces(document) for name in re.findall(r"^ *make ([a-z-]+)", piece, re.MULTILINE)
-    }
+    named = {name for line in _lines(document) for name in re.findall(r"^ *make ([a-z-]+)", line)}
     assert set() == named - targets
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_link_leads_to_a_file(document: str) -> None:
     """Links within the repository."""
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", (ROOT / document).read_text())
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", documents.prose(document))
     assert [] == [link for link in links if not ((ROOT / document).parent / link).exists()]
+
+
+@pytest.mark.parametrize("document", sorted({*DOCUMENTS} - {"CONTRIBUTING.md"}))
+def test_every_setting_is_read(document: str) -> None:
+    """A variable that is named is one that some part reads; `…_NAME` goes on from the one before it."""
+    named = set(re.findall(r"\bPROOFRAIL_[A-Z0-9_]*[A-Z0-9]\b(?!_)", documents.text_of(document)))
+    assert set() == named - known_variables()
+
+
+def test_every_page_of_the_manual_is_led_to() -> None:
+    """README.md links each of the others."""
+    links = re.findall(r"\]\(([^)#]+)", documents.prose("README.md"))
+    assert set() == {*MANUAL, *DOCUMENTS} - {"README.md", *links}
+
+
+def _python() -> Iterator[str]:
+    for document in MANUAL:
+        yield from documents.fenced(document, "python")
+
+
+@pytest.mark.parametrize("block", list(_python()))
+def test_python_in_the_manual_is_executed(block: str) -> None:
+    """It is an introduction to tracing, which tests/unit/test_tracing_example.py runs, or a part of an example, which
+    tests/e2e/test_examples.py does."""
+    lines = {line for path in (ROOT / "examples").glob("*.py") for line in path.read_text().splitlines()}
+    assert "proofrail.tracing" in block or {*block.splitlines()} <= lines
+
+
+def _files_named(document: str) -> Iterator[tuple[str, bool]]:
+    """Each file or folder in code, and whether it is there: named in full, from one of the houses, or beside the one
+    before it on the line."""
+    for line in documents.text_of(document).splitlines():
+        beside = ""
+        for name in _FILE.findall(line):
+            bases = [base for base in (beside, *_HOUSES) if any(ROOT.glob(f"{base}{name}".rstrip("/")))]
+            yield name, bool(bases)
+            beside = (
+                f"{bases[0]}{name}".rpartition("/")[0] + "/" if bases and "/" in f"{bases[0]}{name}" else ""
+            )
+
+
+def test_the_map_of_the_house_is_true() -> None:
+    """Every file and folder that CONTRIBUTING.md names is there."""
+    named = list(_files_named("CONTRIBUTING.md"))
+    assert 60 < len(named)
+    assert [] == [name for name, there in named if not there]
+
+
+def test_every_package_stands_on_the_map() -> None:
+    """With what it holds."""
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", documents.text_of("CONTRIBUTING.md"), re.MULTILINE)
+    packages = {path.parent.name for path in (ROOT / "services" / "proofrail").glob("*/__init__.py")}
+    assert packages == {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+
+
+def test_no_document_speaks_of_one_machine() -> None:
+    """Nor of the folders of whoever wrote it."""
+    for document in DOCUMENTS:
+        assert [] == re.findall(r"(?:/work|/root|/home)/\S*", documents.text_of(document))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 import subprocess
 import sys
 import textwrap
@@ -13,6 +12,7 @@ from types import ModuleType
 
 import plain_native
 import pytest
+from tests import documents
 
 import proofrail.tracing
 from proofrail.cairo.risk_model import decide, expected_output
@@ -62,15 +62,17 @@ def test_the_twins_agree_on_all_samples(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def _introductions() -> dict[str, str]:
-    """The lines that show how to trace: in the package's documentation, and in every Python block of README.md that
+    """The lines that show how to trace: in the package's documentation, and in every Python block of the manual that
     uses the package."""
     _, _, shown = (proofrail.tracing.__doc__ or "").partition("\n\n")
     lines = [line for line in shown.splitlines() if not line or line.startswith("    ")]
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    readme = {
-        f"README {number}": block for number, block in enumerate(blocks) if "proofrail.tracing" in block
+    manual = {
+        f"{document} {number}": block
+        for document in documents.MANUAL
+        for number, block in enumerate(documents.fenced(document, "python"))
+        if "proofrail.tracing" in block
     }
-    return {"package": textwrap.dedent("\n".join(lines)), **readme}
+    return {"package": textwrap.dedent("\n".join(lines)), **manual}
 
 
 @pytest.mark.parametrize("where", _introductions())
