@@ -11,7 +11,7 @@ import typer
 
 from proofrail.cli.columns import Column, Columns
 from proofrail.cli.home import Home
-from proofrail.cli.meant import meant
+from proofrail.cli.meant import completing, meant
 from proofrail.cli.output import Exit, ExitError, command, emit_json, note, wants_json
 from proofrail.cli.run_options import HomeOption, JsonOption
 from proofrail.cli.settings_file import from_file
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
 _COLUMNS: Final = (Column("service", 9), Column("setting", 24), Column("from", 12))
+_SERVICES: Final = ("kafka", "tracer", "prover", "auditor", "registrar", "explorer")
 _MASK: Final = "********"
 _SECRET: Final = ("password", "secret", "token")
 _STYLES: Final = {"default": "dim", "missing": "bold red", "invalid": "bold red"}
@@ -54,7 +55,9 @@ def config(
     service: Annotated[
         str | None,
         typer.Argument(
-            help="kafka, tracer, prover, auditor, registrar, explorer or other.", show_default="all"
+            help=f"{', '.join(_SERVICES)} or other.",
+            show_default="all",
+            autocompletion=completing(lambda: (*_SERVICES, "other")),
         ),
     ] = None,
     changed: Annotated[

@@ -13,7 +13,9 @@ import typer
 from rich.markup import escape
 
 from proofrail.cli.columns import Column, Columns
+from proofrail.cli.explain import known_codes
 from proofrail.cli.home import Home
+from proofrail.cli.meant import completing
 from proofrail.cli.output import (
     Exit,
     ExitError,
@@ -27,6 +29,7 @@ from proofrail.cli.run_options import HomeOption, JsonOption
 from proofrail.cli.terminal import SafeConsole
 from proofrail.cli.times import rfc3339, since_ms, span
 from proofrail.wire.errors import UnusableInputError
+from proofrail.wire.topics import TOPICS
 
 if TYPE_CHECKING:
     from proofrail.cli.dlq_letters import Letter
@@ -56,7 +59,11 @@ _LettersArgument = Annotated[
 _CodeOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--code", metavar="CODE", help="With this code, or beginning so: proposal-.", show_default=False
+        "--code",
+        metavar="CODE",
+        help="With this code, or beginning so: proposal-.",
+        show_default=False,
+        autocompletion=completing(known_codes),
     ),
 ]
 _SinceOption = Annotated[
@@ -65,7 +72,13 @@ _SinceOption = Annotated[
 ]
 _TopicOption = Annotated[
     str | None,
-    typer.Option("--topic", metavar="TOPIC", help="Refused on this topic.", show_default=False),
+    typer.Option(
+        "--topic",
+        metavar="TOPIC",
+        help="Refused on this topic.",
+        show_default=False,
+        autocompletion=completing(lambda: TOPICS),
+    ),
 ]
 _OpenOption = Annotated[bool, typer.Option("--open", help="That were not replayed.")]
 

@@ -12,15 +12,26 @@ from rich.text import Text
 
 from proofrail.cli.codes.catalogue import AREAS, ENTRIES, nearest
 from proofrail.cli.codes.entry import Area, Entry
+from proofrail.cli.meant import completing
 from proofrail.cli.output import command, emit_json, wants_json
 from proofrail.cli.terminal import SafeConsole
 from proofrail.wire.errors import UnusableInputError
 
 
+def known_codes() -> list[str]:
+    """All of them, by the alphabet."""
+    return sorted(ENTRIES)
+
+
 def explain(
     code: Annotated[
         str | None,
-        typer.Argument(metavar="CODE", help="A code, or the beginning of several.", show_default=False),
+        typer.Argument(
+            metavar="CODE",
+            help="A code, or the beginning of several.",
+            show_default=False,
+            autocompletion=completing(known_codes),
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON line for each code.")] = False,
 ) -> None:

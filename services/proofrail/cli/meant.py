@@ -1,9 +1,14 @@
-"""What somebody may have meant by a name that is none."""
+"""What names there are, for who has begun one, or has one that is none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+
+
+def completing(known: Callable[[], Iterable[str]]) -> Callable[[str], list[str]]:
+    """What a shell completes a name to."""
+    return lambda incomplete: [name for name in known() if name.startswith(incomplete)]
 
 
 def meant(name: str, known: Iterable[str]) -> str:

@@ -14,10 +14,11 @@ import typer
 
 from proofrail.cli.columns import Column, Columns
 from proofrail.cli.home import Home
+from proofrail.cli.meant import completing
 from proofrail.cli.output import command, emit_json, note, wants_json
 from proofrail.cli.run_options import HomeOption, JsonOption, complete_run, run_prefix
 from proofrail.cli.said import STYLES, subject_of, verdict_of, words_of
-from proofrail.cli.tail_wanted import SHORT_NAMES, VERDICTS, Wanted, topic_names, type_of, wanted
+from proofrail.cli.tail_wanted import SHORT_NAMES, TYPES, VERDICTS, Wanted, topic_names, type_of, wanted
 from proofrail.cli.times import since_ms
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError, UnusableInputError
@@ -48,7 +49,7 @@ def tail(
             metavar="TOPIC",
             help=f"Of these: {', '.join(SHORT_NAMES)}, or full names.",
             show_default="all but events and index; of commitments the seals",
-            autocompletion=lambda incomplete: [one for one in SHORT_NAMES if one.startswith(incomplete)],
+            autocompletion=completing(lambda: SHORT_NAMES),
         ),
     ] = None,
     since: Annotated[
@@ -76,11 +77,22 @@ def tail(
     ] = None,
     kind: Annotated[
         list[str] | None,
-        typer.Option("--type", metavar="TYPE", help="Of this type, such as Proof.", show_default=False),
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Of this type, such as Proof.",
+            show_default=False,
+            autocompletion=completing(lambda: TYPES),
+        ),
     ] = None,
     verdict: Annotated[
         list[str] | None,
-        typer.Option(metavar="VERDICT", help=f"With this one: {', '.join(VERDICTS)}.", show_default=False),
+        typer.Option(
+            metavar="VERDICT",
+            help=f"With this one: {', '.join(VERDICTS)}.",
+            show_default=False,
+            autocompletion=completing(lambda: VERDICTS),
+        ),
     ] = None,
     as_json: JsonOption = False,
     home: HomeOption = None,

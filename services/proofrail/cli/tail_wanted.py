@@ -30,6 +30,7 @@ DEFAULT_TOPICS: Final = tuple(name for name in topics.TOPICS if name not in (top
 """Where nothing else is named: what a person follows. Of commitments the seals alone are shown then."""
 
 _SEALS: Final = "CommitmentSeal"
+TYPES: Final = (*EVENT_TYPES, *MESSAGE_TYPES, "AllocationProposal")
 VERDICTS: Final = ("MATCH", "MISMATCH", "INDETERMINATE", "approved", "rejected", "recorded", "refused")
 
 
@@ -84,7 +85,7 @@ def wanted(
     verdicts: Sequence[str] = (),
 ) -> Wanted:
     """The filter of a command line. Raises UnusableInputError `type-unknown`, `verdict-unknown`."""
-    known = {name.lower(): name for name in (*EVENT_TYPES, *MESSAGE_TYPES, "AllocationProposal")}
+    known = {name.lower(): name for name in TYPES}
     named = {name.lower(): name for name in VERDICTS}
     return Wanted(
         run,

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+from importlib import import_module
 
-from proofrail.cli import config, dlq, tail, topics_command
+import pytest
+from typer.testing import CliRunner
+
+from proofrail.cli import dlq, topics_command
+from proofrail.cli.application import app
 from proofrail.cli.columns import Column, fitted
 from proofrail.cli.meant import meant
+from proofrail.cli.settings_known import services
 
+config, tail = import_module("proofrail.cli.config"), import_module("proofrail.cli.tail")
 _LISTS = {"tail": tail, "dlq list": dlq, "topics plan": topics_command, "config": config}
 
 
@@ -32,3 +38,30 @@ def test_a_wrong_name_is_answered_with_what_was_meant() -> None:
     known = ["Proof", "ProofFailure", "Attestation"]
     assert "Did you mean Proof? There are Proof, ProofFailure, Attestation." == meant("prof", known)
     assert "There are Proof, ProofFailure, Attestation." == meant("zzz", known)
+
+
+@pytest.mark.parametrize(
+    ("begun", "expected"),
+    [
+        ("tail --verdict MISM", ["MISMATCH"]),
+        ("tail --type ProofF", ["ProofFailure"]),
+        ("tail rep", ["reports"]),
+        ("config trac", ["tracer"]),
+        ("explain topics-m", ["topics-missing"]),
+        ("dlq replay --code proposal-shares", ["proposal-shares-sum"]),
+        ("dlq list --topic allocation.p", ["allocation.proposals.v1", "allocation.proposals.v1.dlq"]),
+        ("keys make aud", ["auditor"]),
+    ],
+)
+def test_a_shell_completes_values(begun: str, expected: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a broker."""
+    monkeypatch.setenv("COMP_WORDS", f"proofrail {begun}")
+    monkeypatch.setenv("COMP_CWORD", str(len(begun.split())))
+    monkeypatch.setenv("_PROOFRAIL_COMPLETE", "complete_bash")
+    result = CliRunner().invoke(app, [], prog_name="proofrail")
+    assert expected == result.stdout.split()
+
+
+def test_config_completes_the_services_there_are() -> None:
+    """Named once more, for settings are read when they are needed and not before."""
+    assert list(config._SERVICES) == list(services())
