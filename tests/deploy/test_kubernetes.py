@@ -272,14 +272,16 @@ def test_the_steps_of_the_readme_make_all_that_is_needed(tmp_path: Path) -> None
     (settings,) = (block for block in steps() if "settings.env.example" in block)
     copy = copied(tmp_path)
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(
+    said = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", settings],
         cwd=copy,
         env={**os.environ, "PATH": path, "REGISTRY": "registry.example/ours"},
-        check=True,
+        check=False,
         capture_output=True,
+        text=True,
         timeout=120,
     )
+    assert 0 == said.returncode, said.stderr
     manifests = built(copy)
     public = named(manifests, "ConfigMap", "public-keys")["data"]
     assert public["PROOFRAIL_CHECKPOINT_KEYS"].startswith("proofrail-tracer+")
