@@ -410,9 +410,11 @@ def filled(store: ArtifactStore | None = None) -> World:
     return world
 
 
-def reader_of(folder: Path, world: World | None = None, *, at: int | None = None) -> ViewReader:
+def reader_of(
+    folder: Path, world: World | None = None, *, at: int | None = None, store: ArtifactStore | None = None
+) -> ViewReader:
     """A filled view, looked at `at` milliseconds, some seconds after the last record by default."""
-    store = ArtifactStore((folder / "artifacts").as_uri())
+    store = store or ArtifactStore((folder / "artifacts").as_uri())
     world = world or filled(store)
     database = Database(folder / "explorer" / "view.sqlite")
     view = View(database)

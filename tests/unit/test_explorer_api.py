@@ -43,8 +43,7 @@ def world(store: ArtifactStore) -> World:
 def reader(
     tmp_path_factory: pytest.TempPathFactory, world: World, store: ArtifactStore
 ) -> Iterator[ViewReader]:
-    reader = reader_of(tmp_path_factory.mktemp("explorer"), world)
-    reader._store = store
+    reader = reader_of(tmp_path_factory.mktemp("explorer"), world, store=store)
     yield reader
     reader.close()
 

@@ -15,7 +15,6 @@ from tests.explorer_export import exported
 
 from proofrail.explorer.opened import open_export
 from proofrail.explorer.pages import opened as dropped
-from proofrail.explorer.reader import ViewReader
 from proofrail.explorer.web import application
 from proofrail.wire.errors import ProofrailError
 
@@ -45,18 +44,22 @@ async def test_nothing_of_a_file_is_on_a_disk(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_file_that_is_let_go_keeps_nothing() -> None:
-    """Neither memory nor threads."""
+    """Neither memory, as soon as nobody asks any more, nor threads."""
     _, data = export(3)
-    others = set(threading.enumerate())
+    others, gone = set(threading.enumerate()), threading.Event()
 
-    async def look() -> weakref.ref[ViewReader]:
+    async def look() -> None:
         reader = open_export(data)
+        weakref.finalize(reader, gone.set)
         await reader.runs()
-        return weakref.ref(reader)
+        await reader.run((await reader.runs()).rows[0].run_id)
 
-    gone = asyncio.run(look())
-    gc.collect()
-    assert gone() is None
+    gc.disable()  # nothing that holds itself has to be found
+    try:
+        asyncio.run(look())
+        assert gone.wait(10)
+    finally:
+        gc.enable()
     left = set(threading.enumerate()) - others
     for thread in left:
         thread.join(10)

@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
-from proofrail.artifacts.errors import MissingArtifact, StoreUnavailable
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.client import read_message
-from proofrail.commitment.checkpoint import parse_vkey
 from proofrail.explorer import pipeline as strip
 from proofrail.explorer import schema, tables
 from proofrail.explorer.allocation_page import allocation_page
@@ -25,7 +23,6 @@ from proofrail.explorer.feed import Feed
 from proofrail.explorer.lines import raw_at
 from proofrail.explorer.model.allocation import AllocationPage
 from proofrail.explorer.model.answers import Change, RawMessage, SearchResult
-from proofrail.explorer.model.audit import Signed
 from proofrail.explorer.model.base import AllocationState, Page, Place, RunState, StageName, Verdict
 from proofrail.explorer.model.rows import AllocationRow, DeadLetterRow, RunRow
 from proofrail.explorer.model.run import RunPage
@@ -36,9 +33,7 @@ from proofrail.explorer.run_page import run_page
 from proofrail.explorer.search import search
 from proofrail.explorer.spans import RunSpans
 from proofrail.wire.errors import ProofrailError
-from proofrail.wire.messages import Attestation, AuditReport
 from proofrail.wire.proposals import parse_proposal
-from proofrail.wire.signing import verify_message
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -76,9 +71,7 @@ class ViewReader:
         """`store`: None where there is none, behind a file. `auditor_keys`: the vkeys of the auditors whose signatures
         are shown as valid; `tracer_keys`: those of the tracers whose checkpoints count. Raises CheckpointError."""
         self._database = database
-        self._store = store
-        self._keys = {_id_of(vkey): parse_vkey(vkey)[1] for vkey in auditor_keys}
-        self._beside = Beside(self._signed, self._stored, tuple(tracer_keys), tuple(auditor_keys))
+        self._beside = Beside(store, auditor_keys, tracer_keys)
         self._registrar = registrar
         self._patience = patience or Patience()
         self._clock = clock
@@ -187,12 +180,7 @@ class ViewReader:
     async def artifact(self, digest: str) -> bytes:
         """A blob, checked against its digest. Raises MissingArtifact, AlteredArtifact, StoreUnavailable,
         InvalidReference."""
-        store = self._store
-        if store is None:
-            raise MissingArtifact(
-                "artifact-missing", "no artifact store is behind an exported file", digest=digest
-            )
-        return await self._in_thread(lambda: store.get(digest))
+        return await self._in_thread(lambda: self._beside.artifact(digest))
 
     async def proof_line(self, run_id: str) -> bytes:
         """The run's Proof message as published. Raises NotFoundError."""
@@ -222,25 +210,6 @@ class ViewReader:
     async def _spans_of(self, run_id: str) -> RunSpans | str:
         parts = await self._on_view(_parts, run_id)
         return await self._run_events.of(run_id, parts, away=self.health.broker_since_ms is not None)
-
-    def _signed(self, message: AuditReport | Attestation) -> Signed:
-        if message.signature is None:
-            return Signed(state="unsigned", key=None)
-        if not self._keys:
-            return Signed(state="no-key", key=None)
-        said = message.to_object()
-        for name, key in self._keys.items():
-            if verify_message(said, key):
-                return Signed(state="valid", key=name)
-        return Signed(state="invalid", key=None)
-
-    def _stored(self, digest: str) -> bool | None:
-        if self._store is None:
-            return None
-        try:
-            return self._store.has(digest)
-        except StoreUnavailable:
-            return None
 
     async def _on_view(
         self, read: Callable[Concatenate[Connection, P], T], *args: P.args, **options: P.kwargs
@@ -321,8 +290,3 @@ def _attestation_line(connection: Connection, allocation_id: str) -> bytes:
     if line is None:
         raise not_found(f"an attestation of allocation {allocation_id}")
     return line
-
-
-def _id_of(vkey: str) -> str:
-    """Name and id, as they stand in signatures: what follows, the key itself, may hold a plus, too."""
-    return "+".join(vkey.split("+", 2)[:2])
