@@ -139,6 +139,26 @@ async def test_nothing_is_looked_at_for_ever(chain: _Asked, tmp_path: Path) -> N
     await other.close()
 
 
+async def test_what_has_long_stood_is_asked_for_seldom(chain: _Asked, ledger: StarknetLedger) -> None:
+    """A day of looks costs each transaction some forty questions; and when the youngest is gone, all are asked for at
+    once."""
+    now, journal = 1_000_000.0, ledger._journal
+    assert journal is not None
+    journal._clock = lambda: now
+    take_back = chain.model.fork()
+    await ledger.register(FACT, proven(chain.model, FACT))
+    await ledger.record(BATCH[:1])
+    asked = chain.asked
+    for _ in range(2 * 60 * 23):
+        now += 30
+        await ledger.taken_back()
+    assert 2 * 30 < chain.asked - asked < 2 * 50
+    await ledger.record(BATCH[1:])
+    take_back()
+    chain.model.price *= 2
+    assert 3 == len(await ledger.taken_back())
+
+
 async def test_a_node_that_is_away_says_nothing(chain: _Asked, ledger: StarknetLedger) -> None:
     """What it does not answer about is neither final nor gone; the next look goes on."""
     take_back = chain.model.fork()

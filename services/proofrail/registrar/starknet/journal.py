@@ -98,15 +98,17 @@ class Journal:
             for hash_, payload, account, nonce in found
         ]
 
-    def not_final(self, younger_s: float) -> list[str]:
-        """The hashes of those that count, not for longer than this, and are not known to be final; oldest first."""
+    def not_final(self, younger_s: float) -> dict[str, float]:
+        """The hashes of those that count, not for longer than this, and are not known to be final; oldest first, with
+        the seconds for which they have counted."""
+        now = self._clock()
         with self._database.transaction() as connection:
             found = connection.execute(
-                "SELECT hash FROM counted JOIN transactions ON number = transaction_number"
+                "SELECT hash, since FROM counted JOIN transactions ON number = transaction_number"
                 " WHERE final = 0 AND outcome = 'succeeded' AND since > ? ORDER BY number",
-                (self._clock() - younger_s,),
+                (now - younger_s,),
             ).fetchall()
-        return [hash_ for (hash_,) in found]
+        return {hash_: now - since for hash_, since in found}
 
     def note_final(self, hashes: Iterable[str]) -> None:
         """Keep that these will not be taken back."""
