@@ -3,8 +3,8 @@
     python examples/allocator.py proposals.ndjson --auditor-key .proofrail/keys/auditor.vkey [--kafka HOST:PORT]
 
 A proposal that is refused is found by its dead letter, which names the member and what is allowed. Exit status: 0 all
-approved, 1 some rejected or refused, 3 some undecided in time: publish those again, the same proposal starts no
-second run.
+approved, 1 some rejected or refused, 2 nothing done, 3 some undecided in time: publish those again, the same proposal
+starts no second run.
 """
 
 from __future__ import annotations
@@ -55,4 +55,7 @@ if __name__ == "__main__":
     parser.add_argument("--auditor-key", type=Path, required=True, help="the auditor's public key (.vkey)")
     parser.add_argument("--kafka", default="127.0.0.1:9092", metavar="HOST:PORT")
     parser.add_argument("--within", type=float, default=120.0, metavar="SECONDS")
-    sys.exit(asyncio.run(allocate(parser.parse_args())))
+    try:
+        sys.exit(asyncio.run(allocate(parser.parse_args())))
+    except client.ProofrailError as error:
+        parser.exit(2, f"{error}\n")

@@ -74,4 +74,9 @@ if __name__ == "__main__":
     parser.add_argument("counts", type=Path, help="where the counters are kept")
     parser.add_argument("--kafka", default="127.0.0.1:9092", metavar="HOST:PORT")
     parser.add_argument("--once", action="store_true", help="end when all there is has been counted")
-    asyncio.run(watch(parser.parse_args()))
+    try:
+        asyncio.run(watch(parser.parse_args()))
+    except KeyboardInterrupt:
+        parser.exit()
+    except client.ProofrailError as error:
+        parser.exit(2, f"{error}\n")

@@ -3,8 +3,7 @@
     python examples/registrar.py ledger.json --auditor-key auditor.vkey --store file:///…/artifacts [--kafka HOST:PORT]
 
 First the effect, then the position: killed in between, it sees the attestation again, and the ledger knows its key.
-What does not hold is refused by name, and not registered. What may still come (a proof, a report) ends it with the
-position where it was, to be started again; so does a record that cannot be read: somebody must look at it.
+What does not hold is refused by name. What may still come, and what cannot be read, ends it where it was (status 2).
 """
 
 from __future__ import annotations
@@ -78,4 +77,9 @@ if __name__ == "__main__":
     parser.add_argument("--backends", default="stwo", help="whose proofs are accepted: stwo, stone, or both")
     parser.add_argument("--kafka", default="127.0.0.1:9092", metavar="HOST:PORT")
     parser.add_argument("--once", action="store_true", help="end when all there is has been handled")
-    asyncio.run(register(parser.parse_args()))
+    try:
+        asyncio.run(register(parser.parse_args()))
+    except KeyboardInterrupt:
+        parser.exit()
+    except client.ProofrailError as error:
+        parser.exit(2, f"{error}\n")

@@ -18,10 +18,9 @@ from proofrail.messaging.records import Message, Record
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.views import View
 from proofrail.wire import topics
-from proofrail.wire.canonical import parse_object
-from proofrail.wire.errors import MalformedError, ProofrailError
+from proofrail.wire.errors import ProofrailError
 from proofrail.wire.headers import child_traceparent, record_headers
-from proofrail.wire.readable import proposal_digest
+from proofrail.wire.readable import allocation_named, proposal_digest
 from proofrail.wire.topics import MAX_RECORD
 
 _SOURCE: Final = "/proofrail/client"
@@ -155,8 +154,4 @@ def _accept(trust: Trust | None) -> Accept | None:
 
 def proposal_key(value: bytes) -> bytes:
     """The key of a proposal's record: its allocation_id, empty where it has none."""
-    try:
-        allocation_id = parse_object(value).get("allocation_id")
-    except MalformedError:
-        return b""
-    return allocation_id.encode()[:128] if isinstance(allocation_id, str) else b""
+    return (allocation_named(value) or "").encode()[:128]

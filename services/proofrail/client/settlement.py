@@ -24,8 +24,7 @@ from proofrail.wire.messages import (
 )
 from proofrail.wire.model import Message
 from proofrail.wire.ndjson import split
-from proofrail.wire.proposals import parse_proposal
-from proofrail.wire.readable import proposal_digest
+from proofrail.wire.readable import allocation_named, proposal_digest
 
 
 @dataclass(frozen=True)
@@ -41,10 +40,8 @@ class Published:
 
     @property
     def allocation_id(self) -> str | None:
-        try:
-            return parse_proposal(self.value).allocation_id
-        except ProofrailError:
-            return None
+        """As the proposal says, valid or not; None where it says none."""
+        return allocation_named(self.value)
 
     @property
     def place(self) -> tuple[str, int, int]:

@@ -21,6 +21,15 @@ def objects(value: bytes) -> Iterator[dict[str, Any]]:
                 yield parse_object(line)
 
 
+def allocation_named(value: bytes) -> str | None:
+    """The allocation that a proposal, valid or not, says it is about; None where it says none."""
+    try:
+        named = parse_object(value).get("allocation_id")
+    except MalformedError:
+        return None
+    return named if isinstance(named, str) else None
+
+
 def proposal_digest(value: bytes) -> str | None:
     """The proposal's digest, None where it is no valid proposal."""
     try:
