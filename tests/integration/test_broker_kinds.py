@@ -41,12 +41,14 @@ __all__ = [
 
 _SESSION = """
 import sys
-from pathlib import Path
-from tests.broker import running_broker
+from testcontainers.core.container import DockerContainer
+from tests.broker import KafkaOfCompose
 
-with running_broker("container", Path()) as container:
-    print(container.get_container_id(), flush=True)
-    sys.stdin.read()
+container = KafkaOfCompose()
+DockerContainer.start(container)  # without waiting for Kafka
+container._attach().sendall(b"PLAINTEXT://kafka:9092\\n")
+print(container.get_container_id(), flush=True)
+sys.stdin.read()
 """
 
 
@@ -79,7 +81,6 @@ async def test_the_broker_has_the_settings_of_a_single_node(broker: Broker) -> N
 
 
 @pytest.mark.docker
-@pytest.mark.slow
 async def test_a_container_goes_with_the_process_that_started_it(
     eventually: Callable[..., Awaitable[None]],
 ) -> None:
