@@ -133,3 +133,24 @@ def test_ids_of_a_traceparent() -> None:
     assert (int("a" * 32, 16), int("b" * 16, 16), 1) == span_of(PARENT)
     for wrong in ("", "rubbish", "00-" + "0" * 32 + "-" + "b" * 16 + "-01", "ff" + PARENT[2:]):
         assert span_of(wrong) is None
+
+
+@pytest.mark.parametrize("above", [True, False])
+def test_a_command_tells_its_spans_below_its_callers(above: bool) -> None:
+    """What a command tells OpenTelemetry's API arrives before it ends, in the trace of TRACEPARENT or one of its
+    own; without a collector the API stays as it was."""
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http")
+    from tests.deploy.otlp_collector import collector
+
+    code = (
+        "from opentelemetry import trace; from proofrail.messaging.spans import tracing_of_command\n"
+        "with tracing_of_command('propose'):\n"
+        "    with trace.get_tracer('here').start_as_current_span('work'): pass"
+    )
+    with collector() as found:
+        environment = {ENDPOINT: found.url} | ({"TRACEPARENT": PARENT} if above else {})
+        for env in (environment, {}):
+            subprocess.run([sys.executable, "-c", code], check=True, timeout=120, env=env)
+    (told,) = found.spans
+    assert ("proofrail-propose", "work") == (told.service, told.name)
+    assert (told.parent_id, told.trace_id == "a" * 32) == ("b" * 16 if above else "", above)
