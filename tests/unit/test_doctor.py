@@ -60,6 +60,7 @@ def test_keys_must_be_private_and_accepted(home: Home, monkeypatch: pytest.Monke
     [
         (doctor_checks.prover, {"PROOFRAIL_STWO_PROVER": "/nowhere/prover"}, "broken"),
         (doctor_checks.prover, {"PROOFRAIL_STWO_PROVER": "/bin/false"}, "broken"),
+        (doctor_checks.prover, {"PROOFRAIL_STWO_PROVER": "/bin/true"}, "broken"),
         (doctor_checks.prover, {"PROOFRAIL_STWO_PROVER": "/gone", "PROOFRAIL_KAFKA_BOOTSTRAP": "kafka:9"}, "broken"),
         (doctor_checks.java, {"PROOFRAIL_JAVA": "/bin/false"}, "broken"),
         (doctor_checks.java, {"PROOFRAIL_JAVA": "/bin/false", "PROOFRAIL_KAFKA_BOOTSTRAP": "broker:9092"}, "absent"),
@@ -116,6 +117,20 @@ def test_a_disk_without_room_is_broken(home: Home, monkeypatch: pytest.MonkeyPat
     assert "ok" == doctor_checks.home_disk(Home.at(home.root / "not" / "yet")).state
     monkeypatch.setattr(doctor_checks, "_HOME_FREE", 1 << 60)
     assert "broken" == doctor_checks.home_disk(home).state
+
+
+def test_what_cannot_be_looked_at_is_found_broken(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the rest is looked at all the same."""
+
+    def keys(_: Home) -> Found:
+        raise PermissionError(13, "no", "keys")
+
+    monkeypatch.setattr(doctor_checks, "CHECKS", (keys, doctor_checks.processor))
+    result = CliRunner().invoke(app, ["doctor", "--home", str(home.root)])
+    found = [parse_object(line) for line in result.stdout_bytes.splitlines()]
+    assert (1, [("keys", "broken"), ("processor", "ok"), ("kafka", "absent")]) == (
+        result.exit_code, [(one["part"], one["state"]) for one in found]
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(("state", "status"), [("ok", 0), ("absent", 0), ("warning", 0), ("broken", 1)])

@@ -114,7 +114,7 @@ def config(
                 table.row(one.service, one.name, (one.source, style), (one.value, style))
         wrong = [one for one in found if one.source in ("missing", "invalid")]
         for one in wrong:
-            note(f"{one.variable} is {one.source}: {one.value}")
+            note(f"{one.service}: {one.variable or one.name} is {one.source}: {one.value}")
         raise ExitError(Exit.NEGATIVE if wrong else Exit.OK)
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from proofrail.cli.home import Home
-from proofrail.cli.output import Exit, ExitError, command, emit_json, wants_json
+from proofrail.cli.output import Exit, ExitError, command, emit_json, file_error, wants_json
 from proofrail.cli.run_options import HomeOption, JsonOption
 from proofrail.cli.terminal import SafeConsole
 
@@ -55,10 +55,15 @@ def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
 def _all(home: Home) -> Iterator[Found]:
     """As they are found: some take a second."""
     from proofrail.cli.doctor_broker import broker
-    from proofrail.cli.doctor_checks import CHECKS
+    from proofrail.cli.doctor_checks import CHECKS, Found
 
     for check in CHECKS:
-        yield check(home)
+        try:
+            yield check(home)
+        except OSError as error:
+            # What cannot be looked at is a finding like any other: the rest is looked at all the same.
+            refused = file_error(error)
+            yield Found(check.__name__.replace("_", " "), "broken", refused.message, refused.next_step or "")
     yield from asyncio.run(broker(home))
 
 

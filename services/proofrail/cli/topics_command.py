@@ -145,7 +145,11 @@ def apply_topics(
             note(f"{len(done)} changes were made")
         left = len(changes) - len(done)
         if left:
-            note(f"{left} were refused: see the last column")
+            losing = sum(change.risk == "loses" for change in changes if change not in done)
+            note(
+                f"{left} were refused: the note of each says why"
+                + (f"; --allow-loss makes {losing} of them all the same" if losing else "")
+            )
         raise ExitError(Exit.NEGATIVE if left else Exit.OK)
 
 

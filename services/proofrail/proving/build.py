@@ -294,7 +294,14 @@ def check(program: Path) -> dict[str, Any]:
             f"{program.name} version ended with {done.returncode}: {done.stderr.strip()[-300:]}",
             "Build it again: make prover",
         )
-    said: dict[str, Any] = json.loads(done.stdout)
+    try:
+        said: dict[str, Any] = dict(json.loads(done.stdout))
+    except (ValueError, TypeError) as error:
+        raise BuildError(
+            "prover-does-not-run",
+            f"{program} is no prover of ours: its version is {done.stdout.strip()[:60]!r}",
+            "Build it (make prover), or name the right one in PROOFRAIL_STWO_PROVER",
+        ) from error
     return said
 
 
