@@ -173,6 +173,32 @@ async def test_a_node_that_is_away_says_nothing(chain: _Asked, ledger: StarknetL
     assert 2 == len(chain.model.decisions)
 
 
+@pytest.mark.parametrize("dearer", [False, True])
+async def test_a_registrar_that_ends_while_it_sends_again_leaves_it_to_the_next(
+    chain: _Asked, ledger: StarknetLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dearer: bool
+) -> None:
+    """What is gone stands open in the journal before anything is sent: the next process settles it first."""
+    take_back = chain.model.fork()
+    await _record(chain, ledger)
+    sent = set(chain.model.transactions)
+    take_back()
+
+    async def nothing(_: object) -> None:
+        raise ChainAway("chain-away", "no answer", "It is asked again")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(chain, "send", nothing)
+        with pytest.raises(ChainAway):
+            await ledger.taken_back()
+    await ledger.close()
+    chain.model.price *= 1 + dearer
+    again = starknet_ledger(chain, tmp_path)
+    await again.open()
+    assert (sent if dearer else set()) == await again.taken_back()
+    assert (0 if dearer else 2) == len(chain.model.decisions)
+    await again.close()
+
+
 LEDGER = LedgerIdentity("starknet", "SN_TEST", "0xdec1")
 
 
