@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from typing import Any, Final, Literal, Protocol
 
 import pytest
 import yaml
+from docker.constants import DEFAULT_UNIX_SOCKET
 from docker.errors import DockerException, ImageNotFound, NotFound
 from testcontainers.core.config import ConnectionMode, testcontainers_config
 from testcontainers.core.container import DockerContainer
-from testcontainers.core.docker_client import DockerClient
+from testcontainers.core.docker_client import DockerClient, get_docker_host
 from testcontainers.core.exceptions import ContainerStartException
 from testcontainers.core.wait_strategies import LogMessageWaitStrategy
 
@@ -87,6 +89,7 @@ def choice(wanted: str, obstacle: Callable[[], str | None]) -> Choice:
 def container_obstacle() -> str | None:
     """Why there can be no container; None where there can be one."""
     try:
+        _knock(get_docker_host() or DEFAULT_UNIX_SOCKET)
         with closing(DockerClient(timeout=_ENGINE_S).client) as client:
             client.images.get(IMAGE)
     except ImageNotFound:
@@ -94,6 +97,15 @@ def container_obstacle() -> str | None:
     except (DockerException, OSError):
         return "no Docker engine answers"
     return None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at a socket in the file system: docker-py would leave its own open then."""
+    scheme, _, path = address.partition("://")
+    if scheme.endswith("unix"):
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(_ENGINE_S)
+            probe.connect(path)
 
 
 @contextmanager
