@@ -23,13 +23,21 @@ def leashed(env: Mapping[str, str]) -> dict[str, str]:
 
 
 async def ended_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
-    """Run `work`; SIGTERM cancels it, so that it puts away what it has started."""
+    """Run `work`; SIGTERM cancels it, so that it puts away what it has started, as Ctrl-C does."""
     task = asyncio.ensure_future(work)
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    told = asyncio.Event()
+
+    def end() -> None:
+        told.set()
+        task.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
     try:
         return await task
     except asyncio.CancelledError:
-        raise SystemExit(128 + signal.SIGTERM) from None
+        if told.is_set():
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
 
 
 async def end(process: asyncio.subprocess.Process, seconds: float) -> None:

@@ -1,0 +1,45 @@
+"""How a command ends that is told to: what it has started is put away, and the status says who ended it."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+_WAITS = """
+import asyncio
+from proofrail.cli.leash import ended_by_sigterm
+from proofrail.cli.output import command
+
+async def work():
+    try:
+        print("begun", flush=True)
+        await asyncio.sleep(60)
+    finally:
+        print("put away", flush=True)
+
+import typer
+app = typer.Typer()
+
+@app.command()
+def wait():
+    with command():
+        asyncio.run(ended_by_sigterm(work()))
+
+app()
+"""
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_status_says_who_ended_it(number: signal.Signals, status: int) -> None:
+    """Ctrl-C is an interruption also where SIGTERM is heeded."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _WAITS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert "begun\n" == process.stdout.readline()
+    process.send_signal(number)
+    said, errors = process.communicate(timeout=60)
+    assert (status, "put away\n", False) == (process.returncode, said, "Traceback" in errors)
