@@ -133,7 +133,8 @@ class Reader:
             "MAKELEVEL",
         )
         self._env = {name: value for name, value in os.environ.items() if name not in left_out}
-        self._env |= {"TMPDIR": str(scratch), "NO_COLOR": "1"}
+        programs_of_make = f"{folder / '.venv' / 'bin'}{os.pathsep}{self._env['PATH']}"
+        self._env |= {"TMPDIR": str(scratch), "NO_COLOR": "1", "PATH": programs_of_make}
         (self._state / "env").write_text("")
         (self._state / "cwd").write_text(str(folder))
 
@@ -323,7 +324,6 @@ def _shown() -> Iterator[str]:
     """Every command of the manual and of the documents on deployment."""
     for document in (*MANUAL, *documents.DEPLOYMENT):
         yield from documents.forms(document)
-    for document in (*MANUAL, DEPLOYMENT):
         yield from (one.command for one in documents.followed(document) if isinstance(one, Step))
 
 
