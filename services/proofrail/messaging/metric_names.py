@@ -332,8 +332,8 @@ REGISTRATION_SECONDS: Final = HistogramName(
 )  # fmt: skip
 LEDGER_TRANSACTIONS: Final = CounterName(
     "proofrail_ledger_transactions", "transactions",
-    "Transactions on chain that have their outcome; `never` was not taken by the chain, `taken-back` had succeeded, and "
-    "its block is gone.",
+    "Transactions on chain that have their outcome; `never` was not taken by the chain, `taken-back` had succeeded, "
+    "and its block is gone.",
     "Reverted ones cost fees: the log has the reason. Those taken back are sent again, or what was in them is recorded "
     "anew: compare with proofrail_in_flight.", (ON_CHAIN,), _REGISTRAR,
 )  # fmt: skip
