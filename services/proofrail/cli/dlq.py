@@ -98,6 +98,7 @@ def list_letters(
     Exit status:
       0  listed, or there are none
       2  unusable input: no such letter
+      3  no broker answers
 
     \b
     Examples:
@@ -124,6 +125,7 @@ def show_letter(
     Exit status:
       0  shown
       2  unusable input: no such letter
+      3  no broker answers
 
     \b
     Examples:
@@ -170,6 +172,7 @@ def replay_letters(
       0  published, or with --dry-run nothing stands against it
       1  letters were left out
       2  unusable input: no such letter, nothing was named
+      3  no broker answers
       130  not confirmed
 
     \b

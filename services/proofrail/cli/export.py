@@ -37,6 +37,7 @@ def export(
     Exit status:
       0  written
       2  unusable input: no such run, or several that begin so
+      3  no broker answers
 
     \b
     Examples:

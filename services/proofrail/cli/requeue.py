@@ -39,6 +39,7 @@ def requeue(
       0  published, or with --dry-run there is something to publish
       1  nothing of the run was given up: why is said
       2  unusable input: no such run, or several that begin so
+      3  no broker answers
 
     \b
     Examples:

@@ -65,6 +65,7 @@ def status(
       0  nothing needs a person; with names, all are known
       1  something is stuck or needs a person; with names, nothing on the topics is about one
       2  unusable input
+      3  no broker answers
 
     \b
     Examples:

@@ -60,6 +60,7 @@ def topics(context: typer.Context) -> None:
       0  all topics are there and as specified
       1  some differ: each is named
       2  unusable input: no broker is named
+      3  no broker answers
 
     \b
     Examples:
@@ -91,6 +92,7 @@ def plan_topics(
     Exit status:
       0  all is as it should be
       1  something differs
+      3  no broker answers
 
     \b
     Examples:
@@ -124,6 +126,7 @@ def apply_topics(
       0    all is as it should be now
       1    something was refused: the rest was done
       2    unusable input: nobody can be asked, and --yes is missing
+      3    no broker answers
       130  not confirmed
 
     \b
