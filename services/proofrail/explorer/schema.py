@@ -12,7 +12,7 @@ from proofrail.explorer.model.base import Place
 from proofrail.wire import topics
 from proofrail.wire.errors import ProofrailError
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Raised with each change of the tables, or of what stands in them: files of other versions are built anew."""
 
 TOPICS: Final = (
