@@ -56,6 +56,7 @@ lint: setup ## style, types, import rule
 	$(VENV)/bin/ruff format --check services tests examples deploy
 	$(VENV)/bin/mypy
 	MYPYPATH=services $(VENV)/bin/mypy --strict $(addprefix examples/,allocator.py dashboard.py registrar.py)
+	MYPYPATH=deploy/grafana $(VENV)/bin/mypy --strict deploy/grafana/make_dashboards.py
 	$(VENV)/bin/lint-imports
 
 check: lint ## lint, generated schemas and compiled programs up to date
