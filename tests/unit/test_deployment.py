@@ -93,6 +93,19 @@ def test_compose_builds_from_the_images_that_the_dockerfile_names() -> None:
     assert {name: f"${{{name}:-{value}}}" for name, value in defaults.items()} == COMPOSE["x-build"]["args"]
 
 
+def test_what_the_package_links_to_is_in_its_image() -> None:
+    """A link that leads nowhere there ends the build, after everything is compiled."""
+    (body,) = re.findall(r"^FROM extension AS package\n(.*?)^RUN ", DOCKERFILE, re.MULTILINE | re.DOTALL)
+    copied = re.findall(r"^COPY (?!--from)(\S+) \S+$", body, re.MULTILINE)
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
+    for link in (path for path in (ROOT / "services" / "proofrail").rglob("*") if path.is_symlink()):
+        target = link.resolve().relative_to(ROOT)
+        (folder,) = (one for one in copied if target.is_relative_to(one))
+        assert any(
+            Path(folder).is_relative_to(line.removeprefix("!")) for line in sent if line.startswith("!")
+        )
+
+
 @pytest.mark.parametrize("stage", ["extension", "stwo"])
 def test_an_edited_python_file_compiles_nothing(stage: str) -> None:
     """The stages with Rust in them take in Rust, and of Python only what the prover's build is made of."""
