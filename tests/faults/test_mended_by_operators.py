@@ -98,6 +98,8 @@ async def test_a_dead_letter_is_corrected_replayed_and_attested(
         assert [1, 2] == [one["attempts"] for one in letters()]
         status, _ = await called(own_kafka, tmp_path, "dlq", "replay", name, "--value", str(corrected))
         assert 0 == status
+        _, (told,) = await called(own_kafka, tmp_path, "status", name)
+        assert ("waiting", False) == (told["state"], "code" in told)
         async with Service("prover", env):
             await contents.until(lambda: _attested(contents, name), _PROOF_S, "the attestation")
         _, listed = await called(own_kafka, tmp_path, "dlq", "list", "--code", letters()[0]["code"])

@@ -12,6 +12,7 @@ import typer
 from stone_goldens import CHECKOUT, DATA, GOLDEN, SMALLEST, execution, expected, needs_stone, proof
 from typer.testing import CliRunner, Result
 
+from proofrail.artifacts.reference import uri_of
 from proofrail.cli.offline import register
 from proofrail.proving.message import claims
 from proofrail.proving.policy import Policy
@@ -76,7 +77,11 @@ def message(folder: Path, **changes: Any) -> Path:
 def test_without_a_verifier_a_proof_with_nothing_wrong_is_undecided(golden: Path, tmp_path: Path):
     """Exit status 3, and nothing on stdout that could be taken for an acceptance."""
     statement = wrote(tmp_path, {"program_hash": expected().program_hash, "n_steps": 512, "layout": "small"})
-    for given in ([golden], [golden, "--statement", statement], [message(tmp_path)]):
+    stored = tmp_path / "from-the-topics"
+    stored.mkdir()
+    (stored / "proof.bin").write_bytes(proof())
+    message(stored, uri=uri_of(sha256_hex(proof())))  # as `replay` leaves it: beside the proof
+    for given in ([golden], [golden, "--statement", statement], [message(tmp_path)], [stored]):
         done = call(*given)
         assert (3, "") == (done.exit_code, done.stdout)
         assert "verifier-missing" in done.stderr

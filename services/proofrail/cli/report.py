@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import Any, Final
 
@@ -44,5 +45,12 @@ def _table(members: dict[str, Any]) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in members.items():
-        table.add_row(escape(name), escape(str(value)))
+        table.add_row(escape(name), escape(_text(value)))
     return table
+
+
+def _text(value: Any) -> str:
+    """Registers and the like as names and values; what is deeper as JSON."""
+    if isinstance(value, dict) and not any(isinstance(inner, dict | list) for inner in value.values()):
+        return "  ".join(f"{name} {inner}" for name, inner in value.items())
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)

@@ -39,7 +39,9 @@ class _Progress:
     """What is known of one allocation."""
 
     attestation: Attestation | None = None
-    dead_letter: str | None = None
+    asked_at: int = -1
+    """The offset of the last proposal that could be read."""
+    letter: DeadLetter | None = None
     registrations: dict[tuple[str, str, str], Registration] = field(default_factory=dict)
 
     @property
@@ -51,6 +53,11 @@ class _Progress:
         if self.attestation is not None:
             return "attested"
         return "dead-lettered" if self.dead_letter else "waiting"
+
+    @property
+    def dead_letter(self) -> str | None:
+        """The code of the dead letter, unless a proposal was published after the one it is about."""
+        return None if self.letter is None or self.letter.offset < self.asked_at else self.letter.code
 
     def take(self, registration: Registration) -> None:
         """The last word of each ledger counts, but that something was recorded is taken back by the ledger alone, not
@@ -125,9 +132,9 @@ async def _read(kafka: KafkaSettings, trust: Trust | None, wanted: Collection[st
             message = getattr(item, "message", None)
             match message:
                 case Proposal():
-                    found.setdefault(message.allocation_id, _Progress())
+                    found.setdefault(message.allocation_id, _Progress()).asked_at = record.offset
                 case DeadLetter() if item.key:
-                    found.setdefault(item.key, _Progress()).dead_letter = message.code
+                    found.setdefault(item.key, _Progress()).letter = message
                 case Attestation():
                     if _believed(message, trust):
                         found.setdefault(message.allocation_id, _Progress()).attestation = message

@@ -74,6 +74,8 @@ def topics(context: typer.Context) -> None:
         drifts = asyncio.run(_ensured(_kafka(None, None)))
         for drift in drifts:
             note(str(drift))
+        if not drifts:
+            note("all topics are there and as they should be")
         raise ExitError(Exit.NEGATIVE if drifts else Exit.OK)
 
 

@@ -151,6 +151,11 @@ class System:
             **{name: os.environ[name] for name in ("PROOFRAIL_STORE_URL",) if name in os.environ},
         }
 
+    @property
+    def pages(self) -> dict[str, str]:
+        """Where services have pages for people."""
+        return {} if self._supervisor is None else self._supervisor.pages
+
     def _tell_services(self) -> None:
         if self._supervisor is not None:
             self._tell(services=self._supervisor.urls, pages=self._supervisor.pages)
@@ -177,6 +182,8 @@ async def run_up(home: Home) -> None:
             if starting.done():
                 starting.result()
                 print(f"Ready. Publish with: proofrail propose FILE --wait   ({home.root})", file=sys.stderr)
+                for pages in system.pages.values():
+                    print(f"Look at it:   {pages}", file=sys.stderr)
             await stopping
             starting.cancel()
             print("Stopping: services drain, then the broker ends.", file=sys.stderr)

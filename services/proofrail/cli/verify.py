@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
+from proofrail.artifacts.reference import uri_of
 from proofrail.audit.proof_audit import ProofAuditor
 from proofrail.audit.values import ABSENT, same
 from proofrail.cli.output import Exit, ExitError, command, emit_json, emit_table, fail, wants_json
 from proofrail.cli.registered import registered
 from proofrail.cli.runfiles import read_run
-from proofrail.cli.runfolder import PROOF_MESSAGE
+from proofrail.cli.runfolder import PROOF, PROOF_MESSAGE
 from proofrail.proving.backend import Verified
 from proofrail.proving.errors import PolicyError, RefusedProof
 from proofrail.proving.message import claims
@@ -281,7 +282,8 @@ def _read(path: Path) -> _Given:
     if b'"proof_hex"' in data:
         return _Given(StoneProof.canonical_form(data), None)
     message = _message(path, data)
-    blob = Path(message["uri"])
+    # A message from the topics names a place in the store: `replay` has put what lies there beside it.
+    blob = Path(PROOF if message["uri"] == uri_of(message["digest"]) else message["uri"])
     return _Given((blob if blob.is_absolute() else path.parent / blob).read_bytes(), message)
 
 
