@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 
 import pytest
 from typer.testing import CliRunner
@@ -65,3 +66,8 @@ def test_a_shell_completes_values(begun: str, expected: list[str], monkeypatch: 
 def test_config_completes_the_services_there_are() -> None:
     """Named once more, for settings are read when they are needed and not before."""
     assert list(config._SERVICES) == list(services())
+
+
+def test_the_version_is_told_without_a_command() -> None:
+    """The package's own."""
+    assert f"proofrail {version('proofrail')}\n" == CliRunner().invoke(app, ["--version"]).stdout
