@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -288,3 +290,19 @@ def test_places_are_named_by_one_integer(topic: str, partition: int, offset: int
     place = place_at(number)
     assert (topic, partition, offset, line) == (place.topic, place.partition, place.offset, place.line)
     assert can_name(partition, offset, line)
+
+
+def test_closing_waits_for_whoever_reads(tmp_path: Path) -> None:
+    """SQLite may crash where a connection is closed under a statement."""
+    database = Database(tmp_path / "view.sqlite")
+    closing = threading.Thread(target=database.close)
+    with database.snapshot() as connection:
+        rows = connection.execute(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+        )
+        closing.start()
+        assert list(range(1, 10_001)) == [row[0] for row in itertools.islice(rows, 10_000)]
+        rows.close()
+        assert closing.is_alive()
+    closing.join(10)
+    assert not closing.is_alive()

@@ -6,6 +6,7 @@ import contextlib
 import sqlite3
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -27,6 +28,15 @@ class ViewDatabase(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _Reader:
+    """The connection of one thread. SQLite may crash where a connection is closed under a statement."""
+
+    connection: sqlite3.Connection
+    generation: int
+    busy: threading.Lock = field(default_factory=threading.Lock)
+
+
 class Database:
     """The file of one explorer, locked against others. `rebuilt` says whether nothing of an earlier one was kept."""
 
@@ -34,7 +44,7 @@ class Database:
         """Raises UnusableInputError `explorer-file`, `explorer-in-use`."""
         self._file = SqliteFile(path, "explorer")
         self._readers = threading.local()
-        self._opened: list[sqlite3.Connection] = []
+        self._opened: list[_Reader] = []
         self._opening = threading.Lock()
         self._generation = 0
         with self._file.opening():
@@ -44,10 +54,12 @@ class Database:
             self.writer = self._connect_writer()
 
     def close(self) -> None:
-        """Nobody may read or write any more."""
+        """Nobody may read or write any more; whoever is reading comes to an end first."""
         with self._opening:
-            for connection in (*self._opened, self.writer):
-                connection.close()
+            for reader in self._opened:
+                with reader.busy:
+                    reader.connection.close()
+            self.writer.close()
             self._opened.clear()
             self._file.release()
 
@@ -67,24 +79,26 @@ class Database:
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """See ViewDatabase."""
-        connection = self._reader()
-        connection.execute("BEGIN")
-        try:
-            yield connection
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+        reader = self._reader()
+        with reader.busy:
+            connection = reader.connection
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
-    def _reader(self) -> sqlite3.Connection:
-        found: tuple[int, sqlite3.Connection] | None = getattr(self._readers, "connection", None)
-        if found is None or found[0] != self._generation:
+    def _reader(self) -> _Reader:
+        found: _Reader | None = getattr(self._readers, "of_thread", None)
+        if found is None or found.generation != self._generation:
             with self._opening:
                 connection = self._connect()
                 connection.execute("PRAGMA query_only = ON")
-                self._opened.append(connection)
-                found = self._generation, connection
-            self._readers.connection = found
-        return found[1]
+                found = _Reader(connection, self._generation)
+                self._opened.append(found)
+            self._readers.of_thread = found
+        return found
 
     def _connect(self) -> sqlite3.Connection:
         # What a power cut takes is read from the topics again: position and view are of one transaction.
