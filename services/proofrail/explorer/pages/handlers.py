@@ -153,10 +153,9 @@ async def run(request: Request, site: Site, reader: Reader) -> Response:
     )
     at_step = None
     try:
-        spans, events = await asyncio.gather(
-            reader.spans(run_id, parent=given["parent"], limit=_SPANS),
-            reader.events(run_id, q=given["q"], cursor=cursor, limit=_EVENTS),
-        )
+        # One after the other: both need the same reading, and where it fails it must not be tried again.
+        spans = await reader.spans(run_id, parent=given["parent"], limit=_SPANS)
+        events = await reader.events(run_id, q=given["q"], cursor=cursor, limit=_EVENTS)
         if step is not None:
             at_step = await reader.span_at(run_id, step)
     except TransientError as error:
