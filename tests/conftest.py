@@ -42,6 +42,7 @@ def pytest_runtest_setup() -> None:
     sys.setrecursionlimit(_RECURSION_LIMIT)
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Suites in full run only when asked for: `make test-exhaustive`."""
     keep_programs_together(items)

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.audit.proof_audit import ProofAuditor
 from proofrail.cairo.program import CairoProgram
-from proofrail.cli import main
+from proofrail.cli.application import app
 from proofrail.prover.settings import ProverSettings
 from proofrail.proving.backend import ProofResult
 from proofrail.proving.backends import Backends, make, parse_names
@@ -198,7 +198,7 @@ def test_no_setting_names_the_double(name: str):
         parse_names(name)
     with pytest.raises(KeyError):
         make((name,), 96, "small")
-    assert 2 == CliRunner().invoke(main.app, ["prove", "anywhere", "--backend", name]).exit_code
+    assert 2 == CliRunner().invoke(app, ["prove", "anywhere", "--backend", name]).exit_code
 
 
 def test_the_double_is_no_part_of_the_package():
@@ -252,9 +252,9 @@ def test_verify_refuses_mocks(mock: tuple[MockBackend, ProofResult, Expected], t
     proof, message = tmp_path / "proof.bin", tmp_path / "proof.json"
     proof.write_bytes(made.proof)
     message.write_bytes(to_line(proof_message(RUN, made, verified, proof.name)) + b"\n")
-    done = CliRunner().invoke(main.app, ["verify", str(message), "--json"])
+    done = CliRunner().invoke(app, ["verify", str(message), "--json"])
     assert (1, "policy-mock") == (done.exit_code, json.loads(done.stdout)["code"])
-    assert 2 == CliRunner().invoke(main.app, ["verify", str(proof), "--json"]).exit_code
+    assert 2 == CliRunner().invoke(app, ["verify", str(proof), "--json"]).exit_code
 
 
 # --- settings -------------------------------------------------------------------------------------------------
