@@ -19,7 +19,7 @@ from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.topics import MAX_MESSAGE_BYTES, TopicSpec
 from tests.broker import Broker, choose, running_broker
 from tests.exhaustive.tally import pytest_terminal_summary as pytest_terminal_summary
-from tests.workers import keep_programs_together
+from tests.workers import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 
 _numbers = itertools.count()
 
@@ -42,10 +42,8 @@ def pytest_runtest_setup() -> None:
     sys.setrecursionlimit(_RECURSION_LIMIT)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Suites in full run only when asked for: `make test-exhaustive`."""
-    keep_programs_together(items)
     if "exhaustive" in config.option.markexpr:
         return
     full = [item for item in items if item.get_closest_marker("exhaustive")]

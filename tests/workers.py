@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Final
+from pathlib import PurePosixPath
+from typing import Any, Final
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-_MACHINE: Final = frozenset({"kafka", "prover", "docker", "stone", "chain", "browser", "prometheus"})
-"""Markers of tests that start programs of their own: these use more than one core already."""
+_STARTING_PROGRAMS: Final = frozenset({"browser", "deploy", "e2e", "faults", "integration"})
+"""Folders whose tests start brokers, provers, nodes, browsers: these use more than one core already."""
 
 
-def keep_programs_together(items: list[pytest.Item]) -> None:
-    """One worker takes, one after another, all tests that start brokers, provers, nodes or browsers: two of them at
-    once would want more memory than a machine has, and each worker a broker of its own. The others share the rest."""
-    for item in items:
-        if any(item.get_closest_marker(name) for name in _MACHINE):
-            item.add_marker(pytest.mark.xdist_group("machine"))
+class _ProgramsTogether(LoadScopeScheduling):  # type: ignore[misc]
+    """One worker takes, one after another, all tests that start programs: two of them at once would want more memory
+    than a machine has, and each worker a broker of its own. The others share the rest, test by test.
+
+    Folders tell, for groups by mark (`xdist_group`) are lost on pytest 9.2: it builds names anew that xdist 3.8 sets.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        folders = PurePosixPath(nodeid.partition("::")[0]).parts
+        return "programs" if _STARTING_PROGRAMS.intersection(folders) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """See _ProgramsTogether; other ways to distribute are xdist's own."""
+    return _ProgramsTogether(config, log) if config.getoption("dist") == "loadgroup" else None
