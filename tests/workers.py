@@ -8,20 +8,24 @@ from typing import Any, Final
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-_STARTING_PROGRAMS: Final = frozenset({"browser", "deploy", "e2e", "faults", "integration"})
-"""Folders whose tests start brokers, provers, nodes, browsers: these use more than one core already."""
+_STARTING_PROGRAMS: Final = {
+    **dict.fromkeys(("e2e", "faults"), "systems"),
+    **dict.fromkeys(("browser", "deploy", "integration"), "programs"),
+}
+"""Folders whose tests start brokers, provers, nodes, browsers, in two halves of about the same length."""
 
 
 class _ProgramsTogether(LoadScopeScheduling):  # type: ignore[misc]
-    """One worker takes, one after another, all tests that start programs: two of them at once would want more memory
-    than a machine has, and each worker a broker of its own. The others share the rest, test by test.
+    """The tests of each half run one after another: more of them at once would want more memory than a machine has, and
+    each worker a broker of its own. They wait more than they work: two workers take little longer than one for each.
+    The others share the rest, test by test.
 
     Folders tell, for groups by mark (`xdist_group`) are lost on pytest 9.2: it builds names anew that xdist 3.8 sets.
     """
 
     def _split_scope(self, nodeid: str) -> str:
         folders = PurePosixPath(nodeid.partition("::")[0]).parts
-        return "programs" if _STARTING_PROGRAMS.intersection(folders) else nodeid
+        return next((_STARTING_PROGRAMS[name] for name in folders if name in _STARTING_PROGRAMS), nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
