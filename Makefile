@@ -71,8 +71,11 @@ cairo: setup ## recompile the Cairo programs and contracts
 	$(PY) -m proofrail.cairo.compiler
 	$(PY) -m proofrail.cairo.contract_compiler
 
-schemas: setup ## regenerate JSON Schemas and AsyncAPI
+schemas: setup ## regenerate schemas, the explorer's OpenAPI, the table of metrics and the dashboards
 	$(PY) -m proofrail.wire.schemas
+	$(PY) -m proofrail.explorer.openapi
+	$(PY) -m proofrail.messaging.metric_table
+	$(PY) deploy/grafana/make_dashboards.py
 
 bench: prover ## our figures beside their limits
 	$(PY) -m tests.bench $(ARGS)
