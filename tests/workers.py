@@ -15,7 +15,7 @@ _STARTING_PROGRAMS: Final = {
 """Folders whose tests start brokers, provers, nodes, browsers, in two halves of about the same length."""
 
 
-class _ProgramsTogether(LoadScopeScheduling):  # type: ignore[misc]
+class _ProgramsTogether(LoadScopeScheduling):
     """The tests of each half run one after another: more of them at once would want more memory than a machine has, and
     each worker a broker of its own. They wait more than they work: two workers take little longer than one for each.
     The others share the rest, test by test.

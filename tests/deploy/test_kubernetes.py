@@ -13,17 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from proofrail.auditor.settings import AuditorSettings
 from proofrail.cairo.risk_builds import BUILDS
-from proofrail.explorer.settings import ExplorerSettings
+from proofrail.cli.settings_known import services
 from proofrail.messaging.settings import KafkaSettings, ServiceSettings
-from proofrail.prover.settings import ProverSettings
 from proofrail.proving.cost import memory_of
 from proofrail.proving.stwo import STWO_LIMITS
 from proofrail.proving.stwo_choice import choose_stwo
 from proofrail.proving.stwo_cost import predict
-from proofrail.registrar.settings import RegistrarSettings
-from proofrail.tracer.settings import TracerSettings
 from tests.deploy.manifests import (
     COMPONENTS,
     KUBERNETES,
@@ -38,13 +34,7 @@ from tests.deploy.manifests import (
 )
 from tests.deploy.tools import DEPLOY, needs_promtool, promtool
 
-SERVICES: dict[str, type[ServiceSettings]] = {
-    "tracer": TracerSettings,
-    "prover": ProverSettings,
-    "auditor": AuditorSettings,
-    "registrar": RegistrarSettings,
-    "explorer": ExplorerSettings,
-}
+SERVICES = {name: kind for name, kind in services().items() if name != "kafka"}
 ENDS_WITHIN_S = 12
 """What a service may take after its drain: five seconds each for cancelled work and for the broker's connections."""
 
@@ -206,7 +196,7 @@ def test_a_prover_has_room_for_the_largest_run(everything: list[Manifest]) -> No
     memory beside it, temporary files and the service, has the rest."""
     prover = pods(everything)["prover"]["spec"]
     limit = memory_of(prover["containers"][0]["resources"]["limits"]["memory"] + "B")
-    share = ProverSettings.model_fields["proof_memory_limit"].default
+    share = SERVICES["prover"].model_fields["proof_memory_limit"].default
     assert share.endswith("%")
     allowed = limit * int(share.removesuffix("%")) // 100
     least, hashes = BUILDS["risk_engine"].least, STWO_LIMITS.max_instances["pedersen"]

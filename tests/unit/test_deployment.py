@@ -9,29 +9,20 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic_settings import BaseSettings
 
-from proofrail.auditor.settings import AuditorSettings
-from proofrail.explorer.settings import ExplorerSettings
-from proofrail.messaging.settings import KafkaSettings, ServiceSettings
-from proofrail.prover.settings import ProverSettings
-from proofrail.registrar.settings import RegistrarSettings
-from proofrail.tracer.settings import TracerSettings
+from proofrail.cli.settings_known import services
+from proofrail.messaging.settings import KafkaSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
-SERVICES: dict[str, type[ServiceSettings]] = {
-    "tracer": TracerSettings,
-    "prover": ProverSettings,
-    "auditor": AuditorSettings,
-    "registrar": RegistrarSettings,
-    "explorer": ExplorerSettings,
-}
+SERVICES = {name: kind for name, kind in services().items() if name != "kafka"}
 OUTSIDE_SETTINGS = {"PROOFRAIL_HOME", "PROOFRAIL_STWO_PROVER"}
 """Read where no settings class is."""
 
 
-def names(kind: type[ServiceSettings]) -> set[str]:
+def names(kind: type[BaseSettings]) -> set[str]:
     return {f"PROOFRAIL_{name.upper()}" for name in kind.model_fields}
 
 

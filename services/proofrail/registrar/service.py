@@ -211,12 +211,11 @@ class Registrar:
         }
         for settled, said in await self._publish([*registrations.items()], publisher, own):
             self._tell_span(settled, said, since_ns)
-        last = [self._open.settle(case) for case in cases if case not in batch.deferred]
-        for case in cases:
-            if case not in batch.deferred:
-                self._in_flight.end(case)
-        for case in cases:
-            if case not in batch.deferred and not case.again:
+        ended = [case for case in cases if case not in batch.deferred]
+        last = [self._open.settle(case) for case in ended]
+        for case in ended:
+            self._in_flight.end(case)
+            if not case.again:
                 self._room.release()
         for item in last:
             if item is not None:
