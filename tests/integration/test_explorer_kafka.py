@@ -38,7 +38,7 @@ class Explorer:
 
     async def table(self, name: str) -> list[dict[str, Any]]:
         """A whole table, but for times: the broker's clock sets those."""
-        answer = await self.client.get(f"/api/{name}?limit=500")
+        answer = await self.client.get(f"/api/{name}?limit=250")
         rows: list[dict[str, Any]] = answer.raise_for_status().json()["rows"]
         return sorted(rows, key=lambda row: str(row.get("allocation_id") or row.get("run_id")))
 

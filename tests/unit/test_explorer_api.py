@@ -66,7 +66,7 @@ async def client(transport: httpx.ASGITransport) -> AsyncIterator[httpx.AsyncCli
 
 async def test_pages_of_a_table_join_without_gaps(client: httpx.AsyncClient) -> None:
     """From the youngest to the oldest and back, each row once, whatever the size of a page."""
-    whole = (await client.get("/api/allocations?limit=500")).json()
+    whole = (await client.get("/api/allocations?limit=250")).json()
     names = [row["allocation_id"] for row in whole["rows"]]
     assert None is whole["older"]
     assert None is whole["newer"]
@@ -139,7 +139,7 @@ async def test_a_run_tells_all_of_its_story(client: httpx.AsyncClient) -> None:
 async def test_loops_are_folded_and_unfold(client: httpx.AsyncClient, world: World) -> None:
     """The top of the tree has one row for a loop's iterations; asked for, they come one by one, with their
     children."""
-    runs = (await client.get("/api/runs?limit=500")).json()["rows"]
+    runs = (await client.get("/api/runs?limit=250")).json()["rows"]
     big = max(runs, key=lambda row: row["allocations"])
     path = f"/api/runs/{big['run_id']}/spans"
     rows = (await client.get(path)).json()["rows"]
@@ -151,8 +151,8 @@ async def test_loops_are_folded_and_unfold(client: httpx.AsyncClient, world: Wor
     assert "25" == found["next"]
     below = (await client.get(path, params={"parent": found["rows"][0]["span_id"]})).json()["rows"]
     assert {found["rows"][0]["span_id"]} == {row["parent_span_id"] for row in below}
-    events = (await client.get(f"/api/runs/{big['run_id']}/events?limit=500")).json()
-    assert (big["items"], "500") == (events["total"], events["next"])
+    events = (await client.get(f"/api/runs/{big['run_id']}/events?limit=250")).json()
+    assert (big["items"], "250") == (events["total"], events["next"])
     assert (await client.get(f"{path}/at/100")).json()["path"].startswith("main/")
     # The run is padded: nothing of the program's runs at its last step.
     assert (await client.get(f"{path}/at/{big['n_steps'] - 1}")).json() is None
@@ -293,8 +293,8 @@ def _queries() -> st.SearchStrategy[tuple[str, dict[str, str]]]:
             "",
             "0",
             "-1",
-            "500",
-            "501",
+            "250",
+            "251",
             "MISMATCH",
             "attested",
             "true",

@@ -14,6 +14,8 @@ from proofrail.artifacts.sqlite_file import SqliteFile, create, version_of
 from proofrail.explorer.schema import INDEXES, SCRATCH, TABLES, VERSION
 
 _CACHE_KIB: Final = 64 * 1024
+_CHECKPOINT_PAGES: Final = 8 * 1024
+"""32 MiB of log before its pages go into the file: most are written by several transactions of a rebuild."""
 
 
 class ViewDatabase(Protocol):
@@ -106,6 +108,7 @@ class Database:
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         return connection
 
     def _is_current(self) -> bool:

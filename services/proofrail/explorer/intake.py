@@ -6,11 +6,12 @@ the wire defines it. What cannot be read is counted and named, and spoils nothin
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
+
+from pydantic_core import from_json
 
 from proofrail.explorer import schema
 from proofrail.messaging.records import Record
@@ -344,13 +345,13 @@ class _Guard:
 
 
 def _parse(line: bytes) -> dict[str, Any]:
-    """The line's object, by the standard library's scanner: a quarter of the time that the strict reader takes. What
-    that scanner would take wrongly, or what it refuses, is left to the strict one."""
+    """The line's object, by pydantic's scanner: an eighth of the time that the strict reader takes. What that scanner
+    would take wrongly, or what it refuses, is left to the strict one."""
     if line.count(b"{") + line.count(b"[") > _MAX_BRACKETS or b"\\u" in line:
         return parse_object(line)
     try:
-        value = json.loads(line.decode())
-    except (ValueError, RecursionError):
+        value = from_json(line, allow_inf_nan=False)
+    except ValueError:
         return parse_object(line)
     return value if type(value) is dict else parse_object(line)
 

@@ -227,7 +227,7 @@ def shares_of(proposal: Proposal | None, attestation: Attestation | None) -> tup
             risk=decided[one.name][1] if one.name in decided else None,
             apy_bps=one.apy_bps,
             given_risk=one.risk,
-            metrics=None if one.metrics is None else one.metrics.model_dump(),
+            metrics=None if one.metrics is None else dict(one.metrics),
         )
         for one in proposal.protocols
     )

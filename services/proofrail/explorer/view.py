@@ -214,41 +214,36 @@ FROM (
 WHERE run_id = d.name AND (runs.state, runs.verdict, runs.audit_due_ms) IS NOT (d.state, d.verdict, d.due)
 RETURNING run_id, state, verdict
 """
-_PLACE_ALLOCATIONS: Final = """
-UPDATE allocations SET run_id = d.run_id, row = d.row
-FROM (
-    SELECT a.allocation_id AS name,
-        coalesce(attested_run, indexed_run, taken_run) AS run_id,
-        CASE WHEN attested_run IS NOT NULL THEN attested_row WHEN indexed_run IS NOT NULL THEN indexed_row
-            ELSE taken_row END AS row
-    FROM temp.touched_allocations t JOIN allocations a ON a.allocation_id = t.allocation_id
-) AS d
-WHERE allocation_id = d.name AND (allocations.run_id, allocations.row) IS NOT (d.run_id, d.row)
-"""
 _DERIVE_ALLOCATIONS: Final = """
-UPDATE allocations SET state = d.state, error = d.error
+UPDATE allocations SET run_id = d.run_id, row = d.row, state = d.state, error = d.error
 FROM (
-    SELECT a.allocation_id AS name,
+    SELECT a.allocation_id AS name, a.in_run AS run_id, a.in_row AS row,
         CASE
             WHEN recorded = 1 THEN 'recorded'
             WHEN registered IS NOT NULL THEN 'refused'
             WHEN attestation IS NOT NULL THEN 'attested'
             WHEN r.verdict = 'MISMATCH' THEN 'mismatch'
-            WHEN dead IS NOT NULL AND (a.run_id IS NULL OR indexed_dead IS NOT NULL) THEN 'dead-lettered'
+            WHEN dead IS NOT NULL AND (a.in_run IS NULL OR indexed_dead IS NOT NULL) THEN 'dead-lettered'
             WHEN r.state IN ('proven', 'attested') THEN 'proven'
-            WHEN a.run_id IS NOT NULL THEN 'traced'
+            WHEN a.in_run IS NOT NULL THEN 'traced'
             ELSE 'waiting' END AS state,
         CASE
             WHEN recorded = 1 THEN NULL
             WHEN registered IS NOT NULL THEN refused_code
             WHEN attestation IS NOT NULL THEN NULL
             WHEN r.verdict = 'MISMATCH' THEN coalesce(r.mismatch, 'mismatch')
-            WHEN dead IS NOT NULL AND (a.run_id IS NULL OR indexed_dead IS NOT NULL) THEN dead_code
+            WHEN dead IS NOT NULL AND (a.in_run IS NULL OR indexed_dead IS NOT NULL) THEN dead_code
             ELSE r.failure END AS error
-    FROM temp.touched_allocations t JOIN allocations a ON a.allocation_id = t.allocation_id
-    LEFT JOIN runs r ON r.run_id = a.run_id
+    FROM (
+        SELECT *,
+            coalesce(attested_run, indexed_run, taken_run) AS in_run,
+            CASE WHEN attested_run IS NOT NULL THEN attested_row WHEN indexed_run IS NOT NULL THEN indexed_row
+                ELSE taken_row END AS in_row
+        FROM temp.touched_allocations t CROSS JOIN allocations USING (allocation_id)
+    ) AS a LEFT JOIN runs r ON r.run_id = a.in_run
 ) AS d
-WHERE allocation_id = d.name AND (allocations.state, allocations.error) IS NOT (d.state, d.error)
+WHERE allocation_id = d.name AND (allocations.run_id, allocations.row, allocations.state, allocations.error)
+    IS NOT (d.run_id, d.row, d.state, d.error)
 RETURNING allocation_id, state
 """
 
@@ -266,7 +261,6 @@ def _derive(connection: Connection, batch: Batch) -> Changed:
         "INSERT OR IGNORE INTO temp.touched_allocations SELECT allocation_id FROM allocations WHERE run_id = ?",
         [(row[0],) for row in runs],
     )
-    connection.execute(_PLACE_ALLOCATIONS)
     allocations = connection.execute(_DERIVE_ALLOCATIONS).fetchall()
     if len(runs) + len(allocations) > _CHANGES_TOLD:
         return Changed(too_many=True)
