@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from proofrail.explorer.pages.site import Site
 from proofrail.explorer.reader import ViewReader
+from proofrail.explorer.site import Site
 from proofrail.explorer.view import Changed
 from tests.browser.conftest import InLoop, Open
 from tests.explorer_cases import HOSTILE_ID, World, proposal

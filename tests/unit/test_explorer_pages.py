@@ -15,9 +15,8 @@ from tests.explorer_cases import HOSTILE_ID, reader_of
 from tests.explorer_site import WRONG, Read, served
 
 from proofrail.cairo.risk_program import packaged
-from proofrail.explorer.model.reading import Reader
-from proofrail.explorer.pages.site import Site
 from proofrail.explorer.reader import ViewReader
+from proofrail.explorer.site import Site
 from proofrail.explorer.web import application
 from proofrail.wire.errors import UnusableInputError
 
@@ -252,11 +251,11 @@ def test_the_vendored_library_is_the_one_its_licence_names() -> None:
 class Opened:
     """Hands out one reader, and counts; refuses what does not look like an export."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: ViewReader) -> None:
         self.reader = reader
         self.given: list[bytes] = []
 
-    def __call__(self, data: bytes) -> Reader:
+    def __call__(self, data: bytes) -> ViewReader:
         self.given.append(data)
         if not data.startswith(b"{"):
             raise UnusableInputError(

@@ -54,7 +54,11 @@ class Health:
 
 
 class ViewReader:
-    """A `model.reading.Reader` over a view."""
+    """What pages and API ask of a view. Every method is quick (below 100 ms), and runs off the event loop.
+
+    Raises ProofrailError `explorer-not-found` (404) for an id that nothing is known of, `explorer-query` (400) for a
+    cursor or filter that is none.
+    """
 
     def __init__(
         self,
@@ -86,7 +90,7 @@ class ViewReader:
         self.feed.close()
         self._threads.shutdown(cancel_futures=True)
 
-    # --- as model.reading.Reader says ---------------------------------------------------------------------
+    # --- for pages and API ---------------------------------------------------------------------------------
 
     async def pipeline(self) -> Pipeline:
         held = self._pipeline
@@ -119,6 +123,7 @@ class ViewReader:
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[AllocationRow]:
+        """With `run_id`, those of the run by their row, older pages being later rows."""
         return await self._on_view(
             tables.allocations,
             q=q,
@@ -141,6 +146,8 @@ class ViewReader:
     async def spans(
         self, run_id: str, *, parent: str | None = None, cursor: str | None = None, limit: int = 200
     ) -> Spans:
+        """Without `parent`: the top of the tree, as deep as `limit` rows reach, iterations folded. With the span_id of
+        a span: its children. With `SPAN_ID:iterations`: the iterations of its loop, one by one."""
         found = await self._spans_of(run_id)
         if isinstance(found, str):
             return Spans.none(run_id, found, parent)
@@ -154,6 +161,7 @@ class ViewReader:
     async def events(
         self, run_id: str, *, q: str | None = None, cursor: str | None = None, limit: int = 100
     ) -> Events:
+        """`q`: a type, or text of which the line holds some. A cursor is the seq to begin with."""
         found = await self._spans_of(run_id)
         if isinstance(found, str):
             return Events.none(run_id, found)

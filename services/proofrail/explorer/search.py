@@ -9,7 +9,7 @@ from typing import Final
 
 from proofrail.explorer.errors import bad_query
 from proofrail.explorer.model.answers import Hit, SearchResult
-from proofrail.explorer.pages.site import Site
+from proofrail.explorer.site import Site
 from proofrail.explorer.tables import program_names, range_of
 
 _SITE: Final = Site()

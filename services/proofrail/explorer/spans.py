@@ -128,7 +128,7 @@ class RunSpans:
     # --- rows ---------------------------------------------------------------------------------------------
 
     def rows(self, parent: str | None, cursor: str | None, limit: int) -> Spans:
-        """See `model.reading.Reader.spans`. Raises NotFoundError, BadQueryError."""
+        """See `ViewReader.spans`. Raises NotFoundError, BadQueryError."""
         start = _number(cursor)
         if not 1 <= limit <= _MAX_LIMIT:
             raise bad_query(f"limit is {limit}; it must lie in 1 … {_MAX_LIMIT}")
@@ -267,7 +267,7 @@ class RunSpans:
     # --- events -------------------------------------------------------------------------------------------
 
     def events(self, q: str | None, cursor: str | None, limit: int) -> Events:
-        """See `model.reading.Reader.events`. Raises BadQueryError."""
+        """See `ViewReader.events`. Raises BadQueryError."""
         if not 1 <= limit <= _MAX_LIMIT:
             raise bad_query(f"limit is {limit}; it must lie in 1 … {_MAX_LIMIT}")
         wanted = (q or "").encode(errors="replace")

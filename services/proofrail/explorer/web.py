@@ -15,7 +15,6 @@ from proofrail.explorer import pages
 from proofrail.explorer.api import VERSION, add_problems, as_json, router
 from proofrail.explorer.guard import Guard
 from proofrail.explorer.model.answers import Problem
-from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.reader import ViewReader
 
 _API: Final = ("/api/", "/events")
@@ -30,7 +29,7 @@ def application(
     *,
     token: str | None = None,
     names: Collection[str] | None = (),
-    opener: Callable[[bytes], Reader] | None = None,
+    opener: Callable[[bytes], ViewReader] | None = None,
     file: str | None = None,
 ) -> FastAPI:
     """The application over a reader. `token` and `names` as Guard has them; `opener` reads exported files that are

@@ -1,4 +1,4 @@
-"""What each address answers: asks the Reader, hands its models to a template."""
+"""What each address answers: asks the ViewReader, hands its models to a template."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from starlette.responses import RedirectResponse, Response
 from proofrail.explorer.errors import bad_query
 from proofrail.explorer.model.answers import Problem
 from proofrail.explorer.model.base import AllocationState, Place, RunState, Verdict
-from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.model.spans import Events, Spans
 from proofrail.explorer.pages.opened import MAX_FILE, OpenedFiles
 from proofrail.explorer.pages.pictures import share_bars, waterfall
 from proofrail.explorer.pages.rendering import error_page, page
-from proofrail.explorer.pages.site import Site
+from proofrail.explorer.reader import ViewReader
+from proofrail.explorer.site import Site
 from proofrail.wire.canonical import parse_object
 from proofrail.wire.errors import MalformedError, ProofrailError, TransientError
 
@@ -31,9 +31,9 @@ _BEFORE: Final = 3
 """Events shown before the one that a link names."""
 _STATUS: Final = {"explorer-not-found": 404, "explorer-query": 400}
 
-Shown = tuple[Site, Reader]
+Shown = tuple[Site, ViewReader]
 Handler = Callable[[Request], Awaitable[Response]]
-Answer = Callable[[Request, Site, Reader], Awaitable[Response]]
+Answer = Callable[[Request, Site, ViewReader], Awaitable[Response]]
 
 
 class Commands(NamedTuple):
@@ -71,17 +71,17 @@ def handler(answer: Answer, shown: Callable[[Request], Shown | None]) -> Handler
     return handle
 
 
-async def _framed(request: Request, site: Site, reader: Reader, template: str, **values: Any) -> Response:
+async def _framed(request: Request, site: Site, reader: ViewReader, template: str, **values: Any) -> Response:
     return page(request, site, template, pipeline=await reader.pipeline(), **values)
 
 
-async def banner(request: Request, site: Site, reader: Reader) -> Response:
+async def banner(request: Request, site: Site, reader: ViewReader) -> Response:
     """What needs a person, alone: it changes oftener than the page below it."""
     given = _given(request, "at")
     return await _framed(request, site, reader, "_banner.html", section=given["at"])
 
 
-async def overview(request: Request, site: Site, reader: Reader) -> Response:
+async def overview(request: Request, site: Site, reader: ViewReader) -> Response:
     runs, allocations = await asyncio.gather(reader.runs(limit=_LATEST), reader.allocations(limit=_LATEST))
     if site.file and len(runs.rows) == 1 and not runs.older:
         return RedirectResponse(site.run(runs.rows[0].run_id), 303)
@@ -90,7 +90,7 @@ async def overview(request: Request, site: Site, reader: Reader) -> Response:
     )
 
 
-async def runs(request: Request, site: Site, reader: Reader) -> Response:
+async def runs(request: Request, site: Site, reader: ViewReader) -> Response:
     given = _given(request, "q", "verdict", "state", "cursor")
     found = await reader.runs(
         q=given["q"],
@@ -101,7 +101,7 @@ async def runs(request: Request, site: Site, reader: Reader) -> Response:
     return await _table(request, site, reader, "runs", found, given)
 
 
-async def allocations(request: Request, site: Site, reader: Reader) -> Response:
+async def allocations(request: Request, site: Site, reader: ViewReader) -> Response:
     given = _given(request, "q", "state", "decision", "reason", "run", "cursor")
     decision = given["decision"]
     if decision not in (None, "approved", "rejected"):
@@ -117,14 +117,14 @@ async def allocations(request: Request, site: Site, reader: Reader) -> Response:
     return await _table(request, site, reader, "allocations", found, given)
 
 
-async def dead_letters(request: Request, site: Site, reader: Reader) -> Response:
+async def dead_letters(request: Request, site: Site, reader: ViewReader) -> Response:
     given = _given(request, "code", "cursor")
     found = await reader.dead_letters(code=given["code"], cursor=given["cursor"])
     return await _table(request, site, reader, "dead-letters", found, given)
 
 
 async def _table(
-    request: Request, site: Site, reader: Reader, name: str, found: object, given: dict[str, str | None]
+    request: Request, site: Site, reader: ViewReader, name: str, found: object, given: dict[str, str | None]
 ) -> Response:
     cursor = given.pop("cursor")
     return await _framed(
@@ -141,7 +141,7 @@ async def _table(
     )
 
 
-async def run(request: Request, site: Site, reader: Reader) -> Response:
+async def run(request: Request, site: Site, reader: ViewReader) -> Response:
     run_id = _id(request)
     given = _given(request, "q", "span", "parent")
     step, seq = _number(request, "step"), _number(request, "seq")
@@ -183,7 +183,7 @@ async def run(request: Request, site: Site, reader: Reader) -> Response:
     )
 
 
-async def spans(request: Request, site: Site, reader: Reader) -> Response:
+async def spans(request: Request, site: Site, reader: ViewReader) -> Response:
     given = _given(request, "run", "parent", "cursor")
     found = await reader.spans(
         given["run"] or "", parent=given["parent"], cursor=given["cursor"], limit=_SPANS
@@ -191,14 +191,14 @@ async def spans(request: Request, site: Site, reader: Reader) -> Response:
     return page(request, site, "_spans.html", spans=found, bars=waterfall(found), axis=False, wanted=None)
 
 
-async def events(request: Request, site: Site, reader: Reader) -> Response:
+async def events(request: Request, site: Site, reader: ViewReader) -> Response:
     given = _given(request, "run", "q", "cursor")
     found = await reader.events(given["run"] or "", q=given["q"], cursor=given["cursor"], limit=_EVENTS)
     more = given["cursor"] is not None
     return page(request, site, "_events.html", events=found, filters=given, more=more, seq=None)
 
 
-async def allocation(request: Request, site: Site, reader: Reader) -> Response:
+async def allocation(request: Request, site: Site, reader: ViewReader) -> Response:
     found = await reader.allocation(_id(request))
     limit = next((fact.value for fact in found.limits if fact.name == "max_single_bps"), "")
     return await _framed(
@@ -213,7 +213,7 @@ async def allocation(request: Request, site: Site, reader: Reader) -> Response:
     )
 
 
-async def search(request: Request, site: Site, reader: Reader) -> Response:
+async def search(request: Request, site: Site, reader: ViewReader) -> Response:
     text = (request.query_params.get("q") or "").strip()
     if not text:
         return await _framed(request, site, reader, "search.html", result=None, searched="")
@@ -223,7 +223,7 @@ async def search(request: Request, site: Site, reader: Reader) -> Response:
     return await _framed(request, site, reader, "search.html", result=result, searched=text)
 
 
-async def message(request: Request, site: Site, reader: Reader) -> Response:
+async def message(request: Request, site: Site, reader: ViewReader) -> Response:
     numbers = {name: _number(request, name) for name in ("partition", "offset", "line")}
     if None in (numbers["partition"], numbers["offset"]):
         raise bad_query("a message is named by topic, partition, offset and line")
@@ -240,7 +240,7 @@ async def message(request: Request, site: Site, reader: Reader) -> Response:
 def opening(files: OpenedFiles | None) -> Answer:
     """The page that takes an exported file, and what comes of one."""
 
-    async def open_file(request: Request, site: Site, reader: Reader) -> Response:
+    async def open_file(request: Request, site: Site, reader: ViewReader) -> Response:
         problem, status = None, 200
         if request.method == "POST" and files is not None:
             # Any page in the browser can send a form here: only our own may make the service read a file.

@@ -8,12 +8,12 @@ from typing import Final
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount, Route
 
-from proofrail.explorer.model.reading import Reader
 from proofrail.explorer.pages import handlers
 from proofrail.explorer.pages.handlers import Answer, Shown, handler
 from proofrail.explorer.pages.opened import OpenedFiles, Opener
 from proofrail.explorer.pages.rendering import static_file
-from proofrail.explorer.pages.site import Site
+from proofrail.explorer.reader import ViewReader
+from proofrail.explorer.site import Site
 
 _PAGES: Final[tuple[tuple[str, Answer], ...]] = (
     ("/", handlers.overview),
@@ -32,7 +32,7 @@ _PAGES: Final[tuple[tuple[str, Answer], ...]] = (
 )
 
 
-def routes(reader: Reader, *, opener: Opener | None = None, file: str | None = None) -> list[BaseRoute]:
+def routes(reader: ViewReader, *, opener: Opener | None = None, file: str | None = None) -> list[BaseRoute]:
     """All pages over `reader`. With `opener` exported files can be dropped onto them; `file` is the name of the one
     that `reader` itself is of."""
     own = Site(file=file)

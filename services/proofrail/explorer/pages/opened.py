@@ -18,8 +18,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
-from proofrail.explorer.model.reading import Reader
-from proofrail.explorer.pages.site import Site
+from proofrail.explorer.reader import ViewReader
+from proofrail.explorer.site import Site
 from proofrail.wire.errors import TransientError, UnusableInputError
 
 MAX_FILE: Final = 32 * 1024 * 1024
@@ -32,7 +32,7 @@ _MAX_NAME: Final = 80
 _ENVELOPE: Final = 64 * 1024
 """Room for the form around the file."""
 
-Opener = Callable[[bytes], Reader]
+Opener = Callable[[bytes], ViewReader]
 """Reads an exported file. Raises ProofrailError where it is none; runs in a thread."""
 
 
@@ -47,7 +47,7 @@ class OpenedFiles:
     """The files that were dropped last."""
 
     opener: Opener
-    _held: OrderedDict[str, tuple[Site, Reader]] = field(default_factory=OrderedDict)
+    _held: OrderedDict[str, tuple[Site, ViewReader]] = field(default_factory=OrderedDict)
     _reading: int = 0
 
     async def take(self, request: Request) -> Site:
@@ -67,7 +67,7 @@ class OpenedFiles:
         finally:
             self._reading -= 1
 
-    def get(self, key: str) -> tuple[Site, Reader] | None:
+    def get(self, key: str) -> tuple[Site, ViewReader] | None:
         """The file with this key, while it is held."""
         return self._held.get(key)
 

@@ -20,7 +20,7 @@ from proofrail.explorer.model.rows import Phase, RunRow
 from proofrail.explorer.model.strip import Stage
 from proofrail.explorer.pages import words
 from proofrail.explorer.pages.pictures import Journey, few_cells, journey
-from proofrail.explorer.pages.site import Site
+from proofrail.explorer.site import Site
 from proofrail.wire.messages import REASONS
 
 _TYPES: Final = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".txt": "text/plain"}
