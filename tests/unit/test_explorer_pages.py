@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.explorer_cases import HOSTILE_ID, reader_of
+from tests.explorer_cases import HOSTILE_ID, World, proposal, reader_of
 from tests.explorer_site import WRONG, Read, served
 
 from proofrail.cairo.risk_program import packaged
@@ -323,3 +323,28 @@ def test_a_file_is_bounded_and_taken_from_our_own_pages_only(
     crossing: dict[str, str] = {"sec-fetch-site": "cross-site"}
     assert 403 == drop(client, b"{1}", **crossing).status_code
     assert [] == opener.given
+
+
+def test_what_a_ledger_took_back_is_said(tmp_path: Path) -> None:
+    """A registration that stands in place of another says so, with the transaction that is gone, in the history as
+    well; the earlier one of the same ledger is no longer called recorded, one of another ledger is."""
+    world = World()
+    run = world.seal(world.propose(proposal(1)))
+    run.settle()
+    (name,) = run.attestations
+    gone, chain = "0x" + "a" * 60, {"kind": "starknet", "network": "SN_SEPOLIA"}
+    run.register(name)
+    run.register(name, ledger=chain, transaction=gone)
+    run.register(name, ledger=chain, transaction="0xb", replaces=gone)
+    reader = reader_of(tmp_path, world)
+    with served(application(reader)) as base, httpx.Client(base_url=base, timeout=30) as client:
+        cards = client.get(f"/api/allocations/{name}").json()["registrations"]
+        text = read(client, f"/allocations/{name}").text
+    reader.close()
+    assert [(None, False), (None, True), (gone, False)] == [
+        (one["replaces"], one["taken_back"]) for one in cards
+    ]
+    assert "Recorded anew in the ledger starknet SN_SEPOLIA, which had taken back" in text
+    assert f"{gone[:10]}…{gone[-6:]}" in text
+    assert 1 == text.count("Taken back")
+    assert text.index("in place of an earlier registration") < text.index("Taken back")

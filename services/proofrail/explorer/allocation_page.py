@@ -87,10 +87,14 @@ def _attestation(attestation: Attestation, line: bytes, row: Row, beside: Beside
 
 
 def _registrations(connection: Connection, allocation_id: str) -> Iterator[RegistrationCard]:
-    for place, _, at_ms, raw in said_of(connection, allocation_id, schema.RECORDED, schema.REFUSED):
-        said = message_of(Registration, raw)
-        if said is None:
-            continue
+    rows = said_of(connection, allocation_id, schema.RECORDED, schema.REFUSED)
+    read = [
+        (place, at_ms, said)
+        for place, _, at_ms, raw in rows
+        if (said := message_of(Registration, raw)) is not None
+    ]
+    last = {_case(said): number for number, (_, _, said) in enumerate(read) if said.replaces is not None}
+    for number, (place, at_ms, said) in enumerate(read):
         fact = said.fact
         yield RegistrationCard(
             at_ms=at_ms,
@@ -98,6 +102,8 @@ def _registrations(connection: Connection, allocation_id: str) -> Iterator[Regis
             contract=said.ledger.contract,
             outcome=said.outcome,
             transaction=said.transaction,
+            replaces=said.replaces,
+            taken_back=fact is not None and number < last.get(_case(said), 0),
             fact_hash=None if fact is None else fact.fact_hash,
             verification_hash=None if fact is None else fact.verification_hash,
             preset=None if fact is None else fact.preset,
@@ -105,6 +111,11 @@ def _registrations(connection: Connection, allocation_id: str) -> Iterator[Regis
             message=said.message,
             place=place_at(place),
         )
+
+
+def _case(said: Registration) -> tuple[str | None, ...]:
+    """One attestation in one ledger: of its registrations the last one holds."""
+    return said.attestation, said.ledger.kind, said.ledger.network, said.ledger.contract
 
 
 def _phases(connection: Connection, row: Row) -> Iterator[Phase]:
@@ -170,11 +181,17 @@ def _said_of_it(connection: Connection, name: str, row: Row) -> Iterator[Happeni
             yield _happening("attested", at_ms, f"attested: {text}", place, run=said.run_id)
         elif (one := message_of(Registration, raw)) is not None:
             ledger = " ".join(filter(None, (one.ledger.kind, one.ledger.network)))
+            why = (
+                ""
+                if one.replaces is None
+                else ", which had taken back what the earlier registration rested on"
+            )
             if one.outcome == "recorded":
-                text = f"recorded in the ledger {ledger}"
+                again = "" if one.replaces is None else " anew"
+                text = f"recorded{again} in the ledger {ledger}{why}"
                 yield _happening("recorded", at_ms, text, place, run=one.run_id)
             else:
-                text = f"refused by the ledger {ledger}: {one.message}"
+                text = f"refused by the ledger {ledger}{why}: {one.message}"
                 yield _happening("refused", at_ms, text, place, code=one.code, run=one.run_id)
 
 

@@ -50,6 +50,10 @@ class RegistrationCard(Part):
     contract: str | None
     outcome: Literal["recorded", "refused"]
     transaction: str | None
+    replaces: str | None
+    """The transaction that an earlier registration rested on, and that the ledger has taken back."""
+    taken_back: bool
+    """Whether a later registration stands in place of this one, because the ledger has taken it back."""
     fact_hash: str | None
     verification_hash: str | None
     preset: str | None
