@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Final
 
 from pydantic import ValidationError
 
 from proofrail.cli.home import Home
 from proofrail.cli.live import LiveLine, telling
-from proofrail.cli.output import stderr
+from proofrail.cli.output import note, stderr
+from proofrail.cli.times import span
 from proofrail.client.logs import log_like_a_library
 from proofrail.messaging.client import wait_for_broker
+from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.offsets import Offsets
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import UnusableInputError
@@ -23,6 +28,9 @@ ANSWERS_S: Final = 10.0
 
 SILENT_S: Final = 1.0
 """What takes no longer needs no progress."""
+
+_LOOK_S: Final = 2.0
+_ANSWER_S: Final = 5.0
 
 
 def kafka_at(home: Home) -> KafkaSettings:
@@ -72,3 +80,36 @@ async def _waiting(kafka: KafkaSettings) -> AsyncIterator[None]:
     line = LiveLine(stderr, lines=False)
     async with telling(line, lambda: f"waiting for the broker at {kafka.bootstrap}", after_s=SILENT_S):
         yield
+
+
+@asynccontextmanager
+async def absence_told(kafka: KafkaSettings, topics: Sequence[str]) -> AsyncIterator[None]:
+    """While the block runs, say on stderr when the broker says no more where these topics end, since when, and when it
+    does again; each once. Clients wait for a broker without a word."""
+    watching = asyncio.create_task(_tell_absence(kafka, topics))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+
+
+async def _tell_absence(kafka: KafkaSettings, topics: Sequence[str]) -> None:
+    heard, away = time.time(), False
+    while True:
+        try:
+            async with Offsets(kafka, connect_s=_ANSWER_S) as offsets:
+                while True:
+                    async with asyncio.timeout(_ANSWER_S):
+                        await offsets.extents(topics)
+                    if away:
+                        note(f"{kafka.bootstrap} answers again, after {span((time.time() - heard) * 1000)}")
+                    heard, away = time.time(), False
+                    await asyncio.sleep(_LOOK_S)
+        except (TimeoutError, BrokerUnavailableError, UnusableInputError) as error:
+            if not away:
+                refused = f": {error.message}" if isinstance(error, UnusableInputError) else ""
+                since = datetime.fromtimestamp(heard).strftime("%H:%M:%S")
+                note(f"no answer from {kafka.bootstrap} since {since}{refused}; waiting for it")
+            away = True
+        await asyncio.sleep(_LOOK_S)

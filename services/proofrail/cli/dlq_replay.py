@@ -127,12 +127,11 @@ async def _read_at(kafka: KafkaSettings, topic: str, partition: int, offset: int
             await reader.start()
         except PlaceLostError:
             return None
-        while True:
-            for record in await reader.read():
+        async for records in reader.to_end(ANSWERS_S):
+            for record in records:
                 if record.tp == tp and record.offset >= offset:
                     return record.value if record.offset == offset else None
-            if await reader.at_end():
-                return None
+    return None
 
 
 async def publish_replays(kafka: KafkaSettings, replays: Sequence[Replay]) -> list[int]:

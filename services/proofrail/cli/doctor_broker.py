@@ -63,8 +63,8 @@ async def _clock(kafka: KafkaSettings) -> Found:
         async with LogReader(kafka, sorted({tp.topic for tp in places}), places, otherwise="end") as reader:
             await reader.connect(_ANSWERS_S)
             await reader.start()
-            while not await reader.at_end():
-                latest = max([latest, *(record.timestamp for record in await reader.read())])
+            async for records in reader.to_end(_ANSWERS_S):
+                latest = max([latest, *(record.timestamp for record in records)])
     ahead = latest - time.time_ns() // 1_000_000
     if ahead > _AHEAD_MS:
         says = f"the last record is of {ahead / 1000:.1f} s from now"

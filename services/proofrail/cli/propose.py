@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from proofrail.cli.broker import reached
+from proofrail.cli.broker import absence_told, reached
 from proofrail.cli.output import Exit, emit_line, note
 from proofrail.cli.table import DecisionTable
 from proofrail.cli.terminal import SafeConsole
 from proofrail.client import Trust
 from proofrail.client.proposing import Proposed, propose, publish_proposals
 from proofrail.messaging.settings import KafkaSettings
+from proofrail.wire import topics
 from proofrail.wire.errors import UnusableInputError
 from proofrail.wire.messages import Attestation
 
@@ -42,7 +43,10 @@ async def run_propose(
         note("attestations are not checked: no auditor's key is known here; name one with --auditor-key")
     table = DecisionTable(SafeConsole())
     refused = 0
-    async with propose(kafka, values, trust=trust) as proposed:
+    async with (
+        propose(kafka, values, trust=trust) as proposed,
+        absence_told(kafka, [topics.ATTESTATIONS, topics.PROPOSALS_DLQ]),
+    ):
         note(f"published {len(values)} proposals; waiting up to {timeout_s:.0f} s")
         if not json:
             table.header()

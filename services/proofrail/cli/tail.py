@@ -157,11 +157,36 @@ async def _follow(
     *,
     follow: bool,
 ) -> None:
-    from proofrail.cli.broker import ANSWERS_S
+    from proofrail.cli.broker import ANSWERS_S, absence_told
     from proofrail.messaging.log_reader import LogReader
 
     places = await _places(kafka, named, begin_ms, offset, must_be_there=not follow)
     left = sys.maxsize if count is None else count
+    if not follow:
+        async with LogReader(kafka, sorted({tp.topic for tp in places}), places) as reader:
+            await reader.connect(ANSWERS_S)
+            await reader.start()
+            async for records in reader.to_end(ANSWERS_S):
+                left -= _shown(records, chosen, show, left)
+                if left == 0:
+                    return
+        return
+    async with absence_told(kafka, named):
+        await _show_all(kafka, named, places, chosen, show, left)
+
+
+async def _show_all(
+    kafka: KafkaSettings,
+    named: list[str],
+    places: dict[TopicPartition, int],
+    chosen: Wanted,
+    show: Show,
+    left: int,
+) -> None:
+    """Show what is wanted, also of topics that are still to come, until none is `left` to be shown."""
+    from proofrail.cli.broker import ANSWERS_S
+    from proofrail.messaging.log_reader import LogReader
+
     while True:
         there = [name for name in named if any(tp.topic == name for tp in places)]
         come = asyncio.create_task(_come(kafka, [name for name in named if name not in there]))
@@ -172,8 +197,6 @@ async def _follow(
                 await reader.connect(ANSWERS_S)
                 await reader.start()
                 while not come.done():
-                    if not follow and await reader.at_end():
-                        return
                     left -= _shown(await reader.read(), chosen, show, left)
                     if left == 0:
                         return

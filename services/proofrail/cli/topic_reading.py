@@ -42,8 +42,7 @@ async def read(
             lambda: f"reading the topics, {passed:,} of {total:,} records",
             after_s=SILENT_S,
         ):
-            while not await reader.at_end():
-                records = await reader.read()
+            async for records in reader.to_end(ANSWERS_S):
                 passed += len(records)
                 found += records if wanted is None else filter(wanted, records)
     return found

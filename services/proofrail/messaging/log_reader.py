@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Final, Literal, Self
 
 from aiokafka import AIOKafkaConsumer
@@ -16,6 +17,7 @@ from aiokafka import errors as kafka_errors
 
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.client import wait_for_broker
+from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.records import Record, TopicPartition
 from proofrail.messaging.settings import KafkaSettings
@@ -23,6 +25,8 @@ from proofrail.wire.errors import ProofrailError
 
 _POLL_MS: Final = 100
 _AT_ONCE: Final = 500
+_SILENT_S: Final = 2.0
+"""After so long without a record the broker is asked whether it is there: aiokafka waits for it without a word."""
 _METADATA_MS: Final = 30_000
 """How soon partitions that were added to a topic are read, too."""
 
@@ -111,6 +115,22 @@ class LogReader:
         waited for. Raises PlaceLostError, ProofrailError `topic-unreadable`."""
         return await retry_transient(self._read)
 
+    async def to_end(self, answers_s: float) -> AsyncIterator[list[Record]]:
+        """What was committed at `start` and is not read yet, as it comes. Raises as `read`, and BrokerUnavailableError
+        where records stay away and the broker does not say within `answers_s` seconds where they end."""
+        heard = time.monotonic()
+        while not await self.at_end():
+            records = await self.read()
+            if records:
+                yield records
+            elif time.monotonic() - heard < _SILENT_S:
+                continue
+            else:
+                with self._translated():
+                    async with asyncio.timeout(answers_s):
+                        await self.positions_and_ends()
+            heard = time.monotonic()
+
     async def positions_and_ends(self) -> dict[TopicPartition, tuple[int, int]]:
         """For each partition, where reading is (markers behind the last record are passed) and the end of what can be
         read now. Raises BrokerUnavailableError."""
@@ -127,9 +147,7 @@ class LogReader:
     async def stop(self) -> None:
         """Close the connection."""
         if self._consumer is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(5):
-                    await self._consumer.stop()
+            await close_consumer(self._consumer)
         self._consumer = None
 
     async def _read(self) -> list[Record]:

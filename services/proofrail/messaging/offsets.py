@@ -15,6 +15,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest_v2
 from aiokafka.protocol.api import Request
 
 from proofrail.messaging.client import wait_for_broker
+from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.records import TopicPartition
 from proofrail.messaging.settings import KafkaSettings
@@ -151,10 +152,11 @@ class Offsets:
         return self._consumer
 
     async def _stop(self) -> None:
-        for client in (self._consumer, self._admin):
-            if client is not None:
-                with contextlib.suppress(Exception):
-                    await (client.stop() if isinstance(client, AIOKafkaConsumer) else client.close())
+        if self._consumer is not None:
+            await close_consumer(self._consumer)
+        if self._admin is not None:
+            with contextlib.suppress(Exception):
+                await self._admin.close()
         self._consumer = self._admin = None
 
     @contextlib.contextmanager

@@ -13,6 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 
 from proofrail.messaging.backoff import retry_transient
+from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.settings import KafkaSettings
 
 Places = Callable[[], Mapping[TopicPartition, int]]
@@ -47,7 +48,7 @@ async def present(
         try:
             await consumer.start()
         except BaseException:
-            await consumer.stop()
+            await close_consumer(consumer)
             raise
         return consumer
 
@@ -59,8 +60,7 @@ async def present(
         staying.cancel()
         await asyncio.gather(staying, return_exceptions=True)
         await _tell(consumer, places())
-        with contextlib.suppress(KafkaError):
-            await consumer.stop()
+        await close_consumer(consumer)
 
 
 async def _stay(consumer: AIOKafkaConsumer, every_s: float, places: Places) -> None:

@@ -31,6 +31,7 @@ from proofrail.messaging._protocol import (
     read_stable_offsets,
     rejoin,
 )
+from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.errors import BrokerUnavailableError, PartitionLostError, RestartRequiredError
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.records import Message, Outbox, Record
@@ -159,11 +160,8 @@ class Pipeline:
                 await poll
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            # stop() is known to hang when the broker is gone; the group forgets us by itself then.
             leave_on_stop(consumer)
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(5):
-                    await consumer.stop()
+            await close_consumer(consumer)
         await self._producer.stop()
 
     @property

@@ -4,7 +4,6 @@ memory and to stay current."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -14,6 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
+from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.records import Record
 from proofrail.messaging.settings import KafkaSettings
@@ -106,9 +106,7 @@ class View:
         """Close the connections."""
         for consumer in (self._consumer, self._probe):
             if consumer is not None:
-                with contextlib.suppress(Exception):
-                    async with asyncio.timeout(5):
-                        await consumer.stop()
+                await close_consumer(consumer)
         self._consumer = self._probe = None
 
     @property
