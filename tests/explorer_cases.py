@@ -350,6 +350,28 @@ class Topics:
         return None if None in found else [one for one in found if one is not None]
 
 
+def given_up(world: World) -> Run:
+    """A run that cannot be proven, and its proposal, vault:000001, which is dead-lettered for that."""
+    [record] = world.propose(proposal(1))
+    run = world.seal([record])
+    run.fail("prover-out-of-memory", "the proof needs more memory than there is")
+    world.dead_letter(record, "prover-out-of-memory", "the proof needs more memory than there is")
+    entry = {
+        "v": 1,
+        "type": "AllocationIndex",
+        "allocation_id": "vault:000001",
+        "proposal_sha256": sha256_hex(canonical(run.forms[0])),
+        "run_id": run.run_id,
+        "row": 0,
+        "topic": record.topic,
+        "partition": 0,
+        "offset": record.offset,
+        "dead_letter": "prover-out-of-memory",
+    }
+    world.say(topics.INDEX, "vault:000001", entry)
+    return run
+
+
 def applied(view: View, records: Sequence[Record], size: int = 500) -> list[Changed]:
     """Records into a view, some at a time, each lot with the positions behind it."""
     ends = view.positions()

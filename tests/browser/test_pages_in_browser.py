@@ -239,3 +239,23 @@ def test_a_change_comes_to_the_page_by_itself(page_at: Open, reader: ViewReader,
     assert focused == page.evaluate("document.activeElement.id")
     assert told < len(seen.requests) <= told + 3
     assert [] == seen.problems
+
+
+def test_a_change_closes_nothing_that_is_open(
+    page_at: Open, reader: ViewReader, service: InLoop, runs: dict[str, str]
+) -> None:
+    """What somebody opened in a card stays open when the card is asked for again, nothing jumps, and the focus stays
+    on what has no id of its own, too."""
+    page, seen = page_at(runs["MATCH"])
+    expect(page.locator("[data-live-word]")).to_have_text("Live")
+    page.locator("#proof details > summary").first.click()
+    page.locator("#proof .copy").last.focus()
+    where = "[document.activeElement.dataset.copy, scrollY, document.documentElement.scrollHeight]"
+    before = page.evaluate(where)
+    page.evaluate("document.querySelector('#proof').dataset.old = '1'")
+    run_id = runs["MATCH"].rpartition("/")[2]
+    service.call(reader.feed.tell, Changed(runs=[(run_id, "attested", "MATCH")]))
+    expect(page.locator("#proof[data-old]")).to_have_count(0)
+    expect(page.locator("#proof details").first).to_have_attribute("open", "")
+    assert before == page.evaluate(where)
+    assert [] == seen.problems

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.explorer_cases import HOSTILE_ID, World, proposal, reader_of
+from tests.explorer_cases import HOSTILE_ID, World, given_up, proposal, reader_of
 from tests.explorer_site import WRONG, Read, served
 
 from proofrail.cairo.risk_program import packaged
@@ -348,3 +348,26 @@ def test_what_a_ledger_took_back_is_said(tmp_path: Path) -> None:
     assert f"{gone[:10]}…{gone[-6:]}" in text
     assert 1 == text.count("Taken back")
     assert text.index("in place of an earlier registration") < text.index("Taken back")
+
+
+def test_what_went_wrong_comes_with_what_to_do(site: httpx.Client, tmp_path: Path) -> None:
+    """Cause and commands, as the manual has them for each verdict: an invalid proposal, one that was given up and its
+    run, a mismatch and its allocations."""
+    found = read(site, Site().allocation(HOSTILE_ID)).text
+    assert "Invalid: the proposal was refused, and nothing was run." in found
+    assert "Dead-lettered: not JSON at character 0: <b>" in found
+    assert "proofrail dlq show 0-1" in found
+    assert "proofrail dlq replay 0-1 --value FILE" in found
+    wrong = run_of(site, "MISMATCH")
+    assert "proofrail explain output_bytes" in read(site, wrong).text
+    assert f"{wrong}#audit" in read(site, f"/allocations/{WRONG}").links
+    world = World()
+    run = given_up(world)
+    reader = reader_of(tmp_path, world)
+    with served(application(reader)) as base, httpx.Client(base_url=base, timeout=30) as client:
+        for address in (f"/runs/{run.run_id}", "/allocations/vault:000001"):
+            text = read(client, address).text
+            assert "the proof needs more memory than there is" in text
+            assert "proofrail explain prover-out-of-memory" in text
+            assert f"proofrail requeue {run.run_id}" in text
+    reader.close()

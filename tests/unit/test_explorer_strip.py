@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.explorer_cases import Run, World, proposal, reader_of
+from tests.explorer_cases import World, given_up, proposal, reader_of
 from tests.explorer_site import Read
 
 from proofrail.explorer.model.strip import Pipeline
@@ -14,7 +14,6 @@ from proofrail.explorer.run_events import RunEvents
 from proofrail.explorer.web import application
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.wire import topics
-from proofrail.wire.canonical import canonical, sha256_hex
 
 HOUR_MS = 3_600_000
 
@@ -30,28 +29,6 @@ async def strip(folder: Path, world: World, after_ms: int = 5_000) -> Pipeline:
 
 def concerns(found: Pipeline) -> dict[str, str]:
     return {stage.name: stage.concern for stage in found.stages if stage.concern is not None}
-
-
-def given_up(world: World) -> Run:
-    """A run that cannot be proven, and its proposal, which is dead-lettered for that."""
-    [record] = world.propose(proposal(1))
-    run = world.seal([record])
-    run.fail("prover-out-of-memory", "the proof needs more memory than there is")
-    world.dead_letter(record, "prover-out-of-memory", "the proof needs more memory than there is")
-    entry = {
-        "v": 1,
-        "type": "AllocationIndex",
-        "allocation_id": "vault:000001",
-        "proposal_sha256": sha256_hex(canonical(run.forms[0])),
-        "run_id": run.run_id,
-        "row": 0,
-        "topic": record.topic,
-        "partition": 0,
-        "offset": record.offset,
-        "dead_letter": "prover-out-of-memory",
-    }
-    world.say(topics.INDEX, "vault:000001", entry)
-    return run
 
 
 async def test_what_cannot_be_proven_asks_for_a_person(tmp_path: Path) -> None:

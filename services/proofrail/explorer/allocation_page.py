@@ -174,8 +174,8 @@ def _said_of_it(connection: Connection, name: str, row: Row) -> Iterator[Happeni
             text = "proposed" if of_first else "published again under the same allocation_id"
             yield _happening("proposed" if of_first else "repeated", at_ms, text, place)
         elif (letter := message_of(DeadLetter, raw)) is not None:
-            where = f"{letter.topic}/{letter.partition} offset {letter.offset}"
-            yield _happening("dead-letter", at_ms, f"{where}: {letter.message}", place, code=letter.code)
+            text = f"dead-lettered: {letter.message} ({letter.topic} {letter.partition}:{letter.offset})"
+            yield _happening("dead-letter", at_ms, text, place, code=letter.code)
         elif (said := message_of(Attestation, raw)) is not None:
             text = "approved" if said.approved else f"rejected: {', '.join(said.reasons)}"
             yield _happening("attested", at_ms, f"attested: {text}", place, run=said.run_id)

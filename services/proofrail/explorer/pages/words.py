@@ -26,8 +26,8 @@ VERDICTS: Final[Mapping[str, Tone]] = {
 
 STATES: Final[Mapping[str, Tone]] = {
     "open": Tone("run", "play", "Open"),
-    "sealed": Tone("run", "clock", "Being proven"),
-    "proven": Tone("run", "clock", "Being audited"),
+    "sealed": Tone("run", "clock", "Waits for proof"),
+    "proven": Tone("run", "clock", "Waits for audit"),
     "given-up": Tone("warn", "cross", "Proof given up"),
     "attested": Tone("ok", "check", "Attested"),
     "waiting": Tone("idle", "clock", "Waiting"),

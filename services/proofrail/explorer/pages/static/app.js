@@ -111,6 +111,25 @@
   addEventListener("hashchange", reveal);
   reveal();
 
+  // --- what is replaced because it changed: what somebody opened stays open, and the focus where it was ---
+  const named = (one) => `${one.closest("[id]")?.id} ${one.dataset.copy ?? one.textContent}`;
+  const opened = () => [...document.querySelectorAll("main details:not([id])")];
+  let kept;
+  document.addEventListener("htmx:beforeSwap", ({ target }) => {
+    const focus = document.activeElement;
+    kept = target.matches("[data-live]") && {
+      open: opened().filter((one) => one.open).map((one) => named(one.firstElementChild)),
+      focus: focus.closest("main") && !focus.id && named(focus),
+    };
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    if (!kept) return;
+    for (const one of opened()) if (kept.open.includes(named(one.firstElementChild))) one.open = true;
+    if (kept.focus && document.activeElement === body) {
+      [...document.querySelectorAll("main a, main button, main summary, main [tabindex]")].find((one) => named(one) === kept.focus)?.focus({ preventScroll: true });
+    }
+  });
+
   // --- live: the feed marks what is stale, and at most once in 500 ms it is asked for again ---
   if (!body.dataset.feed) return;
   const stale = new Set();
