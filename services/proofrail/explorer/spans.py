@@ -5,11 +5,12 @@ Built from the events' lines when somebody looks, and forgotten again: see `run_
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from pydantic_core import from_json
 
 from proofrail.explorer.errors import bad_query, not_found
 from proofrail.explorer.model.spans import Event, Events, Span, Spans
@@ -83,7 +84,8 @@ class RunSpans:
             elif kind == "TraceEnd":
                 steps = event.get("n_steps")
                 self.n_steps = steps if type(steps) is int else 0
-            self._length = max(self._length, now)
+            if now > self._length:
+                self._length = now
         # Behind the last span there are steps that fill the trace up only: on their scale nothing could be seen.
         ends = [self._nodes[one].ended for one in self._roots]
         self._scale = max((end or self._length for end in ends), default=self._length) or self._length
@@ -113,11 +115,10 @@ class RunSpans:
 
     def _close(self, event: dict[str, Any], seq: int, now: int, opened: list[int]) -> None:
         span_id = event.get("span_id")
-        if not any(self._nodes[one].span_id == span_id for one in reversed(opened)):
-            return
-        while opened:
-            node = self._nodes[opened.pop()]
+        for place in range(len(opened) - 1, -1, -1):
+            node = self._nodes[opened[place]]
             if node.span_id == span_id:
+                del opened[place:]
                 node.ended, node.end_seq = now, seq
                 cycles, error = event.get("cycles"), event.get("error")
                 node.cycles = cycles if type(cycles) is int else None
@@ -303,8 +304,8 @@ class RunSpans:
 
 def _read(line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = from_json(line, allow_inf_nan=False)
+    except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
