@@ -19,7 +19,7 @@ from proofrail.wire.topics import TopicSpec
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
-_SELF_AT_A_DEAD_PORT = {
+SELF_AT_A_DEAD_PORT = {
     "listeners": "PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller},SELF://127.0.0.1:0",
     "advertised.listeners": "PLAINTEXT://127.0.0.1:{broker},SELF://127.0.0.1:1",
     "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SELF:PLAINTEXT",
@@ -33,7 +33,7 @@ async def test_says_where_to_look_when_records_are_taken_and_transactions_are_no
     """Publishing works, and each transaction is given up in time, with a word about the broker's own address."""
     for limit, value in {"TRANSACTION_TIMEOUT_MS": 2000, "_ABORT_SECONDS": 0.5, "_STOP_SECONDS": 0.5}.items():
         monkeypatch.setattr(_producer, limit, value)
-    with EmbeddedKafka(tmp_path / "kafka", cache_dir(), properties=_SELF_AT_A_DEAD_PORT) as broker:
+    with EmbeddedKafka(tmp_path / "kafka", cache_dir(), properties=SELF_AT_A_DEAD_PORT) as broker:
         kafka = KafkaSettings(bootstrap=broker.bootstrap)
         await ensure_topics(kafka, [TopicSpec(name, 1, "key", {}) for name in ("in", "out")])
         await publish(kafka, [Message("in", b"k", b"v")])

@@ -1,4 +1,4 @@
-"""Whether the broker is there, has the topics as they should be, and agrees about the time."""
+"""Whether the broker is there, ends transactions, has the topics as they should be, and agrees about the time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ from proofrail.cli.broker import kafka_at
 from proofrail.cli.doctor_checks import Found
 from proofrail.cli.home import Home
 from proofrail.messaging.client import wait_for_broker
+from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.log_reader import LogReader
 from proofrail.messaging.offsets import Offsets
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topic_changes import actual_topics
 from proofrail.messaging.topic_plan import plan
+from proofrail.messaging.transaction_check import check_transactions
 from proofrail.wire.errors import ProofrailError, UnusableInputError
 from proofrail.wire.topics import TOPICS
 
 _ANSWERS_S: Final = 5.0
+_TRANSACTION_S: Final = 10.0
 _AHEAD_MS: Final = 2_000
 """Clocks that are kept differ by less."""
 
@@ -31,10 +34,22 @@ async def broker(home: Home) -> list[Found]:
     try:
         cluster = await wait_for_broker(kafka, _ANSWERS_S)
         found = [Found("kafka", "ok", f"{kafka.bootstrap} answers, cluster {cluster}")]
-        topics = await _topics(kafka)
-        return [*found, topics, *([await _clock(kafka)] if topics.state != "broken" else [])]
+        found += [await _transactions(kafka), await _topics(kafka)]
+        if found[-1].state != "broken":
+            found.append(await _clock(kafka))
     except ProofrailError as error:
         return [Found("kafka", "broken", f"[{error.code}] {error.message}", error.next_step or "")]
+    return found
+
+
+async def _transactions(kafka: KafkaSettings) -> Found:
+    try:
+        await check_transactions(kafka, _TRANSACTION_S)
+    except UnusableInputError as error:
+        return Found("transactions", "warning", f"not tried: {error.message}", error.next_step or "")
+    except BrokerUnavailableError as error:
+        return Found("transactions", "broken", f"[{error.code}] {error.message}", error.next_step or "")
+    return Found("transactions", "ok", "one was begun and aborted")
 
 
 async def _topics(kafka: KafkaSettings) -> Found:

@@ -166,8 +166,8 @@ class TransactionalProducer:
                 raise BrokerUnavailableError(
                     "broker-unavailable",
                     f"the transaction was given up: {error!r}",
-                    "It is tried again. If none ever succeeds, see the broker's log: one that cannot reach its own "
-                    "advertised.listeners takes records, but no transactions",
+                    "It is tried again. If none ever succeeds, ask `proofrail doctor`: a broker that cannot reach its "
+                    "own advertised.listeners takes records, but no transactions",
                 ) from error
             raise
         try:

@@ -251,7 +251,8 @@ KAFKA: Final = Area.of(
         Entry(
             "broker-unavailable",
             "The broker did not answer, or a transaction was given up.",
-            "It is away; or it cannot reach its own advertised.listeners, and so takes records but no transactions.",
+            "It is away; or it cannot reach its own advertised.listeners, and so takes records but no transactions: "
+            "`proofrail doctor` tries one.",
             _BROKER,
         ),
         Entry(
@@ -282,6 +283,20 @@ KAFKA: Final = Area.of(
             "The limit keeps every record below what brokers take.",
             "Split it into several records with the same key.",
             f"{TRACE} section 1",
+        ),
+        Entry(
+            "transactions-unfinished",
+            "The broker takes records, but ends no transaction.",
+            "It cannot reach its own advertised.listeners, or another broker's; or it has fewer brokers than the "
+            "replication factor of its topic of transactions asks for.",
+            "Correct advertised.listeners, or the replication factors, start the broker anew, and ask `proofrail "
+            "doctor` again.",
+        ),
+        Entry(
+            "transactions-not-permitted",
+            "Whether the broker ends transactions could not be tried.",
+            "Its access rules name neither this user nor the check.",
+            "Permit the user WRITE on the transactional id and READ on the group proofrail-doctor.",
         ),
         Entry(
             "producer-fenced",
