@@ -8,6 +8,7 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fsspec
@@ -119,6 +120,8 @@ class ArtifactStore:
                 file.write(data)
                 _flush(file)
             self._fs.mv(scratch, path)
+            for folder in (Path(path).parent, Path(path).parents[1]):
+                _flush_folder(folder)
         except BaseException:
             with contextlib.suppress(OSError):
                 self._fs.rm(scratch)
@@ -134,6 +137,16 @@ def _flush(file: Any) -> None:
     file.flush()
     with contextlib.suppress(AttributeError, OSError):
         os.fsync(file.fileno())
+
+
+def _flush_folder(folder: Path) -> None:
+    """The blob's name, too: without it the content is lost in a power cut."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems cannot
+            os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 @contextlib.contextmanager
