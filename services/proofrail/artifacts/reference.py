@@ -29,13 +29,6 @@ def uri_of(digest: str) -> str:
     return _SCHEME + checked_digest(digest)
 
 
-def digest_of(uri: str) -> str:
-    """The digest in a URI. Raises InvalidReference."""
-    if not uri.startswith(_SCHEME):
-        raise InvalidReference("artifact-reference", f"{uri[:200]!r} does not begin with {_SCHEME}")
-    return checked_digest(uri.removeprefix(_SCHEME))
-
-
 def checked_digest(digest: str) -> str:
     """The digest itself. Raises InvalidReference: a digest becomes a path, and comes from outside."""
     if _DIGEST.fullmatch(digest) is None:

@@ -71,11 +71,6 @@ def speeds(backend: str) -> Speeds:
     return _stored()[backend][1] if is_calibrated(backend) else Speeds()
 
 
-def speed(backend: str = "stone") -> float:
-    """`speeds(backend).proving`: 1.0 when never calibrated."""
-    return speeds(backend).proving
-
-
 def is_calibrated(backend: str) -> bool:
     """Whether `speeds` were measured here."""
     known = _stored().get(backend)

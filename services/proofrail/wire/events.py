@@ -33,12 +33,8 @@ VOLATILE: Final = frozenset({"timestamp", "duration_ns", "detail", "label"})
 
 STEPS_PER_BLOCK: Final = 4096
 STEPS_PER_CHUNK: Final = 64
-BYTES_PER_STEP: Final = 24
-"""ap, fp, pc as u64 little-endian."""
 CELLS_PER_BLOCK: Final = 4096
 CELLS_PER_CHUNK: Final = 32
-BYTES_PER_CELL: Final = 40
-"""The address as u64, the value as 32 bytes, both little-endian."""
 MAX_PATH_DEPTH: Final = 64
 """The greatest depth whose spans have a `path`."""
 

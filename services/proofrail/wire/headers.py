@@ -52,15 +52,6 @@ def child_traceparent(parent: str | None, seed: bytes) -> str:
     return f"00-{trace_id}-{digest[:16]}-{flags}"
 
 
-def read_traceparent(headers: list[tuple[str, bytes]] | tuple[tuple[str, bytes], ...] | None) -> str | None:
-    """The valid traceparent among a record's headers, if there is exactly one."""
-    found = [value for name, value in headers or () if name.lower() == "traceparent" and value is not None]
-    if len(found) != 1:
-        return None
-    text = found[0].decode("ascii", errors="replace")
-    return text if _parts(text) else None
-
-
 def span_of(traceparent: str) -> tuple[int, int, int] | None:
     """Trace id, span id and flags of a valid traceparent."""
     if _parts(traceparent) is None:
