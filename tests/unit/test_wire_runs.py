@@ -81,3 +81,20 @@ def test_the_assembler_gives_a_run_when_its_seal_has_come() -> None:
     assert RUN.commitments == list(whole.read())
     (broken,) = assembler.feed("r", b"{\n")
     assert broken.fault is not None
+
+
+def test_what_was_left_of_an_unsealed_run_is_forgotten_when_its_case_is_closed() -> None:
+    """The whole run that comes under the same id later is its own lines alone, as after a restart."""
+    cases = CaseFile()
+    stale, *whole = (
+        Record(topics.COMMITMENTS, 0, offset, RUN_ID.encode(), value, {}, 0)
+        for offset, value in enumerate([join(RUN.commitments[:1]), join(RUN.commitments)])
+    )
+    cases.take(stale, 0.0)
+    cases.close(RUN_ID)
+    assert [] == cases.unfinished(RUN_ID)
+    for record in whole:
+        cases.take(record, 0.0)
+    (case,) = cases
+    assert case.committed is not None
+    assert RUN.commitments == list(case.committed.read())

@@ -108,6 +108,7 @@ class CaseFile:
 
     def close(self, run_id: str) -> None:
         self._cases.pop(run_id, None)
+        self._assembler.forget(run_id)
 
 
 def _take_terminal(case: Case, record: Record, now: float) -> None:
