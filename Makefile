@@ -39,7 +39,7 @@ prover: setup ## build the stwo prover for this host (about 6 minutes the first 
 demo: prover ## the main job: proposals in, proven and audited decisions out
 	@$(PY) -m proofrail demo $(ARGS)
 
-up: prover ## broker and the three services until Ctrl-C
+up: prover ## broker, all services and the explorer until Ctrl-C
 	@$(PY) -m proofrail up $(ARGS)
 
 test: prover ## all tests

@@ -14,10 +14,10 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from proofrail.artifacts.errors import AlteredArtifact, MissingArtifact
+from proofrail.artifacts.measured_store import MeasuredStore
 from proofrail.messaging import metric_names, metric_table
 from proofrail.messaging.in_flight import InFlight
 from proofrail.messaging.lag import LagClock
-from proofrail.messaging.measured_store import MeasuredStore
 from proofrail.messaging.metric_names import ALL, LABELS, HistogramName, registry
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.sampling import LagSampler

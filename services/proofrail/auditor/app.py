@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Sequence
 
+from proofrail.artifacts.measured_store import MeasuredStore
 from proofrail.audit.proof_audit import Fetch, ProofAuditor
 from proofrail.audit.risk_runs import RiskRuns
 from proofrail.auditor.examiner import Examiner
@@ -13,7 +14,6 @@ from proofrail.auditor.settings import AuditorSettings
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
-from proofrail.messaging.measured_store import MeasuredStore
 from proofrail.proving.backends import make, parse_names
 from proofrail.proving.policy import Policy
 from proofrail.proving.stone.presets import names_of, presets_of

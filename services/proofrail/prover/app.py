@@ -8,10 +8,10 @@ from typing import Final
 
 import structlog
 
+from proofrail.artifacts.measured_store import MeasuredStore
 from proofrail.audit.risk_runs import RiskRuns
 from proofrail.cairo.risk_builds import BUILDS
 from proofrail.messaging.host import ServiceContext, run_service
-from proofrail.messaging.measured_store import MeasuredStore
 from proofrail.prover.job import JobLimits, ProvingJob, tell_unusable
 from proofrail.prover.service import Prover
 from proofrail.prover.settings import ProverSettings

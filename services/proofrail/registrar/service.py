@@ -16,6 +16,7 @@ from typing import Final
 
 import structlog
 
+from proofrail.artifacts.measured_store import MeasuredStore
 from proofrail.client import (
     ATTESTATIONS,
     Archive,
@@ -34,7 +35,6 @@ from proofrail.messaging import groups
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.in_flight import InFlight
-from proofrail.messaging.measured_store import MeasuredStore
 from proofrail.messaging.presence import present
 from proofrail.messaging.publisher import OutcomeUnknownError, TransactionalPublisher
 from proofrail.messaging.records import Message

@@ -5,17 +5,30 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from typing import Protocol
+
+from prometheus_client import Counter, Histogram
 
 from proofrail.artifacts.errors import AlteredArtifact, MissingArtifact
 from proofrail.artifacts.reference import Ref
 from proofrail.artifacts.store import ArtifactStore
-from proofrail.messaging.metrics import Metrics
+
+
+class StoreMetrics(Protocol):
+    """Where it is counted: a service's metrics have these."""
+
+    store_bytes: Counter
+    """By `direction`: written, read."""
+    store_operations: Counter
+    """By `operation` and `outcome`: ok, missing, altered, failed."""
+    store_seconds: Histogram
+    """By `operation`: put, get."""
 
 
 class MeasuredStore(ArtifactStore):
     """See ArtifactStore."""
 
-    def __init__(self, url: str, metrics: Metrics) -> None:
+    def __init__(self, url: str, metrics: StoreMetrics) -> None:
         super().__init__(url)
         self._metrics = metrics
 
