@@ -46,7 +46,7 @@ def test_a_service_shows_its_own_metrics_alone() -> None:
 
 
 def test_nothing_else_makes_metrics() -> None:
-    """prometheus_client is imported where metrics are made and written out, and for a type; never to make more."""
+    """prometheus_client is imported where metrics are made and written out, and for types; never to make more."""
     users = {
         f"{path.relative_to(SERVICES)} {alias.name}"
         for path in SERVICES.rglob("*.py")
@@ -56,7 +56,12 @@ def test_nothing_else_makes_metrics() -> None:
         if alias.name not in ("CONTENT_TYPE_LATEST", "generate_latest", "text_string_to_metric_families")
     }
     made = {user for user in users if user.startswith("messaging/metrics.py ")}
-    assert {"auditor/service.py Histogram"} >= users - made
+    types = {
+        "auditor/service.py Histogram",
+        "artifacts/measured_store.py Counter",
+        "artifacts/measured_store.py Histogram",
+    }
+    assert types >= users - made
 
 
 def test_names_follow_the_conventions() -> None:
