@@ -52,11 +52,18 @@ def runs(base: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", [*PAGES, "MISMATCH", "MATCH"])
 def test_a_page_is_sound(page_at: Open, runs: dict[str, str], name: str) -> None:
-    """No error on the console, no request to elsewhere, below 200 KB; on a wide and a narrow screen, in light and dark,
+    """No error on the console, no request to elsewhere, below 200 KB; on wide and narrow screens, in light and dark,
     nothing too wide, and contrasts, names, outline and targets as people with other eyes and hands need them."""
     page, seen = page_at(PAGES.get(name) or runs[name])
     assert 0 < seen.bytes < MAX_PAGE
-    for width, scheme in ((1280, "light"), (1280, "dark"), (360, "dark"), (360, "light")):
+    for width, scheme in (
+        (1280, "light"),
+        (1280, "dark"),
+        (820, "dark"),
+        (640, "light"),
+        (360, "dark"),
+        (360, "light"),
+    ):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
         found = page.evaluate(LOOKS)
@@ -116,7 +123,8 @@ def test_one_search_box_leads_to_the_page(page_at: Open, runs: dict[str, str]) -
 
 
 def test_filters_change_the_table_in_place(page_at: Open) -> None:
-    """A filter asks for rows alone, and the address says it, so that it can be shared and gone back from."""
+    """A filter asks for rows alone, and the address says it, so that it can be shared and gone back from; the same
+    filter twice is one step back."""
     page, seen = page_at("/runs")
     page.evaluate("window.same = true")
     page.select_option("select[name=verdict]", "MISMATCH")
@@ -127,7 +135,27 @@ def test_filters_change_the_table_in_place(page_at: Open) -> None:
     expect(page.locator("#results")).to_contain_text("No run fits")
     page.go_back()
     expect(page.locator("#results tbody tr")).to_have_count(1)
+    page.fill(".filters input[name=q]", "none-begins-so")
+    page.press(".filters input[name=q]", "Enter")
+    expect(page.locator("#results")).to_contain_text("No run fits")
+    with page.expect_response("**/runs?*"):
+        page.press(".filters input[name=q]", "Enter")
+    page.go_back()
+    expect(page.locator("#results tbody tr")).to_have_count(1)
     assert [] == seen.problems
+
+
+def test_the_way_back_to_what_is_live(page_at: Open) -> None:
+    """Older pages stand still; the newest of them leads to the table that follows what happens."""
+    page, _ = page_at("/allocations")
+    assert 1 == page.locator("#results[data-live]").count()
+    page.keyboard.press("n")
+    page.wait_for_url("**cursor=*")
+    expect(page.locator("#results:not([data-live])")).to_have_count(1)
+    page.keyboard.press("p")
+    expect(page.locator("#newer")).to_contain_text("live")
+    page.keyboard.press("p")
+    expect(page.locator("#results[data-live]")).to_have_count(1)
 
 
 def test_iterations_unfold_where_they_stand(page_at: Open, runs: dict[str, str]) -> None:

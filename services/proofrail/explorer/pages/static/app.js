@@ -77,6 +77,11 @@
     if (detail.verb === "get") for (const [name, value] of Object.entries(detail.parameters)) if (value === "") delete detail.parameters[name];
   });
 
+  // --- the same address twice is one step back ---
+  document.addEventListener("htmx:beforeHistoryUpdate", ({ detail }) => {
+    if (detail.history.path === location.pathname + location.search) detail.history.type = "replace";
+  });
+
   // --- ages, in the words of the server (words.py, ago) ---
   const age = (time) => {
     const ms = Date.now() - Date.parse(time.dateTime);
