@@ -52,7 +52,7 @@ test-exhaustive: setup ## every alteration of small runs, and millions of items 
 	@$(PY) -m pytest -m exhaustive $(ARGS)
 
 lint: setup ## style, types, import rule
-	$(VENV)/bin/ruff check services tests examples deploy
+	$(VENV)/bin/ruff check services tests examples deploy schemas
 	$(VENV)/bin/ruff format --check services tests examples deploy
 	$(VENV)/bin/mypy
 	MYPYPATH=services $(VENV)/bin/mypy --strict $(addprefix examples/,allocator.py dashboard.py registrar.py)

@@ -74,7 +74,7 @@ def transition(now, then, cell):
     f = word >> 48
     source, logic, jump, move, opcode = f >> 2 & 7, f >> 5 & 3, f >> 7 & 7, f >> 10 & 3, f >> 12 & 7
     if (not {source, jump, opcode} <= {0, 1, 2, 4} or 3 in (logic, move) or source == 1 != op1_off
-            or jump == 4 and (logic or opcode == 4 or move == 1) or opcode == 1 and move):
+            or (jump == 4 and (logic or opcode == 4 or move == 1)) or (opcode == 1 and move)):
         return f"the word {word:#x} at pc is no instruction"
     size = 2 if source == 1 else 1
     dst, op0 = cell((fp if f & 1 else ap) + dst_off), cell((fp if f & 2 else ap) + op0_off)

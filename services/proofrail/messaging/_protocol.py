@@ -5,8 +5,8 @@ aiokafka sends OffsetFetch without `require_stable`: right after a transaction i
 from before it, so that a partition that moves to another instance is worked on twice. And it sends
 TxnOffsetCommit v0, which the broker checks against the transactional id alone: an instance that lost its
 partitions in a rebalance could still commit for them. Version 7 of the one and version 3 of the other close
-both gaps (KIP-447). aiokafka is pinned exactly; tests/integration/test_messaging_fencing.py fails should a
-new version move what is replaced here.
+both gaps (KIP-447). aiokafka is pinned exactly; `test_a_member_that_was_left_behind_cannot_commit` in
+tests/integration/test_messaging_transactions.py fails should a new version move what is replaced here.
 """
 
 from __future__ import annotations
