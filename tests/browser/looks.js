@@ -26,6 +26,10 @@
     for (let one = element; one; one = one.parentElement) layers.push(parse(getComputedStyle(one).backgroundColor));
     return layers.reverse().reduce((under, top) => over(top, under), [255, 255, 255, 1]);
   };
+  const ratio = (ink, under) => {
+    const [a, b] = [light(over(ink, under)), light(under)].sort((x, y) => y - x);
+    return (a + 0.05) / (b + 0.05);
+  };
   const contrasts = () => {
     const poor = [];
     const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -34,12 +38,26 @@
       const element = walk.currentNode.parentElement;
       if (!text || !shown(element) || element.closest("svg, script, title")) continue;
       const under = behind(element);
-      const ink = over(parse(getComputedStyle(element).color), under);
-      const [a, b] = [light(ink), light(under)].sort((x, y) => y - x);
-      const ratio = (a + 0.05) / (b + 0.05);
-      if (ratio < 4.5) poor.push(`contrast ${ratio.toFixed(2)}: ${text.slice(0, 40)} .${element.className}`);
+      const found = ratio(parse(getComputedStyle(element).color), under);
+      if (found < 4.5) poor.push(`contrast ${found.toFixed(2)}: ${text.slice(0, 40)} .${element.className}`);
     }
     return poor;
+  };
+
+  // Edges of controls, and the parts of pictures against their track, by 1.4.11.
+  const faint = () => {
+    const colour = (one, name) => parse(getComputedStyle(one)[name]);
+    const edges = all("input[type=search], input[type=text], select, .btn")
+      .filter(shown)
+      .map((one) => [one, ratio(colour(one, "borderTopColor"), behind(one.parentElement))]);
+    const parts = all("svg rect.track").flatMap((track) =>
+      [...track.parentElement.querySelectorAll("rect")]
+        .filter((one) => one !== track && getComputedStyle(one).fill.startsWith("rgb"))
+        .map((one) => [one, ratio(colour(one, "fill"), colour(track, "fill"))]),
+    );
+    return [...edges, ...parts]
+      .filter(([, found]) => found < 3)
+      .map(([one, found]) => `faint ${found.toFixed(2)}: ${cut(one)}`);
   };
 
   // Controls, links, pictures and regions without a name; headers of tables without a direction.
@@ -83,5 +101,5 @@
       .filter((one) => Math.min(one.getBoundingClientRect().width, one.getBoundingClientRect().height) < 24)
       .map((one) => `small: ${cut(one)}`);
 
-  return [...overflowing(), ...contrasts(), ...nameless(), ...outline(), ...small()];
+  return [...overflowing(), ...contrasts(), ...faint(), ...nameless(), ...outline(), ...small()];
 }
