@@ -259,6 +259,25 @@ async def test_long_work_keeps_membership(
         assert [1] == [record.offset for record in await pipeline.records(timeout_ms=5000)]
 
 
+async def test_held_work_ends_when_its_membership_cannot_be_kept(
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique
+) -> None:
+    """However long it would take: what another process took over could not be committed any more."""
+    source, group = await make_topic("in"), unique("group")
+    await _fill(kafka, source, 1)
+    options = {"group_id": group, "transactional_id": group, "topics": [source]}
+    async with Pipeline(kafka, **options) as first:
+        assert await first.records(timeout_ms=5000)
+        await first.commit()
+        async with Pipeline(kafka, **options):
+            begun = time.monotonic()
+            with pytest.raises(RestartRequiredError) as caught:
+                async with first.held():
+                    await asyncio.sleep(20)
+            assert time.monotonic() - begun < 20
+    assert "producer-fenced" == caught.value.code
+
+
 async def test_pause_holds_back_and_resume_is_prompt(
     kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique
 ) -> None:

@@ -33,6 +33,7 @@ from proofrail.messaging._protocol import (
 )
 from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.errors import BrokerUnavailableError, PartitionLostError, RestartRequiredError
+from proofrail.messaging.following import beside
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.records import Message, Outbox, Record
 from proofrail.messaging.settings import KafkaSettings
@@ -321,7 +322,8 @@ class Pipeline:
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Keep membership while the block works for long without calling `records`: all topics are paused
-        and polled in the background. What was paused before stays paused after."""
+        and polled in the background. What was paused before stays paused after. When that fails, the block is
+        cancelled and ends with what `records` would raise."""
         before = set(self._paused)
         self.pause()
 
@@ -330,13 +332,10 @@ class Pipeline:
                 await self._fill(1, 0)
                 await asyncio.sleep(min(1.0, self._max_poll_interval_ms / 4000))
 
-        keeper = asyncio.create_task(keep())
         try:
-            yield
+            async with beside(keep()):
+                yield
         finally:
-            keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeper
             self._paused = before
             self._fetching_since = time.monotonic()
             if self._consumer is not None:

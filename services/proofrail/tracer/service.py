@@ -17,7 +17,7 @@ import structlog
 
 from proofrail.messaging import groups
 from proofrail.messaging.backoff import retry_transient
-from proofrail.messaging.following import run_beside
+from proofrail.messaging.following import first_of, run_beside
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.in_flight import InFlight
 from proofrail.messaging.records import Outbox, Record, TopicPartition
@@ -130,10 +130,7 @@ class Tracer:
         """Let proposals wait in Kafka until a run is settled."""
         self._window.changed.clear()
         async with self.pipeline.held():
-            waits = [asyncio.create_task(event.wait()) for event in (self._window.changed, self._draining)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
+            await first_of(self._window.changed.wait(), self._draining.wait())
         self._gatherer.fell_behind()
 
     async def _settle(self, intake: Intake) -> None:
