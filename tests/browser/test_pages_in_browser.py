@@ -83,7 +83,8 @@ def test_a_hostile_id_does_nothing(page_at: Open, address: str) -> None:
 
 
 def test_the_way_by_keyboard(page_at: Open) -> None:
-    """Skip link first, `/` to search, `j` and `k` along the rows, Enter into one, `g a` elsewhere, `?` for the list."""
+    """Skip link first, `/` to search, `j` and `k` along the rows, Enter into one, `g a` elsewhere, `t` for exact
+    times, `?` for the list."""
     page, seen = page_at("/runs")
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
@@ -98,6 +99,12 @@ def test_the_way_by_keyboard(page_at: Open) -> None:
     expect(page.locator("#help")).to_be_visible()
     page.keyboard.press("Escape")
     expect(page.locator("#help")).to_be_hidden()
+    time = page.locator("tbody time[data-ago]").first
+    expect(time).to_contain_text("ago")
+    page.keyboard.press("t")
+    expect(time).to_contain_text("UTC")
+    page.keyboard.press("t")
+    expect(time).to_contain_text("ago")
     page.keyboard.press("/")
     expect(page.locator("#find")).to_be_focused()
     page.keyboard.type("j/?")

@@ -38,9 +38,9 @@
   const help = () => { const dialog = $("#help"); if (!dialog.open) dialog.showModal(); };
 
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("[data-copy], [data-help]");
+    const button = event.target.closest("[data-copy], [data-help], time[data-ago]");
     if (!button) return;
-    if (button.dataset.copy !== undefined) copy(button); else help();
+    if (button.matches("time")) turn(); else if (button.dataset.copy !== undefined) copy(button); else help();
   });
 
   // --- keys ---
@@ -66,6 +66,7 @@
     going = event.key === "g" ? Date.now() : 0;
     if (event.key === "/") { event.preventDefault(); $("#find").select(); $("#find").focus(); }
     else if (event.key === "?") help();
+    else if (event.key === "t") turn();
     else if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
     else if (event.key === "n") $("#older")?.click();
@@ -89,8 +90,12 @@
     const [size, unit] = [[86400000, "d"], [3600000, "h"], [60000, "min"], [1000, "s"]].find(([size]) => ms >= size);
     return `${Math.floor(ms / size)} ${unit} ago`;
   };
-  const tick = () => { for (const time of document.querySelectorAll("time[data-ago]")) { const text = age(time); if (time.textContent !== text) time.textContent = text; } };
+  // Who has no pointer to rest on a time gets it by a key, or by a tap on any.
+  let exact = false;
+  const tick = () => { for (const time of document.querySelectorAll("time[data-ago]")) { const text = exact ? time.title : age(time); if (time.textContent !== text) time.textContent = text; } };
+  const turn = () => { exact = !exact; tick(); };
   setInterval(tick, 1000);
+  document.addEventListener("htmx:afterSwap", tick);
 
   // --- a file, dropped anywhere ---
   let depth = 0;
