@@ -9,9 +9,10 @@ from proofrail.artifacts.measured_store import MeasuredStore
 from proofrail.audit.proof_audit import Fetch, ProofAuditor
 from proofrail.audit.risk_runs import RiskRuns
 from proofrail.auditor.examiner import Examiner
+from proofrail.auditor.said import SaidBefore
 from proofrail.auditor.service import Auditor
 from proofrail.auditor.settings import AuditorSettings
-from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME
+from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, parse_vkey
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
 from proofrail.proving.backends import make, parse_names
@@ -34,7 +35,8 @@ def run(settings: AuditorSettings, codes: Collection[str] | None = None) -> int:
             store.get,
         )
         examiner = Examiner(kinds, settings.checkpoint_keys.split(), proofs, store, signer)
-        await Auditor(settings, examiner, context).work()
+        former = [parse_vkey(vkey)[1] for vkey in settings.auditor_keys.split()]
+        await Auditor(settings, examiner, SaidBefore([signer.key.public_key(), *former]), context).work()
 
     return run_service("auditor", main, settings, codes)
 

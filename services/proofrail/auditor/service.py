@@ -49,13 +49,15 @@ _log = structlog.get_logger(__name__)
 class Auditor:
     """One auditor instance."""
 
-    def __init__(self, settings: AuditorSettings, examiner: Examiner, context: ServiceContext) -> None:
+    def __init__(
+        self, settings: AuditorSettings, examiner: Examiner, said: SaidBefore, context: ServiceContext
+    ) -> None:
         self._settings = settings
         self._examiner = examiner
         self._context = context
         self._metrics = context.metrics
         self._draining = context.stopping
-        self._said = SaidBefore()
+        self._said = said
         self._published = PublishedProposals()
         self._in_flight = InFlight(context.metrics)
         self._forget()
@@ -147,8 +149,7 @@ class Auditor:
         case.run_audit = await asyncio.to_thread(self._examiner.examine_run, case, self._published)
         self._metrics.audit_seconds.labels(subject="run").observe(time.perf_counter() - started)
         case.event_values.clear()
-        said = self._said.verdict(case.run_id, "run")
-        if said is None:
+        if self._said.is_news(case.run_id, "run", case.run_audit.report.verdict):
             await self._say(case, [case.run_audit.report], since_ns=since_ns)
         case.run_report_digest = self._said.report_digest(case.run_id, "run")
 
@@ -167,8 +168,9 @@ class Auditor:
             if not self._said.is_waited_for(case.run_id, "proof"):
                 await self._say(case, [waiting(report, datetime.now(UTC) + timedelta(seconds=waits_s))])
             return
-        run_verdict = self._said.verdict(case.run_id, "run")
-        if report.verdict != "MATCH" or run_verdict != "MATCH" or case.run_report_digest is None:
+        # What was audited here decides; what was said of the run before can only add doubt.
+        verdicts = {report.verdict, case.run_audit.report.verdict, self._said.verdict(case.run_id, "run")}
+        if verdicts != {"MATCH"} or case.run_report_digest is None:
             await self._say(case, [report], close=True, since_ns=since_ns)
             return
         signed = self._examiner.sign(report)

@@ -15,6 +15,10 @@ class AuditorSettings(ServiceSettings):
     auditor_key_file: Path
     """Ed25519 private key (mode 0600) that signs reports and attestations."""
 
+    auditor_keys: str = ""
+    """Auditors' keys (C2SP vkeys), separated by white space, whose reports and attestations count as its own, such as
+    the former key after a change. What no such key and not its own has signed is audited as if it were not there."""
+
     checkpoint_keys: str
     """Accepted tracer keys (C2SP vkeys), separated by white space; a checkpoint of another is a MISMATCH."""
 
