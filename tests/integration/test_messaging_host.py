@@ -26,6 +26,7 @@ import asyncio, sys
 from proofrail.messaging.errors import RestartRequiredError
 from proofrail.messaging.host import bound, run_service
 from proofrail.messaging.settings import ServiceSettings
+from proofrail.messaging import views
 from proofrail.messaging.transactions import Outbox, Pipeline
 from proofrail.wire.errors import UnusableInputError
 import structlog
@@ -43,6 +44,16 @@ async def main(context):
     if mode == "stubborn":
         context.ready()
         await asyncio.sleep(3600)
+    if mode == "behind":
+        views._TELL_SECONDS = 0.0
+
+        async def wait(records):
+            if records[-1].value.startswith(b"last"):
+                await context.stopping.wait()
+
+        async with views.View(context.kafka, [topic], wait) as view:
+            await context.catch_up({"history": view})
+        return
     pipeline = Pipeline(context.kafka, group_id=topic, transactional_id=context.transactional_id,
                         topics=[topic], metrics=context.metrics)
     async with pipeline:
@@ -142,6 +153,25 @@ async def test_a_service_serves_its_state_and_drains(
     async with View(kafka, [f"{topic}-out"], lambda rs: seen.extend(r.value for r in rs)) as view:
         await view.catch_up()
     assert [b"in hand"] == seen
+
+
+async def test_a_service_that_reads_for_long_lives_and_says_how_far_it_is(
+    kafka: KafkaSettings,
+    make_topic: Callable[..., Awaitable[str]],
+    eventually: Callable[..., Awaitable[None]],
+) -> None:
+    """While a service catches up it is alive and not ready, and says how many records it has read, and of how many."""
+    topic = await make_topic("long")
+    await publish(kafka, [Message(topic, b"k", value + bytes(70_000)) for value in (b"1", b"2", b"last")])
+    async with _service("behind", topic, kafka.bootstrap) as service, httpx.AsyncClient() as http:
+        await eventually(lambda: [1] == [told["records"] for told in service.events("catching-up")][-1:])
+        base = f"http://127.0.0.1:{service.events('listening')[0]['port']}"
+        assert 200 == (await http.get(f"{base}/healthz")).status_code
+        ready = await http.get(f"{base}/readyz")
+        missing = {"started": "intake has not begun", "history": f"catching up: 2 of 3 records of {topic}"}
+        assert (503, missing) == (ready.status_code, ready.json()["missing"])
+        service.process.send_signal(signal.SIGTERM)
+        assert 0 == await service.end()
 
 
 async def test_without_a_broker_a_service_lives_and_is_not_ready(

@@ -8,9 +8,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from proofrail.messaging import views
 from proofrail.messaging.client import publish, tail
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.records import Message
@@ -222,3 +224,98 @@ async def test_a_topic_that_lost_its_beginning_says_so(kafka: KafkaSettings, mak
         finally:
             await admin.close()
         assert await view.has_lost_records()
+
+
+async def _publish_many(kafka: KafkaSettings, topic: str, count: int, size: int = 70_000) -> None:
+    """Records that are a lot each."""
+    await publish(kafka, [Message(topic, b"k", f"{n:{size}}".encode()) for n in range(count)])
+
+
+async def test_catching_up_takes_as_long_as_it_goes_on(kafka: KafkaSettings, make_topic: MakeTopic) -> None:
+    """What takes longer altogether than the time within which something must move is read to the end."""
+    topic, seen = await make_topic(), _Seen()
+    await _publish_many(kafka, topic, 12)
+
+    async def slowly(records: list[Record]) -> None:
+        await asyncio.sleep(0.25 * len(records))
+        seen(records)
+
+    async with View(kafka, [topic], slowly) as view:
+        await view.catch_up(timeout=2)
+    assert 12 == len(seen)
+
+
+async def test_what_was_cut_short_is_handled_later(kafka: KafkaSettings, make_topic: MakeTopic) -> None:
+    """Catching up that ends in the middle of a lot, and of what was read at once, leaves no record out."""
+    topic, seen = await make_topic(), _Seen()
+    await _publish_many(kafka, topic, 5)
+    opened = asyncio.Event()
+
+    async def once_opened(records: list[Record]) -> None:
+        if len(seen) == 2:
+            await opened.wait()
+        seen(records)
+
+    async with View(kafka, [topic], once_opened) as view:
+        with pytest.raises(BrokerUnavailableError) as caught:
+            await view.catch_up(timeout=1)
+        assert "view-behind" == caught.value.code
+        opened.set()
+        await view.catch_up()
+    assert [0, 1, 2, 3, 4] == list(map(int, seen))
+
+
+async def test_the_event_loop_turns_between_lots(kafka: KafkaSettings, make_topic: MakeTopic) -> None:
+    """Handlers that compute for long hold nothing else up for longer than a lot takes, catching up or following."""
+    topic = await make_topic()
+    turns: list[int] = []
+    turned = 0
+
+    async def turn() -> None:
+        nonlocal turned
+        while True:
+            turned += 1
+            await asyncio.sleep(0)
+
+    turning = asyncio.create_task(turn())
+    async with View(kafka, [topic], lambda records: turns.extend(turned for _ in records)) as view:
+        await _publish_many(kafka, topic, 20)
+        await view.catch_up()
+        following = asyncio.create_task(view.follow())
+        await _publish_many(kafka, topic, 20)
+        await view.catch_up()
+        following.cancel()
+    turning.cancel()
+    assert 40 == len(set(turns))
+
+
+async def test_catching_up_that_takes_long_is_told(
+    kafka: KafkaSettings, make_topic: MakeTopic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By topic, records and of how many: in the log, and to whoever asks meanwhile; nothing before it takes long, and
+    nothing after it is over."""
+    first, second = await make_topic("first"), await make_topic("second")
+    for topic in (first, second):
+        await _publish_many(kafka, topic, 3)
+    said: list[str | None] = []
+
+    def ask(records: list[Record]) -> None:
+        said.append(view.behind())
+
+    async with View(kafka, [first, second], ask) as view:
+        await view.catch_up()
+        assert [None] * 6 == said
+    monkeypatch.setattr(views, "_TELL_SECONDS", 0.0)
+    said.clear()
+    async with View(kafka, [first, second], ask) as view:
+        assert view.behind() is None
+        with structlog.testing.capture_logs() as logs:
+            await view.catch_up()
+        assert view.behind() is None
+    assert {f"0 of 3 records of {topic}" for topic in (first, second)} == set(
+        str(said[0]).removeprefix("catching up: ").split(", ")
+    )
+    assert (said[-1] or "").startswith("catching up: 2 of 3 records of ")
+    told = [entry for entry in logs if entry["event"] == "catching-up"]
+    assert {(first, 2, 3), (second, 2, 3)} <= {(one["topic"], one["records"], one["of"]) for one in told}
+    assert "caught-up" == logs[-1]["event"]

@@ -14,7 +14,7 @@ import contextlib
 import inspect
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Final, Protocol
@@ -103,6 +103,16 @@ class ServiceContext:
         self._readers[name] = reader
         if isinstance(reader, Pipeline | View):
             self.measure(reader)
+
+    async def catch_up(self, views: Mapping[str, View]) -> None:
+        """Have `views` read all there is, one after the other; while that takes long, readiness says how far they are.
+        Raises BrokerUnavailableError `view-behind`."""
+        for name, view in views.items():
+            self.check(name, view.behind)
+        # The first round may take long, and what was written meanwhile must not be long unknown.
+        for _ in range(2):
+            for view in views.values():
+                await view.catch_up()
 
     def measure(self, reader: LaggingReader) -> None:
         """Show how far `reader` is behind."""
