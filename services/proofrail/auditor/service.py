@@ -76,8 +76,7 @@ class Auditor:
         """Audit until draining."""
         own = View(self._settings.kafka, [topics.REPORTS, topics.ATTESTATIONS], self._said.take)
         async with self._pipeline, own, self._proposals:
-            await own.catch_up()
-            await self._proposals.catch_up()
+            await self._context.catch_up({"reports": own, "proposals": self._proposals}, self._pipeline)
             self._context.watch("runs", self._pipeline)
             self._context.watch("proposals", self._proposals)
             self._context.ready()

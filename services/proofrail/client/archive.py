@@ -67,6 +67,10 @@ class Archive:
         """Seconds since the topics were last asked for more."""
         return self._view.last_poll_age
 
+    def behind(self) -> str | None:
+        """How far it has come, while reading what there is takes long."""
+        return self._view.behind()
+
     async def catch_up(self) -> None:
         """Return when all that was published before this call has been read. Raises BrokerUnavailableError
         `view-behind`."""

@@ -104,15 +104,16 @@ class ServiceContext:
         if isinstance(reader, Pipeline | View):
             self.measure(reader)
 
-    async def catch_up(self, views: Mapping[str, View]) -> None:
-        """Have `views` read all there is, one after the other; while that takes long, readiness says how far they are.
-        Raises BrokerUnavailableError `view-behind`."""
+    async def catch_up(self, views: Mapping[str, View], pipeline: Pipeline | None = None) -> None:
+        """Have `views` read all there is, one after the other, while `pipeline` stays in its group; while that takes
+        long, readiness says how far they are. Raises BrokerUnavailableError `view-behind`."""
         for name, view in views.items():
             self.check(name, view.behind)
-        # The first round may take long, and what was written meanwhile must not be long unknown.
-        for _ in range(2):
-            for view in views.values():
-                await view.catch_up()
+        async with contextlib.nullcontext() if pipeline is None else pipeline.held():
+            # The first round may take long, and what was written meanwhile must not be long unknown.
+            for _ in range(2):
+                for view in views.values():
+                    await view.catch_up()
 
     def measure(self, reader: LaggingReader) -> None:
         """Show how far `reader` is behind."""

@@ -65,9 +65,7 @@ class Prover:
         """Prove until draining; a proof under way is then finished when it is nearly done, else given up and made again
         by whoever comes next."""
         async with self._pipeline, self._proofs:
-            # There may be more to read than a member of a group may be silent.
-            async with self._pipeline.held():
-                await self._context.catch_up({"proofs": self._proofs})
+            await self._context.catch_up({"proofs": self._proofs}, self._pipeline)
             self._context.watch("commitments", self._pipeline)
             self._context.watch("proofs", self._proofs)
             self._context.ready()

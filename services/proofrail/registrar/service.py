@@ -96,7 +96,8 @@ class Registrar:
             # What a predecessor left open is settled before it is read what was said.
             await publisher.settle()
             await stack.enter_async_context(own)
-            await own.catch_up()
+            await self._context.catch_up({"registrations": own})
+            self._context.check("grounds", self._archive.behind)
             await stack.enter_async_context(self._archive)
             await stack.enter_async_context(stream)
             # Its position is its own: only so the broker knows that it is there, and how far.

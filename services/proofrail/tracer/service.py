@@ -75,21 +75,20 @@ class Tracer:
             # The pipeline first: it settles what a killed predecessor left open, so that the views see it.
             await stack.enter_async_context(self.pipeline)
             self._indexed = self.pipeline.assignment
-            views = [
-                await stack.enter_async_context(View(self._settings.kafka, [topic], handler))
-                for topic, handler in (
-                    (topics.INDEX, self._see_index),
-                    (topics.PROOFS, self._see_terminals),
-                    (topics.COMMITMENTS, self._see_commitments),
+            views = {
+                name: await stack.enter_async_context(View(self._settings.kafka, [topic], handler))
+                for name, topic, handler in (
+                    ("index", topics.INDEX, self._see_index),
+                    ("proofs", topics.PROOFS, self._see_terminals),
+                    ("commitments", topics.COMMITMENTS, self._see_commitments),
                 )
-            ]
-            for view in views:
-                await view.catch_up()
+            }
+            await self._context.catch_up(views, self.pipeline)
             self._context.watch("proposals", self.pipeline)
-            for name, view in zip(("index", "proofs", "commitments"), views, strict=True):
+            for name, view in views.items():
                 self._context.watch(name, view)
             self._context.ready()
-            await run_beside(self._take_proposals(views[0]), *views)
+            await run_beside(self._take_proposals(views["index"]), *views.values())
 
     async def _take_proposals(self, index: View) -> None:
         while not self._draining.is_set():
