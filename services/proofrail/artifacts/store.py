@@ -16,6 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from proofrail.artifacts.errors import AlteredArtifact, MissingArtifact, StoreUnavailable
 from proofrail.artifacts.reference import Ref, checked_digest
+from proofrail.wire.shown_url import shown_url
 
 MAX_BYTES = 256 << 20
 """Longest blob read: the store is not trusted to be sane."""
@@ -36,7 +37,7 @@ class ArtifactStore:
         except (ValueError, ImportError, OSError) as error:
             raise StoreUnavailable(
                 "artifact-store-unavailable",
-                f"{url!r} is no artifact store: {error}",
+                f"{shown_url(url)!r} is no artifact store: {_said(error)}",
                 "Give an fsspec URL such as file:///var/lib/proofrail/artifacts, or s3://bucket/prefix after "
                 "`pip install 'proofrail[s3]'`",
             ) from error
@@ -157,9 +158,15 @@ def _reaching() -> Iterator[None]:
     try:
         yield
     except failures as error:
-        said = getattr(error, "strerror", None) or type(error).__name__
         raise StoreUnavailable(
             "artifact-store-unavailable",
-            f"the artifact store cannot be used: {said}",
+            f"the artifact store cannot be used: {_said(error)}",
             "Check the store's URL, space and permissions, and that it can be reached",
         ) from error
+
+
+def _said(error: Exception) -> str:
+    """Of what can be reached over a network nothing but the kind: clients quote the URL, with what is secret in it."""
+    if isinstance(error, ValueError | ImportError):
+        return str(error)
+    return getattr(error, "strerror", None) or type(error).__name__

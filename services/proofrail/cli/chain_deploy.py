@@ -63,7 +63,7 @@ async def run_deploy(
         ]
     )
     note(
-        f"\nThe registrar's settings for it: PROOFRAIL_REGISTRAR_LEDGER=starknet PROOFRAIL_CHAIN_URL={url} "
+        "\nThe registrar's settings for it, beside PROOFRAIL_CHAIN_URL: PROOFRAIL_REGISTRAR_LEDGER=starknet "
         f"PROOFRAIL_CHAIN_NETWORK={found['network']} PROOFRAIL_CHAIN_CONTRACT={found['contract']} "
         f"PROOFRAIL_CHAIN_WALLET_FILE={wallet}"
     )

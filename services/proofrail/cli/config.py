@@ -16,6 +16,7 @@ from proofrail.cli.output import Exit, ExitError, command, emit_json, note, want
 from proofrail.cli.run_options import HomeOption, JsonOption
 from proofrail.cli.settings_file import from_file
 from proofrail.wire.errors import UnusableInputError
+from proofrail.wire.shown_url import shown_url
 
 if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
@@ -24,6 +25,9 @@ _COLUMNS: Final = (Column("service", 9), Column("setting", 24), Column("from", 1
 _SERVICES: Final = ("kafka", "tracer", "prover", "auditor", "registrar", "explorer")
 _MASK: Final = "********"
 _SECRET: Final = ("password", "secret", "token")
+_URLS: Final = ("url", "repository")
+_PROGRAMS: Final = ("signer", "calldata_command")
+"""A program and its arguments, which may be secret."""
 _STYLES: Final = {"default": "dim", "missing": "bold red", "invalid": "bold red"}
 
 
@@ -144,8 +148,7 @@ def settings_of(service: str, kind: type[BaseSettings], defaults: dict[str, str]
         }
     for name, variable in variables.items():
         value = values.get(name)
-        secret = isinstance(value, SecretStr) or any(word in name for word in _SECRET)
-        shown = _MASK if secret and value else "" if value is None else str(value)
+        shown = _shown(name, value.get_secret_value() if isinstance(value, SecretStr) else value)
         source = _source(variable, name in given)
         if name in faults:
             source, shown = ("invalid" if name in values else "missing"), faults[name]
@@ -156,7 +159,23 @@ def settings_of(service: str, kind: type[BaseSettings], defaults: dict[str, str]
 
 def _other(variable: str, told: str) -> Setting:
     name = variable.removeprefix("PROOFRAIL_").lower()
-    return Setting("other", name, variable, os.environ.get(variable, ""), _source(variable, False), told)
+    shown = _shown(name, os.environ.get(variable))
+    return Setting("other", name, variable, shown, _source(variable, False), told)
+
+
+def _shown(name: str, value: object) -> str:
+    """By the setting's name: a value that is not valid is of no type that would tell."""
+    if value is None or value == "":
+        return ""
+    text = str(value)
+    if any(word in name for word in _SECRET):
+        return _MASK
+    if name.endswith(_URLS):
+        return shown_url(text)
+    if name.endswith(_PROGRAMS):
+        program, *arguments = text.split(maxsplit=1)
+        return f"{program} …" if arguments else program
+    return text
 
 
 def _source(variable: str, from_home: bool) -> str:

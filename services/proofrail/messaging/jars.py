@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from proofrail.wire.errors import ProofrailError, UnusableInputError
+from proofrail.wire.shown_url import shown_url
 
 FOLDER_VARIABLE: Final = "PROOFRAIL_KAFKA_JARS"
 REPOSITORY_VARIABLE: Final = "PROOFRAIL_MAVEN_REPOSITORY"
@@ -107,7 +108,7 @@ def _fetch(coordinates: str, digest: str, jars: Path) -> None:
             try:
                 found = _download(coordinates, Path(staging))
             except Exception as error:
-                said = f"{type(error).__name__}: {error}".splitlines()[0]
+                said = _without_login(f"{type(error).__name__}: {error}".splitlines()[0])
                 continue
             if not _intact(found, digest):
                 said = f"what was sent has SHA-256 {_sha256(found)}, pinned is {digest}"
@@ -133,6 +134,11 @@ def _download(coordinates: str, staging: Path) -> Path:
     logging.getLogger("jgo").setLevel(logging.ERROR)
     found: Path = context.project(group, artifact).at_version(version).artifact().resolve()
     return found
+
+
+def _without_login(text: str) -> str:
+    repository = os.environ.get(REPOSITORY_VARIABLE, "").rstrip("/")
+    return text.replace(repository, shown_url(repository)) if repository else text
 
 
 def _name(coordinates: str) -> str:

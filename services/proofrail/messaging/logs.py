@@ -15,6 +15,8 @@ bound = structlog.contextvars.bound_contextvars
 
 _QUIET: Final = {"aiokafka": logging.CRITICAL, "uvicorn": logging.WARNING, "faststream": logging.WARNING}
 """aiokafka logs each step of a reconnect as an error and raises what matters. At debug level all is shown."""
+_SILENT: Final = "opentelemetry.util.re"
+"""It says one thing: which header for the collector it cannot read, key and all."""
 
 
 def configure_logging(service: str, settings: ServiceSettings) -> None:
@@ -55,6 +57,7 @@ def configure_logging(service: str, settings: ServiceSettings) -> None:
     root.setLevel(level)
     for library, quiet in _QUIET.items():
         logging.getLogger(library).setLevel(quiet if level > logging.DEBUG else level)
+    logging.getLogger(_SILENT).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -64,7 +64,9 @@ def _starknet(settings: RegistrarSettings, presets: list[str], metrics: Metrics 
         )
     command = settings.calldata_command
     return StarknetLedger(
-        RpcChain(settings.chain_url, settings.chain_network, signer, settings.chain_timeout_s),
+        RpcChain(
+            settings.chain_url.get_secret_value(), settings.chain_network, signer, settings.chain_timeout_s
+        ),
         settings.registrar_dir / "transactions.sqlite",
         CalldataCommand(command) if command else StoneCalldata(),
         Limits(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from proofrail.messaging.settings import ServiceSettings
 
@@ -45,8 +45,8 @@ class RegistrarSettings(ServiceSettings):
     grounds_within_s: float = Field(default=5.0, ge=0)
     """How long what an attestation rests on is waited for before others go first."""
 
-    chain_url: str = ""
-    """The node's JSON-RPC endpoint."""
+    chain_url: SecretStr = SecretStr("")
+    """The node's JSON-RPC endpoint, most often with a key in it: host and scheme alone are shown."""
     chain_network: str = "SN_SEPOLIA"
     """What the node must say its chain is."""
     chain_contract: str = ""

@@ -112,7 +112,7 @@ class DecisionContract:
         if found is None:
             raise UnusableInputError(
                 "contract-not-found",
-                f"no contract is at {felt_hex(self._address)} on the chain of {self._node.url}",
+                f"no contract is at {felt_hex(self._address)} on the chain of {self._node.name}",
                 "Check address and node; `proofrail chain deploy` puts one there",
             )
         return found

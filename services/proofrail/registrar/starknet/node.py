@@ -8,21 +8,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from proofrail.registrar.starknet.chain import Call, ChainAway, NodeRefusal
 from proofrail.registrar.starknet.extra import starknet_py
 from proofrail.wire.canonical import felt_hex
+from proofrail.wire.shown_url import shown_url
 
 with starknet_py():
     import aiohttp
+    from starknet_py.constants import EXPECTED_RPC_VERSION
     from starknet_py.hash.selector import get_selector_from_name
     from starknet_py.net.client_errors import ClientError
-    from starknet_py.net.http_client import RpcHttpClient, ServerError
+    from starknet_py.net.http_client import HttpMethod, RpcHttpClient, ServerError
 
 BLOCK: Final = "pre_confirmed"
 """What is asked about is the block that is being made."""
 
 _CONTRACT_NOT_FOUND: Final = 20
 _CLASS_HASH_NOT_FOUND: Final = 28
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,14 @@ class Paid:
 
 
 class Node:
-    """The node at `url`. All questions raise ChainAway and NodeRefusal."""
+    """The node at `url`, of which nothing but `name` is ever shown. All questions raise ChainAway and NodeRefusal."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
-        self.url = url
+        self._url = url
+        self.name = shown_url(url)
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
-        self._rpc: RpcHttpClient | None = None
+        self._rpc: _Client | None = None
 
     async def __aenter__(self) -> Node:
         self.open()
@@ -55,7 +62,7 @@ class Node:
         """Make ready to ask; connects with the first question."""
         if self._session is None:
             self._session = aiohttp.ClientSession(timeout=self._timeout)
-            self._rpc = RpcHttpClient(self.url, self._session)
+            self._rpc = _Client(self._url, self._session)
 
     async def close(self) -> None:
         session, self._session, self._rpc = self._session, None, None
@@ -127,20 +134,22 @@ class Node:
         except ClientError as error:
             code = str(error.code)
             if not code.lstrip("-").isdigit() or 300 <= int(code) < 600:
-                raise ChainAway("chain-away", f"{self.url} answers {code}", "It is asked again") from error
+                raise ChainAway("chain-away", f"{self.name} answers {code}", "It is asked again") from error
             # starknet-py puts message and data into one text.
             said = str(error.message).partition("Message: ")[2].partition(". Data: ")[0].removesuffix(".")
             raise NodeRefusal(int(code), said, error.data) from error
         except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
+            # Those about the connection name host and port; others of aiohttp's name the URL.
+            said = str(error) if isinstance(error, OSError) else ""
             raise ChainAway(
                 "chain-away",
-                f"{self.url} gives no answer: {type(error).__name__} {error}".rstrip(),
+                f"{self.name} gives no answer: {type(error).__name__} {said}".rstrip(),
                 "It is asked again",
             ) from error
         except (ServerError, ValueError, KeyError, TypeError) as error:
             raise ChainAway(
                 "chain-away",
-                f"{self.url} answers what is no JSON-RPC: {error!r:.200}",
+                f"{self.name} answers what is no JSON-RPC: {error!r:.200}",
                 "Is the address a node's?",
             ) from error
 
@@ -151,6 +160,20 @@ class Node:
             if refusal.code == not_found:
                 return None
             raise
+
+
+class _Client(RpcHttpClient):
+    async def _warn_if_incompatible_rpc_version(self) -> None:
+        """Said in our own words: starknet-py's have the URL in them."""
+        if self._is_spec_version_verified:
+            return
+        asked = {"jsonrpc": "2.0", "method": "starknet_specVersion", "id": 0}
+        answer = await self.request(self.url, HttpMethod.POST, payload=asked)
+        version, self._is_spec_version_verified = answer["result"], True
+        if version != EXPECTED_RPC_VERSION:
+            _log.warning(
+                "node-version", node=shown_url(self.url), version=version, expected=EXPECTED_RPC_VERSION
+            )
 
 
 @contextmanager
