@@ -138,6 +138,7 @@ def test_a_pod_sees_no_secret_but_its_own(everything: list[Manifest]) -> None:
     assert {
         "kafka": {*SERVICES, "topics"},
         "store": {*SERVICES} - {"tracer"},
+        "chain": {"registrar"},
         "explorer": {"explorer"},
         "tracer-key": {"tracer"},
         "auditor-key": {"auditor"},
