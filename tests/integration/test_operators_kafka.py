@@ -120,6 +120,9 @@ def test_a_dead_letter_is_listed_replayed_and_shown_as_replayed(kafka: KafkaSett
     assert 1 == prf("dlq", "replay", name).exit_code
     assert 0 == prf("dlq", "replay", name, "--force").exit_code
     assert 2 == prf("dlq", "replay").exit_code
+    assert 1 <= len(_objects(prf("dlq", "list", "--topic", "proposals")))
+    for misspelt in (("--code", "proposal-shares"), ("--topic", "propsals")):
+        assert 2 == prf("dlq", "list", *misspelt).exit_code
 
 
 def test_status_tells_what_waits_and_the_history_of_a_run(kafka: KafkaSettings, prf: Run) -> None:
@@ -142,4 +145,5 @@ def test_status_tells_what_waits_and_the_history_of_a_run(kafka: KafkaSettings, 
     assert ("AllocationStatus", "waiting", [run]) == (
         allocation["type"], allocation["state"], [one["run_id"] for one in allocation["attempts"]]
     )  # fmt: skip
-    assert 1 == prf("status", "0123456789abcdef01").exit_code
+    for nothing in ("0123456789abcdef01", "\udcff"):
+        assert 1 == prf("status", nothing).exit_code

@@ -8,14 +8,20 @@ from importlib.metadata import version
 import pytest
 from typer.testing import CliRunner
 
-from proofrail.cli import dlq, topics_command
+from proofrail.cli import dlq, status, topics_command
 from proofrail.cli.application import app
-from proofrail.cli.columns import Column, fitted
+from proofrail.cli.columns import Column, Columns, fitted
 from proofrail.cli.meant import meant
 from proofrail.cli.settings_known import services
 
 config, tail = import_module("proofrail.cli.config"), import_module("proofrail.cli.tail")
-_LISTS = {"tail": tail, "dlq list": dlq, "topics plan": topics_command, "config": config}
+_LISTS = {
+    "tail": tail,
+    "dlq list": dlq,
+    "topics plan": topics_command,
+    "config": config,
+    "status --allocations": status,
+}
 
 
 def test_narrow_lists_leave_out_then_narrow_the_widest() -> None:
@@ -32,6 +38,24 @@ def test_the_last_column_of_each_list_can_be_read_at_80(name: str) -> None:
     """It is the one that says why."""
     widths = fitted(_LISTS[name]._COLUMNS, 80)
     assert 20 <= 80 - sum(width + 1 for width in widths if width)
+
+
+@pytest.mark.parametrize("name", ["tail", "status --allocations"])
+def test_the_last_column_begins_within_60(name: str) -> None:
+    """Half a screen is what many operators have beside an editor."""
+    widths = fitted(_LISTS[name]._COLUMNS, 60)
+    assert 15 <= 60 - sum(width + 1 for width in widths if width)
+
+
+def test_a_time_is_cut_at_its_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the mark that a name has where it was cut."""
+    monkeypatch.setenv("COLUMNS", "38")
+    Columns([Column("time", 12, 8, mark=""), Column("name", 24, 8)], "says").row(
+        "01:16:08.629", "longer-than-8", "x"
+    )
+    assert ["01:16:08", "longer-\u2026", "x"] == capsys.readouterr().out.splitlines()[1].split()
 
 
 def test_a_wrong_name_is_answered_with_what_was_meant() -> None:

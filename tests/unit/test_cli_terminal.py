@@ -1,8 +1,12 @@
-"""What is published reaches a terminal as text only."""
+"""What is published reaches a terminal as text only, whatever characters the terminal has."""
 
 from __future__ import annotations
 
 import io
+import os
+import sys
+
+from tests.terminal import on_terminal
 
 from proofrail.cli.terminal import SafeConsole
 
@@ -20,3 +24,12 @@ def test_published_text_cannot_steer_the_terminal():
         c for c in shown.replace("\x1b[31m", "").replace("\x1b[0m", "") if not (c.isprintable() or c == "\n")
     ]
     assert shown.endswith("ü李\n")
+
+
+def test_a_terminal_that_lacks_a_character_shows_a_question_mark():
+    """Where the locale is not UTF-8, Python would end the command in the middle of a line."""
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-m", "proofrail", "explain"]
+    status, shown = on_terminal(command, env={**os.environ, **locale})
+    assert (0, True) == (status, shown.isascii())
+    assert "`bits` is not in 1 ? 64." in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from operator_runs import Topics
 
 from proofrail.cli.said import subject_of, verdict_of, words_of
 from proofrail.cli.tail_wanted import DEFAULT_TOPICS, topic_names, type_of, wanted
@@ -71,6 +72,14 @@ def test_lines_are_filtered(asked: dict[str, Any], expected: list[str]) -> None:
     chosen = wanted([], **asked)
     assert expected == [name for name, line in lines.items() if chosen.takes(*line)]
     assert wanted(["commitments"], allocation="a").takes(*lines["input"])
+
+
+def test_a_name_that_is_no_text_is_that_of_nothing() -> None:
+    """A shell hands on whatever bytes were typed."""
+    world = Topics()
+    (record,) = world.propose("a")
+    assert not wanted([], allocation="\udcff").may_take(record)
+    assert wanted([], allocation="a").may_take(record)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,8 @@ class Column:
     name: str
     width: int
     least: int | None = None
+    mark: str = "…"
+    """Stands where a cell was cut."""
 
 
 class Columns:
@@ -34,6 +36,7 @@ class Columns:
     def __init__(self, columns: Sequence[Column], last: str) -> None:
         """`last` is the name of the column that has the rest of the line."""
         self._console: Final = SafeConsole(file=sys.stdout, highlight=False)
+        self._columns: Final = columns
         self._widths: Final = fitted(columns, self._console.width)
         self._head: Final = [one.name for one in columns] + [last]
         self._begun = False
@@ -58,7 +61,8 @@ class Columns:
         width = self._widths[place]
         if not width:
             return ""
-        cut = text if len(text) <= width else text[: width - 1] + "…"
+        mark = self._columns[place].mark
+        cut = text if len(text) <= width else text[: width - len(mark)] + mark
         return f"{cut:<{width}} "
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from proofrail.cli.columns import Column, Columns
-from proofrail.cli.explain import known_codes
+from proofrail.cli.explain import known_codes, matching
 from proofrail.cli.home import Home
 from proofrail.cli.meant import completing
 from proofrail.cli.output import (
@@ -26,6 +26,7 @@ from proofrail.cli.output import (
     wants_json,
 )
 from proofrail.cli.run_options import HomeOption, JsonOption
+from proofrail.cli.tail_wanted import SHORT_NAMES, topic_names
 from proofrail.cli.terminal import SafeConsole
 from proofrail.cli.times import rfc3339, since_ms, span
 from proofrail.wire.errors import UnusableInputError
@@ -222,7 +223,14 @@ def _chosen(
 
     oldest = None if since is None else since_ms(since, time.time_ns() // 1_000_000)
     letters = asyncio.run(read_letters(_kafka(home)))
-    return letters.chosen(names or [], Filter(tuple(codes or ()), topic, oldest, only_open))
+    full = None if topic is None else SHORT_NAMES.get(topic, topic)
+    found = letters.chosen(names or [], Filter(tuple(codes or ()), full, oldest, only_open))
+    if not found:
+        # That there is none says something only where there could be one.
+        for code in codes or []:
+            matching(code)
+        topic_names([] if full is None else [full])
+    return found
 
 
 def _prepared(home: Path | None, letters: list[Letter], value: Path | None) -> list[Replay]:

@@ -54,7 +54,7 @@ def explain(
     """
     with command():
         exact = None if code is None else code.strip().strip("[]").lower()
-        areas = AREAS if exact is None else _matching(exact)
+        areas = AREAS if exact is None else matching(exact)
         if wants_json(as_json):
             for area in areas:
                 for entry in area.entries:
@@ -69,7 +69,8 @@ def explain(
                 _print_entry(console, area, entry)
 
 
-def _matching(code: str) -> list[Area]:
+def matching(code: str) -> list[Area]:
+    """The entries of a code, or of those that begin so, in their areas. Raises UnusableInputError `code-unknown`."""
     exact = code in ENTRIES
     found = [
         Area(area.name, area.title, area.spec, chosen)

@@ -11,8 +11,10 @@ def main() -> None:
         from proofrail.cli.application import app
         from proofrail.cli.output import Exit, report_error
         from proofrail.cli.settings_file import load_settings_file
+        from proofrail.cli.terminal import replace_what_stdout_lacks
         from proofrail.wire.errors import UnusableInputError
 
+        replace_what_stdout_lacks()
         try:
             load_settings_file()
         except UnusableInputError as error:

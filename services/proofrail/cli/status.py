@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from rich.text import Text
 
+from proofrail.cli.columns import Column, Columns
 from proofrail.cli.output import Exit, emit_json, note
 from proofrail.cli.status_history import History
 from proofrail.cli.terminal import SafeConsole
@@ -31,6 +32,7 @@ from proofrail.client import (
 from proofrail.client.reading import items
 from proofrail.messaging.records import Record
 
+_COLUMNS: Final = (Column("allocation", 32, 12), Column("state", 14), Column("verdict", 9))
 _STYLES: Final = {"recorded": "green", "attested": "cyan", "refused": "red", "dead-lettered": "red"}
 
 
@@ -98,15 +100,18 @@ async def run_status(kafka: KafkaSettings, wanted: Collection[str], json: bool, 
     found = await _read(kafka, trust, wanted)
     history = await History.read(kafka, wanted) if wanted else None
     console, now = SafeConsole(file=sys.stdout, highlight=False), time.time_ns() // 1_000_000
+    table = Columns(_COLUMNS, "says")
     unknown = []
     for name in wanted or found:
         runs = history.named(name) if history is not None and name not in found else []
         if name in found and json:
             attempts = {} if history is None else {"attempts": history.attempts(name)}
             emit_json(found[name].to_object(name) | attempts)
-        elif name in found:
+        elif name in found and history is None:
+            table.row(*_cells(name, found[name]))
+        elif name in found and history is not None:
             console.print(_row(name, found[name]), soft_wrap=True)
-            for tree in [] if history is None else history.trees(name, now):
+            for tree in history.trees(name, now):
                 console.print(tree)
         elif len(runs) == 1 and history is not None:
             if json:
@@ -121,7 +126,7 @@ async def run_status(kafka: KafkaSettings, wanted: Collection[str], json: bool, 
 
 
 async def _read(kafka: KafkaSettings, trust: Trust | None, wanted: Collection[str]) -> dict[str, _Progress]:
-    spelt = [name.encode() for name in wanted]
+    spelt = [name.encode(errors="surrogateescape") for name in wanted]
 
     def may_tell(record: Record) -> bool:
         return not spelt or record.key in spelt or any(name in record.value for name in spelt)
@@ -154,14 +159,24 @@ def _believed(attestation: Attestation, trust: Trust | None) -> bool:
 
 
 def _row(allocation_id: str, progress: _Progress) -> Text:
-    row = Text(f"{allocation_id:<32} ")
-    row.append(f"{progress.state:<14} ", style=_STYLES.get(progress.state, ""))
+    """The cells in full."""
+    name, (state, style), verdict, says = _cells(allocation_id, progress)
+    row = Text(f"{name:<32} ")
+    row.append(f"{state:<14} ", style=style)
+    row.append(f"{verdict:<9} {says}")
+    return row
+
+
+def _cells(allocation_id: str, progress: _Progress) -> tuple[str, tuple[str, str], str, str]:
     attestation = progress.attestation
-    row.append(f"{'-' if attestation is None else 'approved' if attestation.approved else 'rejected':<9} ")
     said = [
         f"{one.ledger.kind}{' ' + one.ledger.network if one.ledger.network else ''}: "
         f"{one.transaction or one.code or one.outcome}"
         for one in progress.registrations.values()
     ]
-    row.append("; ".join(said) or progress.dead_letter or "")
-    return row
+    return (
+        allocation_id,
+        (progress.state, _STYLES.get(progress.state, "")),
+        "-" if attestation is None else "approved" if attestation.approved else "rejected",
+        "; ".join(said) or progress.dead_letter or "",
+    )

@@ -161,7 +161,7 @@ class History:
 
 def _spelt(allocation_id: str) -> bytes:
     """How canonical JSON names the allocation."""
-    return f'"allocation_id":"{allocation_id}"'.encode()
+    return f'"allocation_id":"{allocation_id}"'.encode(errors="surrogateescape")
 
 
 def _entries(record: Record) -> Iterator[dict[str, Any]]:

@@ -34,11 +34,11 @@ _TOPIC_OF: Final = {name: short for short, name in SHORT_NAMES.items()}
 Show = Callable[["Record", dict[str, Any], Exception | None], None]
 
 _COLUMNS: Final = (
-    Column("time", 12),
-    Column("topic", 13),
+    Column("time", 12, 8, mark=""),
+    Column("topic", 13, 8),
     Column("type", 18, 0),
     Column("about", 24, 12),
-    Column("verdict", 13, 10),
+    Column("verdict", 13, 11),
 )
 
 

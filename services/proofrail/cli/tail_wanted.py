@@ -63,7 +63,9 @@ class Wanted:
     def may_take(self, record: Record) -> bool:
         """Whether the record may hold a line that is meant, told without reading it: names have one spelling."""
         names = [name for name in (self.run, self.allocation) if name]
-        return all(name.encode() in record.value or name in record.key_text for name in names)
+        return all(
+            name.encode(errors="surrogateescape") in record.value or name in record.key_text for name in names
+        )
 
     def takes(self, topic: str, key: str, message: Mapping[str, Any]) -> bool:
         kind = type_of(topic, message)

@@ -1,11 +1,20 @@
-"""Consoles that published text cannot steer."""
+"""Consoles that published text cannot steer, on terminals of any encoding."""
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Iterable
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+
+
+def replace_what_stdout_lacks() -> None:
+    """Write `?` for a character that stdout's encoding lacks, where Python would raise UnicodeEncodeError: the words
+    beside a mark say the same. JSON is written as bytes, always in UTF-8."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 class SafeConsole(Console):
