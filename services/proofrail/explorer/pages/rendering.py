@@ -46,19 +46,20 @@ def _trouble(stage: Stage) -> str:
     return _CONCERNS.get(stage.concern or "", _WAITING[stage.name])
 
 
+_UNDECIDED: Final = (
+    "Not decided, because something is missing. Nothing that was checked differs; "
+    "nothing is attested until it is decided."
+)
 _SUBJECTS: Final = {
     ("run", "MATCH"): "The run was executed again from its published inputs: all that was checked is equal.",
     ("run", "MISMATCH"): "What was published is not what the program does. The first difference is below.",
-    ("run", "INDETERMINATE"): "Not decided, because something is missing. Nothing that was checked differs.",
+    ("run", "INDETERMINATE"): _UNDECIDED,
     (
         "proof",
         "MATCH",
     ): "The proof holds, states this program and this output, and is as strong as the policy asks.",
     ("proof", "MISMATCH"): "The proof does not show what is claimed of it. The first difference is below.",
-    (
-        "proof",
-        "INDETERMINATE",
-    ): "Not decided, because something is missing. Nothing that was checked differs.",
+    ("proof", "INDETERMINATE"): _UNDECIDED,
 }
 
 
