@@ -12,7 +12,13 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file beside `path` to write to, which takes its place when the context ends without an error."""
+    """A file beside `path` to write to, which takes its place when the context ends without an error; of a link, the
+    place that it leads to. What is no file, such as a device or a pipe, stays what it is and is written to."""
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("wb") as stream:
+            yield stream
+        return
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, scratch = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
