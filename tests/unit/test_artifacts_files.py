@@ -39,7 +39,12 @@ def test_a_file_that_is_not_finished_is_not_there(tmp_path: Path) -> None:
     """What stood in its place stays."""
     path = tmp_path / "file"
     path.write_bytes(b"before")
-    with pytest.raises(ValueError, match="half way"), replacing(path) as file:
-        file.write(b"aft")
-        raise ValueError("half way")
+
+    def half() -> None:
+        with replacing(path) as file:
+            file.write(b"aft")
+            raise ValueError("half way")
+
+    with pytest.raises(ValueError, match="half way"):
+        half()
     assert [b"before"] == [one.read_bytes() for one in tmp_path.iterdir()]
