@@ -179,9 +179,12 @@ def test_iterations_unfold_where_they_stand(page_at: Open, runs: dict[str, str])
 
 
 def test_events_are_found_and_linked_to(page_at: Open, runs: dict[str, str]) -> None:
-    """The filter leaves the lines that hold the text; a link opens one event."""
+    """The filter leaves the lines that hold the text, and the address says it; a link opens one event."""
     page, seen = page_at(runs["MATCH"])
     page.fill("#events input[name=q]", "TraceEnd")
+    expect(page.locator("#event-rows tbody tr")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"\?q=TraceEnd#events$"))
+    page.reload()
     expect(page.locator("#event-rows tbody tr")).to_have_count(1)
     page.locator("#event-rows tbody tr a").first.click()
     page.wait_for_url("**#e*")

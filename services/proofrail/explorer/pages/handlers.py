@@ -195,7 +195,12 @@ async def events(request: Request, site: Site, reader: ViewReader) -> Response:
     given = _given(request, "run", "q", "cursor")
     found = await reader.events(given["run"] or "", q=given["q"], cursor=given["cursor"], limit=_EVENTS)
     more = given["cursor"] is not None
-    return page(request, site, "_events.html", events=found, filters=given, more=more, seq=None)
+    answer = page(request, site, "_events.html", events=found, filters=given, more=more, seq=None)
+    if not more:
+        # What is filtered can be shared: the address of the whole page says it, too.
+        filtered = {"q": given["q"]} if given["q"] else {}
+        answer.headers["HX-Replace-Url"] = f"{site.run(found.run_id, **filtered)}#events"
+    return answer
 
 
 async def allocation(request: Request, site: Site, reader: ViewReader) -> Response:
