@@ -12,6 +12,7 @@ from proofrail.auditor.examiner import Examiner
 from proofrail.auditor.said import SaidBefore
 from proofrail.auditor.service import Auditor
 from proofrail.auditor.settings import AuditorSettings
+from proofrail.auditor.verifiers import Verifiers
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, parse_vkey
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
@@ -35,8 +36,13 @@ def run(settings: AuditorSettings, codes: Collection[str] | None = None) -> int:
             store.get,
         )
         examiner = Examiner(kinds, settings.checkpoint_keys.split(), proofs, store, signer)
+        backends = make(parse_names(settings.prover_backends), settings.min_security_bits)
+        verifiers = Verifiers(backends, context.metrics)
+        await verifiers.missing()
+        context.check("backends", verifiers.missing)
         former = [parse_vkey(vkey)[1] for vkey in settings.auditor_keys.split()]
-        await Auditor(settings, examiner, SaidBefore([signer.key.public_key(), *former]), context).work()
+        said = SaidBefore([signer.key.public_key(), *former])
+        await Auditor(settings, examiner, said, verifiers, context).work()
 
     return run_service("auditor", main, settings, codes)
 

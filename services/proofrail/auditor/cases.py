@@ -46,6 +46,8 @@ class Case:
     run_audit: RunAudit | None = None
     run_report_digest: str | None = None
     look_again_at: float = 0.0
+    missing_since: float | None = None
+    """Since when the store, whenever it was there, lacks the proof."""
 
     @property
     def has_all_events(self) -> bool:
@@ -60,6 +62,11 @@ class Case:
     def settled_by_prover(self) -> bool:
         """The prover's terminal record, readable or not, has arrived."""
         return bool(self.terminal_value)
+
+    @property
+    def backend(self) -> str:
+        """The backend that the terminal record names."""
+        return str((self.terminal or {}).get("backend"))
 
     def replace_events(self, values: list[bytes], *, may_have_expired: bool) -> None:
         """All events that the topic holds. Retention removes from the beginning: a run whose first event is there

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 import structlog
 from prometheus_client import Histogram
 
+from proofrail.artifacts.errors import StoreUnavailable
 from proofrail.auditor.cases import Case, CaseFile
 from proofrail.auditor.examiner import Examiner, Statement, waiting
+from proofrail.auditor.hindrances import EVIDENCE, STORE, SUBJECTS, Hindrance, Hindrances, hindrance_of
 from proofrail.auditor.published import PublishedProposals
 from proofrail.auditor.said import SaidBefore
 from proofrail.auditor.settings import AuditorSettings
+from proofrail.auditor.verifiers import Verifiers
 from proofrail.messaging import groups
 from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.following import run_beside
@@ -41,7 +46,11 @@ _SOURCE = "/proofrail/auditor"
 _POLL_MS = 200
 _RECORDS = 500
 _LOOK_AGAIN_S = 5.0
+_SOON_S = 5.0
 _MISSING = "artifact-missing"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _log = structlog.get_logger(__name__)
 
@@ -50,7 +59,12 @@ class Auditor:
     """One auditor instance."""
 
     def __init__(
-        self, settings: AuditorSettings, examiner: Examiner, said: SaidBefore, context: ServiceContext
+        self,
+        settings: AuditorSettings,
+        examiner: Examiner,
+        said: SaidBefore,
+        verifiers: Verifiers,
+        context: ServiceContext,
     ) -> None:
         self._settings = settings
         self._examiner = examiner
@@ -58,6 +72,8 @@ class Auditor:
         self._metrics = context.metrics
         self._draining = context.stopping
         self._said = said
+        self._verifiers = verifiers
+        self._hindrances = Hindrances(settings.verifier_attempts, context.metrics)
         self._published = PublishedProposals()
         self._in_flight = InFlight(context.metrics)
         self._forget()
@@ -79,6 +95,7 @@ class Auditor:
             await self._context.catch_up({"reports": own, "proposals": self._proposals}, self._pipeline)
             self._context.watch("runs", self._pipeline)
             self._context.watch("proposals", self._proposals)
+            self._context.check("audits", self._hindrances.missing)
             self._context.ready()
             await run_beside(self._take_records(), own, self._proposals)
 
@@ -89,13 +106,20 @@ class Auditor:
             )
 
     async def _step(self) -> None:
+        if self._hindrances.crowded:
+            self._pipeline.pause()
+        elif self._pipeline.paused:
+            self._pipeline.resume()
         records = await self._pipeline.records(_RECORDS, _POLL_MS)
         now = time.monotonic()
         for record in records:
             self._take(record, now)
         for case in self._cases:
             with bound(run_id=case.run_id):
-                await self._proceed(case)
+                try:
+                    await self._proceed(case)
+                except StoreUnavailable as error:
+                    self._hindrances.meet(case.run_id, "run", Hindrance(EVIDENCE, error))
         if records:
             await self._pipeline.commit(Outbox(), self._open.positions())
 
@@ -118,6 +142,8 @@ class Auditor:
         """Take a case as far as what has arrived allows."""
         now = time.monotonic()
         if case.run_audit is None:
+            if not self._hindrances.may_try(case.run_id, "run"):
+                return
             if case.committed is None:
                 late = now - case.opened_at > self._settings.unsealed_after_s
                 if late and await self._has_read_all(case, topics.COMMITMENTS):
@@ -130,7 +156,11 @@ class Auditor:
                 values, lost = await self._search_events(case.run_id)
                 case.replace_events(values, may_have_expired=lost)
             await self._audit_run(case)
-        if case.settled_by_prover and now >= case.look_again_at:
+        if (
+            case.settled_by_prover
+            and now >= case.look_again_at
+            and self._hindrances.may_try(case.run_id, "proof", STORE, case.backend)
+        ):
             await self._audit_proof(case, now)
 
     async def _close_unsealed(self, case: Case) -> None:
@@ -138,14 +168,15 @@ class Auditor:
             await self._say(case, [], close=True)
             return
         lines = self._cases.unfinished(case.run_id)
-        await self._say(case, [self._examiner.never_sealed(case, lines)], close=True)
+        await self._say(case, [await self._at_length(self._examiner.never_sealed, case, lines)], close=True)
 
     async def _audit_run(self, case: Case) -> None:
         if case.committed is None:
             return
         await self._know_proposals(case)
         since_ns, started = time.time_ns(), time.perf_counter()
-        case.run_audit = await asyncio.to_thread(self._examiner.examine_run, case, self._published)
+        case.run_audit = await self._at_length(self._examiner.examine_run, case, self._published)
+        self._hindrances.end(case.run_id, "run")
         self._metrics.audit_seconds.labels(subject="run").observe(time.perf_counter() - started)
         case.event_values.clear()
         if self._said.is_news(case.run_id, "run", case.run_audit.report.verdict):
@@ -159,13 +190,9 @@ class Auditor:
             await self._say(case, [], close=True)
             return
         since_ns, started = time.time_ns(), time.perf_counter()
-        report = await asyncio.to_thread(self._examiner.examine_proof, case)
+        report = await self._at_length(self._examiner.examine_proof, case)
         self._metrics.audit_seconds.labels(subject="proof").observe(time.perf_counter() - started)
-        waits_s = self._settings.artifact_within_s - (now - case.terminal_at)
-        if waits_s > 0 and any(part.code == _MISSING for part in report.unchecked):
-            case.look_again_at = now + _LOOK_AGAIN_S
-            if not self._said.is_waited_for(case.run_id, "proof"):
-                await self._say(case, [waiting(report, datetime.now(UTC) + timedelta(seconds=waits_s))])
+        if await self._is_hindered(case, report) or await self._waits_for_proof(case, report, now):
             return
         # What was audited here decides; what was said of the run before can only add doubt.
         verdicts = {report.verdict, case.run_audit.report.verdict, self._said.verdict(case.run_id, "run")}
@@ -181,6 +208,40 @@ class Auditor:
             if not self._said.is_attested(attestation.allocation_id)
         ]
         await self._say(case, [signed, *attestations], close=True, since_ns=since_ns)
+
+    async def _is_hindered(self, case: Case, report: AuditReport) -> bool:
+        """Whether the proof is to be audited again, for what kept this host from it. Nothing is said of that: it is no
+        finding."""
+        hindrance = hindrance_of(report, case.backend)
+        if hindrance is None:
+            self._hindrances.end(case.run_id, "proof")
+            return False
+        case.missing_since = None
+        by_proof = hindrance.maybe_by_proof and await self._verifiers.work(case.backend)
+        return self._hindrances.meet(case.run_id, "proof", hindrance, by_proof=by_proof)
+
+    async def _waits_for_proof(self, case: Case, report: AuditReport, now: float) -> bool:
+        """Whether the store lacks the proof, and may still get it."""
+        if not any(part.code == _MISSING for part in report.unchecked):
+            return False
+        if case.missing_since is None:
+            case.missing_since = now
+        waits_s = self._settings.artifact_within_s - (now - case.missing_since)
+        if waits_s <= 0:
+            return False
+        case.look_again_at = now + _LOOK_AGAIN_S
+        if not self._said.is_waited_for(case.run_id, "proof"):
+            await self._say(case, [waiting(report, datetime.now(UTC) + timedelta(seconds=waits_s))])
+        return True
+
+    async def _at_length(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """`work`, off the event loop, for as long as it takes: membership does not depend on it."""
+        task = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+        await asyncio.wait({task}, timeout=_SOON_S)
+        if not task.done():
+            async with self._pipeline.held():
+                await asyncio.wait({task})
+        return await task
 
     async def _know_proposals(self, case: Case) -> None:
         """The proposals topic must have been read past every proposal the run claims."""
@@ -240,6 +301,8 @@ class Auditor:
         if close:
             self._cases.close(case.run_id)
             self._in_flight.end(case.run_id)
+            for subject in SUBJECTS:
+                self._hindrances.end(case.run_id, subject)
         for one in signed:
             self._note(one.message, one.digest, case)
             self._tell_span(one, case, since_ns)
@@ -305,6 +368,7 @@ class Auditor:
 
     def _lose(self, _lost: object) -> None:
         self._in_flight.clear()
+        self._hindrances.clear()
         self._forget()
 
     def _forget(self) -> None:

@@ -35,6 +35,10 @@ class AuditorSettings(ServiceSettings):
     """Presets of the registry that proofs must fit, such as small/blake2s_248_lsb/stone6/relaxed, separated
     by white space. Only stone's proofs fit one. Empty: any proof will do."""
 
+    verifier_attempts: int = Field(default=5, ge=1)
+    """How often a proof may make the verifier crash or take too long before the verdict stays INDETERMINATE. A host
+    that lacks the verifier, room on disk or the store does not count: audits wait for it."""
+
     unsealed_after_s: float = Field(default=60.0, gt=0)
     """How long a run whose seal has not arrived stays open before it is reported INDETERMINATE."""
 
@@ -42,4 +46,5 @@ class AuditorSettings(ServiceSettings):
     """How long events may trail their seal before the whole topic is searched for them."""
 
     artifact_within_s: float = Field(default=600.0, gt=0)
-    """How long a missing proof is looked for again before the verdict stays INDETERMINATE."""
+    """How long a proof that the store does not have is looked for again before the verdict stays INDETERMINATE; a
+    store that is away is waited for."""

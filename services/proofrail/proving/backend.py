@@ -95,6 +95,13 @@ class Backend(Protocol):
         `verifier-missing`.
         """
 
+    def preflight_verifier(self) -> None:
+        """Checks that what verifies is there and runs on this host; nothing of the prover is needed.
+
+        Raises TransientError `verifier-missing`, `verifier-wrong-host`, `verifier-broken`, `stone-version-unknown`,
+        `verifier-accepts-anything`, `scratch-…`.
+        """
+
     def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
         """What a proof of this run is expected to cost here, made with at most so many bytes of memory where that
         can be done. Raises PolicyError `parameters-…` for a run that cannot be proven."""

@@ -86,6 +86,9 @@ class StwoBackend:
         _self_test(program, *_build_of(program))
         self._version = _version(said)
 
+    def preflight_verifier(self) -> None:
+        """See Backend. The verifier is part of this package: it is there, or the package is not."""
+
     def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:
         """See Backend. The traced run is padded, which stwo's is not: rather too much is expected than too little."""
         del memory_limit

@@ -29,7 +29,7 @@ from proofrail.proving.stone.presets import preset_named
 from proofrail.proving.stone.programs import Installed
 from proofrail.proving.stone.proof import StoneProof
 from proofrail.proving.stone.prover_config import prover_config
-from proofrail.proving.stone.version import self_test
+from proofrail.proving.stone.version import self_test, verifier_version
 from proofrail.wire.canonical import parse_felt
 from proofrail.wire.errors import PoisonError, TransientError
 
@@ -97,6 +97,10 @@ class StoneBackend:
     def preflight(self) -> None:
         """See Backend. Raises TransientError as `proofrail.proving.stone.version.self_test`."""
         self_test(*self._programs())
+
+    def preflight_verifier(self) -> None:
+        """See Backend. A proof that is known to hold is verified, once for each program."""
+        verifier_version(programs.required(programs.VERIFIER))
 
     def _programs(self) -> tuple[Path, Path]:
         return programs.required(programs.PROVER), programs.required(programs.VERIFIER)
