@@ -8,16 +8,31 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from client_cases import BLOB, FULL, SEED, STRANGER, TRUST, Published, facts, native, published, signed
+from client_cases import (
+    BLOB,
+    FORMS,
+    FULL,
+    RUN,
+    SEED,
+    STRANGER,
+    TRUST,
+    Published,
+    facts,
+    native,
+    published,
+    signed,
+)
 
 from proofrail.artifacts.store import ArtifactStore
-from proofrail.client import Attestation, ProofChecker, ProofrailError, check
+from proofrail.client import Attestation, AuditReport, DeadLetter, ProofChecker, ProofrailError, check
 from proofrail.client import settlement as client_settlement
 from proofrail.client.settlement import Settlement
 from proofrail.messaging.records import Record
 from proofrail.proving import verifier
 from proofrail.wire import topics
-from proofrail.wire.messages import to_line
+from proofrail.wire.canonical import canonical, sha256_hex
+from proofrail.wire.errors import PoisonError
+from proofrail.wire.messages import Input, to_line
 from proofrail.wire.readable import proposal_digest
 
 
@@ -51,6 +66,86 @@ def test_an_attestation_that_is_not_believed_settles_nothing(run: Published) -> 
         (settled,) = settlement.observe(_attested(attestation), 2.0)
         assert (attestation, offset) == (settled.message, settled.published.offset)
     assert [] == settlement.pending
+
+
+def _record(topic: str, key: str, *messages: Any) -> Record:
+    return Record(topic, 0, 0, key.encode(), b"".join(to_line(one) + b"\n" for one in messages), {}, 0)
+
+
+def _history(run: Published, run_id: str, form: dict[str, Any], **attested: Any) -> list[Record]:
+    """What a run over one proposal left on the topics, in the order in which they are looked back at."""
+    proof = run.proof.model_copy(update={"run_id": run_id})
+    reports = [signed(one, run_id=run_id) for one in run.reports]
+    said = {"run_id": run_id, "allocation_id": form["allocation_id"], **attested}
+    attestation = signed(run.attestations[0], proposal_sha256=sha256_hex(canonical(form)), **said)
+    return [
+        _record(topics.COMMITMENTS, run_id, Input(run_id=run_id, index=0, input=form)),
+        _record(topics.COMMITMENTS, run_id, run.seal.model_copy(update={"run_id": run_id})),
+        _record(topics.PROOFS, run_id, proof),
+        *(_record(topics.REPORTS, run_id, report) for report in reports),
+        _record(topics.ATTESTATIONS, form["allocation_id"], attestation),
+    ]
+
+
+def test_of_a_history_only_what_is_ours_is_kept(run: Published) -> None:
+    """A repeated proposal is settled with all that is known of its run; of the runs and letters of others nothing
+    stays."""
+    settlement = Settlement([_proposed(SEED, 900)])
+    for number in range(20):
+        other = {**FORMS[1], "allocation_id": f"other-{number}"}
+        letter = _letter(canonical(other), number)
+        for record in (*_history(run, f"{number:032x}", other), letter):
+            assert [] == list(settlement.observe_earlier(record, 1.0))
+    assert ({}, []) == (settlement.runs, settlement._held)
+    ended = [
+        one for record in _history(run, RUN, FORMS[0]) for one in settlement.observe_earlier(record, 1.0)
+    ]
+    assert [(900, run.attestations[0])] == [(one.published.offset, one.message) for one in ended]
+    facts = settlement.runs[RUN]
+    assert [RUN] == list(settlement.runs)
+    assert (run.seal.items, run.proof.size) == (facts.items, facts.proof_bytes)
+    assert {"run": "MATCH", "proof": "MATCH"} == facts.verdicts
+    assert [] == settlement.pending
+
+
+@pytest.mark.parametrize("attested", [True, False])
+def test_an_attestation_overtakes_what_ended_a_proposal_before(run: Published, attested: bool) -> None:
+    """Given up or found wrong, and taken up again by an operator: the attestation counts, wherever it stands; without
+    one, what there is."""
+    settlement = Settlement([_proposed(SEED, 7), _proposed(FULL, 8)])
+    wrong = signed(run.reports[0], verdict="MISMATCH", first_mismatch={"kind": "item", "item": 1})
+    *history, attestation = _history(run, RUN, FORMS[0])
+    letter = _letter(FULL, 3)
+    records = [*history, _record(topics.REPORTS, RUN, wrong), letter]
+    records += [attestation, _attested(run.attestations[1])] if attested else []
+    ended = [one for record in records for one in settlement.observe_earlier(record, 1.0)]
+    assert (2 if attested else 0) == len(ended)
+    ended += settlement.conclude(2.0)
+    kinds = [Attestation, Attestation] if attested else [AuditReport, DeadLetter]
+    assert [(7, kinds[0]), (8, kinds[1])] == [(one.published.offset, type(one.message)) for one in ended]
+    assert [] == [*settlement.conclude(3.0), *settlement.pending]
+
+
+def test_a_mismatch_that_comes_before_its_run_was_looked_back_at_settles_it(run: Published) -> None:
+    """A proposal under way, published again: its inputs stand in the history, the report comes meanwhile."""
+    settlement = Settlement([_proposed(SEED, 7)])
+    wrong = signed(run.reports[0], verdict="MISMATCH", first_mismatch={"kind": "item", "item": 1})
+    assert [] == list(settlement.observe(_record(topics.REPORTS, RUN, wrong), 1.0))
+    assert [] == list(settlement.observe_earlier(_history(run, RUN, FORMS[0])[0], 1.0))
+    assert [wrong] == [one.message for one in settlement.conclude(2.0)]
+
+
+def _letter(value: bytes, offset: int) -> Record:
+    letter = DeadLetter.of(
+        PoisonError("out-of-luck", "it would not"),
+        topic=topics.PROPOSALS,
+        partition=0,
+        offset=offset,
+        key=b"",
+        value=value,
+        attempts=1,
+    )
+    return _record(topics.PROPOSALS_DLQ, "", letter)
 
 
 async def test_the_loop_goes_on_while_a_proof_is_verified(

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 from proofrail.client.attestations import check
 from proofrail.client.sending import sending
 from proofrail.client.settlement import Accept, Published, RunFacts, Settled, Settlement
 from proofrail.client.trust import Trust
+from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.client import publish
+from proofrail.messaging.following import run_beside
 from proofrail.messaging.records import Message, Record
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.views import View
@@ -24,13 +27,13 @@ from proofrail.wire.readable import allocation_named, proposal_digest
 from proofrail.wire.topics import MAX_RECORD
 
 _SOURCE: Final = "/proofrail/client"
-_FOLLOWED: Final = (
-    topics.PROPOSALS_DLQ,
-    topics.COMMITMENTS,
-    topics.PROOFS,
-    topics.REPORTS,
-    topics.ATTESTATIONS,
+_LOOKED_BACK: Final = (
+    (topics.COMMITMENTS,),
+    (topics.PROOFS, topics.REPORTS),
+    (topics.ATTESTATIONS, topics.PROPOSALS_DLQ),
 )
+"""In the order that `Settlement.observe_earlier` wants."""
+_FOLLOWED: Final = tuple(topic for together in _LOOKED_BACK for topic in together)
 
 Publisher = Callable[[KafkaSettings, list[bytes]], Awaitable[list[Published]]]
 
@@ -55,14 +58,26 @@ class Proposed:
 
     @property
     def runs(self) -> dict[str, RunFacts]:
-        """What is known of each run on the topics, by run_id."""
+        """What is known of the runs that proposals are in, and of others that went on meanwhile, by run_id."""
         return self._settlement.runs
 
     def take(self, records: list[Record]) -> None:
-        """Note records of the output topics."""
+        """Note records of the output topics, written since the proposals were."""
         for record in records:
-            for settled in self._settlement.observe(record, time.monotonic()):
-                self._settled.put_nowait(settled)
+            self._tell(self._settlement.observe(record, time.monotonic()))
+
+    def take_earlier(self, records: list[Record]) -> None:
+        """Note records from before."""
+        for record in records:
+            self._tell(self._settlement.observe_earlier(record, time.monotonic()))
+
+    def know_earlier(self) -> None:
+        """Note that all records from before were taken."""
+        self._tell(self._settlement.conclude(time.monotonic()))
+
+    def _tell(self, some: Iterable[Settled]) -> None:
+        for settled in some:
+            self._settled.put_nowait(settled)
 
     async def results(self, timeout_s: float) -> AsyncIterator[Settled]:
         """Proposals as they are settled, until all are or `timeout_s` seconds have passed: what is `pending` then
@@ -122,30 +137,40 @@ async def propose(
     """Publish `values`, each a proposal in native or seed form, and follow them.
 
     With `trust`, only an attestation that `check` accepts settles its proposal; one that it refuses is named in
-    `refused`, and the proposal stays pending. Without, whatever stands on the topic is believed. The output topics are
-    read from the beginning: a proposal that was published before is settled already. Raises BrokerUnavailableError.
+    `refused`, and the proposal stays pending. Without, whatever stands on the topic is believed. A proposal that was
+    published before is settled by what it led to then: the output topics are looked back at from their beginning while
+    the new ones are followed, and nothing is kept of what concerns others. Raises BrokerUnavailableError.
     """
-    early: list[Record] = []
-    proposed: Proposed | None = None
-
-    def take(records: list[Record]) -> None:
-        if proposed is None:
-            early.extend(records)
-        else:
-            proposed.take(records)
-
-    async with View(kafka, _FOLLOWED, take) as view:
-        await view.catch_up()
+    async with View(kafka, _FOLLOWED, lambda records: proposed.take(records), start="end") as view:
         published = await publisher(kafka, values)
-        following = asyncio.create_task(view.follow())
-        proposed = Proposed(Settlement(published, _accept(trust)), following)
-        proposed.take(early)
-        early.clear()
+        settlement = Settlement(published, _accept(trust))
+
+        async def follow() -> None:
+            if settlement.has_valid:
+                await run_beside(_look_back(kafka, proposed), view)
+            await view.follow()
+
+        following = asyncio.create_task(follow())
+        proposed = Proposed(settlement, following)
         try:
             yield proposed
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
+
+
+async def _look_back(kafka: KafkaSettings, proposed: Proposed) -> None:
+    """Read what was written before. What is written meanwhile is followed beside it: seen twice, it counts once."""
+    for together in _LOOKED_BACK:
+        await retry_transient(partial(_read_earlier, kafka, together, proposed))
+        if not proposed.pending:
+            return
+    proposed.know_earlier()
+
+
+async def _read_earlier(kafka: KafkaSettings, names: Sequence[str], proposed: Proposed) -> None:
+    async with View(kafka, names, proposed.take_earlier) as view:
+        await view.catch_up()
 
 
 def _accept(trust: Trust | None) -> Accept | None:

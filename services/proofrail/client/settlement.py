@@ -1,13 +1,15 @@
 """Follow published proposals to their end: an attestation, or a dead letter with a reason.
 
-Pure bookkeeping over records of the output topics, in whatever order they arrive; `propose` feeds it.
+Pure bookkeeping over records of the output topics; `propose` feeds it. What was written since the proposals were
+published may arrive in whatever order; what was written before counts for those that were published before, too.
 """
 
 from __future__ import annotations
 
-import contextlib
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Final
 
 from proofrail.messaging.records import Record
 from proofrail.wire import topics
@@ -25,6 +27,10 @@ from proofrail.wire.messages import (
 from proofrail.wire.model import Message
 from proofrail.wire.ndjson import split
 from proofrail.wire.readable import allocation_named, proposal_digest
+
+# Of lines as services write them, which is in canonical form.
+_ALLOCATION: Final = re.compile(rb'"allocation_id":"([^"]*)"')
+_HASH: Final = re.compile(rb'"([0-9a-f]{64})"')
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,8 @@ class RunFacts:
     n_steps: int | None = None
     security_bits: int | None = None
     proof_bytes: int | None = None
-    proposals: list[str] = field(default_factory=list)
+    proposals: set[str] = field(default_factory=set)
+    """Digests of those of ours that it decides."""
     verdicts: dict[str, str] = field(default_factory=dict)
 
 
@@ -88,7 +95,14 @@ class Settlement:
         for one in published:
             if one.digest is not None:
                 self._by_digest.setdefault(one.digest, []).append(one)
+        self._hashes = {digest.encode() for digest in self._by_digest}
+        self._names = {
+            one.allocation_id.encode()
+            for one in published
+            if one.digest is not None and one.allocation_id is not None
+        }
         self._pending = {one.place for one in published}
+        self._held: list[tuple[bytes, DeadLetter | AuditReport]] = []
         self.runs: dict[str, RunFacts] = {}
 
     @property
@@ -97,9 +111,68 @@ class Settlement:
 
     def observe(self, record: Record, now: float) -> Iterator[Settled]:
         """Take one record of any output topic; yield the proposals that it settles."""
-        for line, message in _readable(record.value):
+        for line in _lines(record.value):
+            message = _readable(line)
+            if message is None:
+                continue
+            if isinstance(message, AuditReport) and message.verdict == "MISMATCH":
+                self._held.append(
+                    (line, message)
+                )  # its run's inputs may be among what is still looked back at
             for message_of, one in self._settled_by(record.topic, message):
                 yield Settled(one, message_of, line, now - one.at)
+
+    def observe_earlier(self, record: Record, now: float) -> Iterator[Settled]:
+        """Take one record from before the proposals were published: commitments first, then proofs and reports, then
+        the rest, so that nothing need be kept of the runs of others. Yields the proposals that an attestation settles;
+        a letter or a mismatch may have been overtaken by one, and is held until `conclude`."""
+        for line in _lines(record.value):
+            message = _readable(line) if self._may_concern(record, line) else None
+            match record.topic, message:
+                case topics.PROPOSALS_DLQ, DeadLetter():
+                    if self._digests_of(message):
+                        self._held.append((line, message))
+                case topics.REPORTS, AuditReport():
+                    self._facts(message.run_id).verdicts[message.subject] = message.verdict
+                    if message.verdict == "MISMATCH":
+                        self._held.append((line, message))
+                case _, Message():
+                    for message_of, one in self._settled_by(record.topic, message):
+                        yield Settled(one, message_of, line, now - one.at)
+
+    def conclude(self, now: float) -> Iterator[Settled]:
+        """Nothing from before is left: what was held settles what has no attestation."""
+        held, self._held = self._held, []
+        for line, message in held:
+            for digest in self._digests_of(message):
+                for one in self._settle(digest):
+                    yield Settled(one, message, line, now - one.at)
+
+    @property
+    def has_valid(self) -> bool:
+        """Whether any proposal can have been decided before: invalid ones are refused each time."""
+        return bool(self._by_digest)
+
+    def _may_concern(self, record: Record, line: bytes) -> bool:
+        """Whether a line says something of our proposals or their runs, as far as can be told without reading it."""
+        match record.topic:
+            case topics.COMMITMENTS if b"CommitmentSeal" not in line:
+                return not self._names.isdisjoint(_ALLOCATION.findall(line))
+            case topics.ATTESTATIONS:
+                return not self._hashes.isdisjoint(_HASH.findall(line))
+            case topics.PROPOSALS_DLQ:
+                return True
+            case _:
+                return record.key_text in self.runs
+
+    def _digests_of(self, message: DeadLetter | AuditReport) -> set[str]:
+        """Of our proposals that it ends, whichever record they came in."""
+        if isinstance(message, AuditReport):
+            return self._facts(message.run_id).proposals
+        value = bytes.fromhex(message.value)
+        name = allocation_named(value)
+        digest = proposal_digest(value) if name is not None and name.encode() in self._names else None
+        return {digest} & self._by_digest.keys() if digest is not None else set()
 
     def _settled_by(
         self, topic: str, message: Message
@@ -108,7 +181,7 @@ class Settlement:
             case topics.ATTESTATIONS, Attestation():
                 if not self._accepted(message):
                     return
-                digests = [message.proposal_sha256]
+                digests = {message.proposal_sha256}
             case topics.PROPOSALS_DLQ, DeadLetter():
                 place = (message.topic, message.partition, message.offset)
                 if place in self._pending:
@@ -116,7 +189,7 @@ class Settlement:
                     yield message, self._by_place[place]
                     return
                 # Given up after its run: published again, it gets no letter of its own.
-                digests = [proposal_digest(bytes.fromhex(message.value)) or ""]
+                digests = self._digests_of(message)
             case topics.REPORTS, AuditReport():
                 facts = self._facts(message.run_id)
                 facts.verdicts[message.subject] = message.verdict
@@ -152,7 +225,8 @@ class Settlement:
     def _learn(self, topic: str, message: Message) -> None:
         match topic, message:
             case topics.COMMITMENTS, Input():
-                self._facts(message.run_id).proposals.append(sha256_hex(canonical(message.input)))
+                digest = sha256_hex(canonical(message.input))
+                self._facts(message.run_id).proposals |= {digest} & self._by_digest.keys()
             case topics.COMMITMENTS, CommitmentSeal():
                 facts = self._facts(message.run_id)
                 facts.items, facts.n_steps = message.items, message.n_steps
@@ -161,10 +235,17 @@ class Settlement:
                 facts.security_bits, facts.proof_bytes = message.security_bits, message.size
 
 
-def _readable(value: bytes) -> Iterator[tuple[bytes, Message]]:
-    """The lines that are messages of ours. What else stands on a topic settles nothing, and is for the auditor
-    to report."""
-    with contextlib.suppress(MalformedError):
-        for line in split(value):
-            with contextlib.suppress(MalformedError):
-                yield line, parse_message(line)
+def _lines(value: bytes) -> list[bytes]:
+    try:
+        return split(value)
+    except MalformedError:
+        return []
+
+
+def _readable(line: bytes) -> Message | None:
+    """The message of ours that a line is. What else stands on a topic settles nothing, and is for the auditor to
+    report."""
+    try:
+        return parse_message(line)
+    except MalformedError:
+        return None
