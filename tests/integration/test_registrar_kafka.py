@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -134,3 +136,28 @@ async def test_a_proof_under_the_policy_is_refused_before_the_ledger_hears_of_it
     async with running(settings(registrar_presets="recursive/keccak_160_lsb/stone6/strict")):
         _, foreign = await registered(kafka, 2)
     assert ("full", "refused", "policy-preset") == (foreign.allocation_id, foreign.outcome, foreign.code)
+
+
+@pytest.mark.parametrize("chain", [False, True])
+async def test_what_is_said_to_be_recorded_and_is_not_is_recorded(
+    kafka: KafkaSettings, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, chain: bool
+) -> None:
+    """Anybody can write so on a topic that is not signed. The ledger holds it afterwards; and of what the ledger holds
+    nothing is said once more, though the position was lost and the proof is gone."""
+    run = published(monkeypatch, facts(chain=chain))
+    await say_all(kafka, run)
+    await say(kafka, *((topics.ATTESTATIONS, one) for one in run.attestations))
+    async with running(settings(registrar_dir=tmp_path / "elsewhere")):
+        forged = await registered(kafka, 2)
+    async with running(settings()) as context:
+        await until(lambda c=context: c._ready)
+        await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 0)
+    with sqlite3.connect(tmp_path / "registrar" / "ledger.sqlite") as ledger:
+        assert {"seed", "full"} == {one for (one,) in ledger.execute("SELECT allocation_id FROM decisions")}
+    if chain:
+        shutil.rmtree(tmp_path / "artifacts")
+    (tmp_path / "registrar" / "position").unlink()
+    async with running(settings()) as context:
+        await until(lambda c=context: c._ready)
+        await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 0)
+    assert forged == await registered(kafka)

@@ -238,6 +238,7 @@ def test_what_was_said_counts_until_its_transaction_is_gone(gone: str) -> None:
     refused = _said("refused", replaces=gone)
     assert not said.has_said(refused)
     said.note(refused)
+    said.settle(first.attestation)
     assert ({}, False, True) == (said.lost, said.is_recorded(first.attestation), said.has_said(refused))
     said.note(
         _said("recorded", "0xc", replaces=gone, fact=RegisteredFact(fact_hash="0x1", transaction="0xd"))
@@ -247,7 +248,8 @@ def test_what_was_said_counts_until_its_transaction_is_gone(gone: str) -> None:
 
 
 def test_a_successor_knows_what_is_gone() -> None:
-    """It reads what was said, and is told what is gone, in any order of those days."""
+    """It reads what was said, and is told what is gone; what is said to stand in its place is looked for in the ledger,
+    not believed."""
     said = SaidBefore(LEDGER)
     said.note(_said("recorded", "0xa"))
     said.take_back(frozenset({"0xa"}))
@@ -256,4 +258,45 @@ def test_a_successor_knows_what_is_gone() -> None:
     other.note(_said("recorded", "0xa"))
     other.note(_said("recorded", "0xc", replaces="0xa"))
     other.take_back(frozenset({"0xa"}))
-    assert {} == other.lost
+    assert ({"b" * 64: "0xa"}, True) == (other.lost, other.is_recorded("b" * 64))
+
+
+@pytest.mark.parametrize("replaces", [None, "0xa"])
+def test_no_line_hides_what_another_one_names(replaces: str | None) -> None:
+    """Anybody can write that an attestation is recorded by another transaction: when the true one is gone, that is
+    noticed all the same; and what is true is said beside it, once."""
+    said, true = SaidBefore(LEDGER), _said("recorded", "0xa")
+    forged = _said("recorded", "0xbad", replaces=replaces, fact=RegisteredFact(fact_hash="0x1"))
+    said.note(forged)
+    assert not said.has_said(true)
+    said.note(true)
+    said.note(forged)
+    assert said.has_said(true)
+    said.take_back(frozenset({"0xa"}))
+    assert {"b" * 64: "0xa"} == said.lost
+    assert not said.has_said(true)
+
+
+def test_whoever_knows_no_transaction_adds_nothing() -> None:
+    """A registrar without its journal finds the record in the ledger, and not by whom: that was said, with more."""
+    said = SaidBefore(LEDGER)
+    said.note(_said("recorded", "0xa"))
+    assert said.has_said(_said("recorded", fact=RegisteredFact(fact_hash="0x1")))
+    assert not said.has_said(_said("recorded", "0xc"))
+
+
+async def test_a_row_that_is_recorded_is_found_without_its_proof(
+    chain: _Asked, ledger: StarknetLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the journal, which asks nobody; where it is another's, by the contract: by the row itself, not by its id."""
+    await _record(chain, ledger)
+    other = starknet_ledger(chain, tmp_path / "other")
+    await other.open()
+    (dearer,) = decisions("one", risk=36)
+    for one in (ledger, other):
+        assert [True, False, False] == [
+            await one.has(decision.place.row) for decision in (BATCH[0], dearer, *decisions("three"))
+        ]
+    monkeypatch.setattr(chain, "view", None)
+    assert await ledger.has(BATCH[1].place.row)
+    await other.close()

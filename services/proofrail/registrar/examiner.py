@@ -5,6 +5,8 @@ What is refused here has cost nothing: no ledger has heard of it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from proofrail.client import (
     Archive,
     Attestation,
@@ -29,6 +31,13 @@ class Examiner:
         self._trust = trust
         self._proofs = proofs
         self._within_s = within_s
+
+    def claimed_row(self, attestation: Attestation) -> Sequence[int] | None:
+        """The row that stands in the attestation itself, which auditors that are believed have signed; None of the
+        first build's. Raises RefusedAttestation `attestation-…`, MalformedError `malformed-felt`."""
+        check(attestation, self._trust)
+        path = row_path(attestation)
+        return None if path is None else path.row
 
     async def examine(self, attestation: Attestation) -> Decision:
         """The decision to record.

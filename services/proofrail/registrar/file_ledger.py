@@ -8,6 +8,7 @@ from pathlib import Path
 from sqlite3 import Connection
 from typing import Final
 
+from proofrail.cairo import risk_rows
 from proofrail.registrar.database import Database
 from proofrail.registrar.ledger import (
     Decision,
@@ -71,6 +72,10 @@ class FileLedger:
         """See Ledger; a file is final."""
         return frozenset()
 
+    async def has(self, row: Sequence[int]) -> bool:
+        """See Ledger."""
+        return await asyncio.to_thread(self._has, row)
+
     async def holds(self, fact: Fact) -> Receipt | None:
         """See Ledger."""
         return await asyncio.to_thread(self._holds, fact)
@@ -83,6 +88,10 @@ class FileLedger:
         """See Ledger. Refused are, by RefusedEntry, `ledger-fact-missing`, `ledger-row`, `ledger-other-decision`, and
         by PoisonError what `Decision.checked` raises."""
         return await asyncio.to_thread(self._record, decisions)
+
+    def _has(self, row: Sequence[int]) -> bool:
+        with self._opened().transaction() as connection:
+            return _leaf_of(connection, felt_hex(row[0])) == felt_hex(risk_rows.leaf(row))
 
     def _holds(self, fact: Fact) -> Receipt | None:
         with self._opened().transaction() as connection:
@@ -120,9 +129,9 @@ class FileLedger:
                 "ledger-fact-missing", f"no fact {felt_hex(decision.fact.fact_hash)} is registered"
             )
         key, leaf = felt_hex(decision.id), felt_hex(decision.leaf)
-        known = connection.execute("SELECT leaf FROM decisions WHERE id = ?", (key,)).fetchone()
+        known = _leaf_of(connection, key)
         if known is not None:
-            return Receipt(new=False) if known[0] == leaf else other_decision(decision)
+            return Receipt(new=False) if known == leaf else other_decision(decision)
         connection.execute(
             "INSERT INTO decisions VALUES (?, ?, ?, ?, ?, ?, ?)",
             (
@@ -151,3 +160,8 @@ class FileLedger:
         if self._database is None:
             raise RuntimeError("the ledger is not open")
         return self._database
+
+
+def _leaf_of(connection: Connection, key: str) -> str | None:
+    found = connection.execute("SELECT leaf FROM decisions WHERE id = ?", (key,)).fetchone()
+    return None if found is None else str(found[0])

@@ -153,6 +153,10 @@ class Ledger(Protocol):
     async def holds(self, fact: Fact) -> Receipt | None:
         """The fact's receipt, if it is registered well enough. Raises TransientError."""
 
+    async def has(self, row: Sequence[int]) -> bool:
+        """Whether this row is recorded: cheaper than examining it, of what is said to be recorded. May be called at the
+        same time as anything else. Raises LedgerMisconfigured, TransientError."""
+
     async def taken_back(self) -> frozenset[str]:
         """Look again at what is not final: the hashes of our transactions that stood in the ledger once and stand there
         no longer. Raises LedgerMisconfigured, TransientError."""

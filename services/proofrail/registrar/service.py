@@ -42,7 +42,7 @@ from proofrail.messaging.views import View
 from proofrail.registrar.batch import Batch
 from proofrail.registrar.cases import Case, OpenCases
 from proofrail.registrar.examiner import Examiner
-from proofrail.registrar.ledger import Decision, Fact, Ledger
+from proofrail.registrar.ledger import Decision, Fact, Ledger, LedgerMisconfigured
 from proofrail.registrar.said import SaidBefore
 from proofrail.registrar.settings import RegistrarSettings
 from proofrail.wire import topics
@@ -182,6 +182,9 @@ class Registrar:
                 if isinstance(item, Item) and item.digest in lost:
                     lost.remove(item.digest)
                     self._take_up(Case(item, due_at=0.0, again=True))
+        for digest in lost:
+            # Read to the end, and not there: whoever said that it was recorded is no registrar.
+            self._said.settle(digest)
         if lost:
             self._log.error("attestations-missing", attestations=sorted(lost)[:_SHOWN], count=len(lost))
 
@@ -215,6 +218,8 @@ class Registrar:
         ended = [case for case in cases if case not in batch.deferred]
         last = [self._open.settle(case) for case in ended]
         for case in ended:
+            if isinstance(case.item, Item):
+                self._said.settle(case.item.digest)
             self._in_flight.end(case)
             if not case.again:
                 self._room.release()
@@ -230,13 +235,22 @@ class Registrar:
             self._metrics.failed(item.error)
             self._metrics.registrations.labels(outcome=self._metrics.code(item.error.code)).inc()
             return None
-        if not isinstance(item.message, Attestation) or self._said.is_recorded(item.digest):
+        if not isinstance(item.message, Attestation):
             return None
         async with self._examining:
             try:
+                if self._said.is_recorded(item.digest) and await self._stands(item.message):
+                    return None
                 return await self._examiner.examine(item.message)
+            except LedgerMisconfigured:
+                raise
             except ProofrailError as error:
                 return error
+
+    async def _stands(self, attestation: Attestation) -> bool:
+        """Whether the ledger holds what is said to be recorded, where that can be told without its proof."""
+        row = self._examiner.claimed_row(attestation)
+        return row is not None and await self._ledger.has(row)
 
     async def _proof(self, fact: Fact) -> bytes:
         return await asyncio.to_thread(self._store.get, fact.digest)

@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 
+from proofrail.cairo import risk_rows
 from proofrail.messaging.metrics import Metrics
 from proofrail.proving.stone.calldata_size import AROUND_A_PROOF
 from proofrail.proving.stone.presets import preset_named
@@ -200,6 +201,11 @@ class StarknetLedger:
                 found[at] = await self._after(decisions[at])
         return [found[at] for at in range(len(decisions))]
 
+    async def has(self, row: Sequence[int]) -> bool:
+        """See Ledger. The journal knows of our own transactions; the node is asked about others' alone."""
+        leaf = await asyncio.to_thread(risk_rows.leaf, row)
+        return await self._ours(self._effect(leaf)) is not None or await self._leaf(row[0]) == leaf
+
     async def taken_back(self) -> frozenset[str]:
         """See Ledger."""
         if self._watch is None:
@@ -210,7 +216,7 @@ class StarknetLedger:
         """Record decisions that were not there, in one transaction; what would be reverted is halved until the culprit
         stands alone."""
         calls = [contracts.record(self._contract, decision) for decision in decisions]
-        effects = [self._effect(decision) for decision in decisions]
+        effects = [self._effect(decision.leaf) for decision in decisions]
         try:
             transaction = await self._sender.execute(calls, effects)
         except Reverted as reverted:
@@ -235,13 +241,16 @@ class StarknetLedger:
             _ = decision.checked
         except PoisonError as error:
             return error
-        async with self._looking_up:
-            leaf = contracts.read_leaf(await self._view(contracts.decision_of(self._contract, decision.id)))
+        leaf = await self._leaf(decision.id)
         if leaf is None:
             return None
         if leaf != decision.leaf:
             return other_decision(decision)
-        return Receipt(new=False, transaction=await self._ours(self._effect(decision)))
+        return Receipt(new=False, transaction=await self._ours(self._effect(decision.leaf)))
+
+    async def _leaf(self, allocation: int) -> int | None:
+        async with self._looking_up:
+            return contracts.read_leaf(await self._view(contracts.decision_of(self._contract, allocation)))
 
     async def _after(self, decision: Decision) -> Recorded:
         """Of a decision whose allocation another one in the same call was about."""
@@ -289,8 +298,8 @@ class StarknetLedger:
         journal = self._journal
         return None if journal is None else await asyncio.to_thread(journal.transaction_of, effect)
 
-    def _effect(self, decision: Decision) -> str:
-        return f"decision {self._identity.contract} {felt_hex(decision.leaf)}"
+    def _effect(self, leaf: int) -> str:
+        return f"decision {self._identity.contract} {felt_hex(leaf)}"
 
     def _error(
         self, reverted: Reverted, what: str, code: str
