@@ -5,8 +5,17 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from unittest.mock import Mock
 
 import pytest
+import typer
+from operator_runs import Topics
+from typer.testing import CliRunner
+
+from proofrail.cli.dlq import confirm
+from proofrail.cli.dlq_letters import Letters
+from proofrail.cli.dlq_replay import Replay
+from proofrail.cli.output import command
 
 _WAITS = """
 import asyncio
@@ -43,3 +52,23 @@ def test_the_status_says_who_ended_it(number: signal.Signals, status: int) -> No
     process.send_signal(number)
     said, errors = process.communicate(timeout=60)
     assert (status, "put away\n", False) == (process.returncode, said, "Traceback" in errors)
+
+
+@pytest.mark.parametrize("answer", ["", "n\n"])
+def test_a_question_that_is_not_answered_with_yes_interrupts(
+    answer: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C and the end of the input at a question, which typer tells alike, end as "no" does: with 130."""
+    world = Topics()
+    for record in world.propose("one", "two"):
+        world.letter(record, "run-failed")
+    replays = [Replay(letter, b"") for letter in Letters(world.records).all]
+    app = typer.Typer()
+
+    @app.command()
+    def ask() -> None:
+        with command():
+            confirm(replays, yes=False)
+
+    monkeypatch.setattr("proofrail.cli.dlq.sys", Mock())  # somebody sits there
+    assert 130 == CliRunner().invoke(app, [], input=answer).exit_code

@@ -31,14 +31,16 @@ async def broker(home: Home) -> list[Found]:
         kafka = kafka_at(home)
     except UnusableInputError as error:
         return [Found("kafka", "absent", error.message, error.next_step or "")]
+    found: list[Found] = []
     try:
         cluster = await wait_for_broker(kafka, _ANSWERS_S)
-        found = [Found("kafka", "ok", f"{kafka.bootstrap} answers, cluster {cluster}")]
+        found.append(Found("kafka", "ok", f"{kafka.bootstrap} answers, cluster {cluster}"))
         found += [await _transactions(kafka), await _topics(kafka)]
         if found[-1].state != "broken":
             found.append(await _clock(kafka))
     except ProofrailError as error:
-        return [Found("kafka", "broken", f"[{error.code}] {error.message}", error.next_step or "")]
+        part = "topics" if found else "kafka"
+        found.append(Found(part, "broken", f"[{error.code}] {error.message}", error.next_step or ""))
     return found
 
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Any, Final, NoReturn, TypeVar
 
+import typer
 from rich.markup import escape
 from rich.table import Table
 
@@ -116,7 +117,7 @@ def command() -> Iterator[None]:
         # Python would complain once more when it closes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         _leave(Exit.BROKEN_PIPE)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):  # the latter at a question
         stderr.print("interrupted")
         _leave(Exit.INTERRUPTED)
     except (UnusableInputError, MalformedError, InvalidProposalError) as error:
@@ -175,6 +176,4 @@ def interruptible(work: Callable[[], T]) -> T:
 
 
 def _leave(status: Exit) -> NoReturn:
-    import typer
-
     raise typer.Exit(int(status))
