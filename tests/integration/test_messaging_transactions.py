@@ -362,6 +362,37 @@ async def test_work_on_a_partition_that_goes_is_void(
     assert [str(n) for n in range(6)] == sorted(await _read(kafka, output))
 
 
+async def test_what_follows_from_an_assignment_is_published_under_no_other(
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique, eventually: Eventually
+) -> None:
+    """Another instance may have done the same while the partition was its own, and moved no position: that it came back
+    untouched proves nothing."""
+    source, output, group = await make_topic("in"), await make_topic("out"), unique("group")
+    shared: list[int] = []
+
+    def pipeline(name: str) -> Pipeline:
+        return Pipeline(
+            kafka,
+            group_id=group,
+            transactional_id=f"{group}-{name}",
+            topics=[source],
+            on_shared=lambda: shared.append(1),
+            session_timeout_ms=6000,
+        )
+
+    async with pipeline("a") as first:
+        decided_in, owned = first.generation, first.assignment
+        await first.commit([Message(output, b"k", b"first")], {}, decided_in)
+        async with pipeline("b"):
+            pass
+        await eventually(lambda: len(shared) > 2 and first.assignment == owned)
+        with pytest.raises(PartitionLostError):
+            await first.commit([Message(output, b"k", b"late")], {}, decided_in)
+        await first.rewind()
+        await first.commit([Message(output, b"k", b"again")], {}, first.generation)
+    assert ["first", "again"] == await _read(kafka, output)
+
+
 async def test_equal_partitions_of_several_topics_stay_together(
     kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique, eventually: Eventually
 ) -> None:

@@ -49,6 +49,22 @@ def test_a_failed_run_that_was_put_back_is_taken_again() -> None:
     assert taken == window.take_failed()
 
 
+def test_what_is_another_instances_is_looked_at_again_when_the_partitions_are_shared_anew() -> None:
+    """Not before; and a window without room is told then. What that instance has seen to meanwhile is forgotten as soon
+    as more is set aside."""
+    window = RunWindow(1)
+    runs = [FailedRun(OpenRun(digit * 32, ()), FAILURE) for digit in "123"]
+    window.set_aside(runs[0], lambda _: True)
+    window.set_aside(runs[1], lambda _: True)
+    window.set_aside(runs[2], lambda one: one != runs[0])
+    assert (False, None) == (window.changed.is_set(), window.take_failed())
+    window.look_again()
+    assert window.changed.is_set()
+    assert [*runs[1:], None] == [window.take_failed() for _ in range(3)]
+    window.look_again()
+    assert None is window.take_failed()
+
+
 def test_a_full_window_has_no_room_until_a_run_is_settled() -> None:
     """Two runs in a window of two; the first proof makes room."""
     window = RunWindow(2)

@@ -61,7 +61,8 @@ class Pipeline:
     When a partition goes to another instance while records of it are in hand (handed out, not committed),
     everything in hand is void: `on_lost` is called with those partitions, `commit` raises PartitionLostError
     until `rewind` is called, and the records of the partitions that stay are read again. A partition that is
-    taken away and comes back untouched, as in most rebalances, costs nothing.
+    taken away and comes back untouched, as in most rebalances, costs nothing. After each rebalance `on_shared` is
+    called.
 
     The partitions of several topics are assigned by their number: records with one key, in topics of equally
     many partitions, come to one instance.
@@ -79,6 +80,7 @@ class Pipeline:
         outputs: Sequence[str] = (),
         metrics: Metrics | None = None,
         on_lost: Callable[[frozenset[TopicPartition]], None] | None = None,
+        on_shared: Callable[[], None] | None = None,
         max_poll_interval_ms: int | None = None,
         session_timeout_ms: int | None = None,
     ) -> None:
@@ -89,6 +91,7 @@ class Pipeline:
         self._outputs = list(outputs)
         self._counted = PipelineMetrics(metrics, topics, outputs)
         self._on_lost = on_lost
+        self._on_shared = on_shared
         self._max_poll_interval_ms = max_poll_interval_ms or kafka.max_poll_interval_ms
         self._session_timeout_ms = session_timeout_ms or kafka.session_timeout_ms
         self._producer = TransactionalProducer(kafka, transactional_id)
@@ -101,6 +104,7 @@ class Pipeline:
         self._paused: set[str] = set()
         self._settled = asyncio.Event()
         self._epoch = 0
+        self._generation = -1
         self._failure: Exception | None = None
         self._void = False
         self._polled_at = time.monotonic()
@@ -175,6 +179,11 @@ class Pipeline:
     def assignment(self) -> frozenset[TopicPartition]:
         """The partitions this instance owns."""
         return frozenset(self._handed)
+
+    @property
+    def generation(self) -> int:
+        """Another number whenever the group's instances have shared the partitions anew."""
+        return self._generation
 
     @property
     def last_poll_age(self) -> float:
@@ -347,15 +356,18 @@ class Pipeline:
         self,
         outbox: Iterable[Message] | AsyncIterable[Message] = (),
         positions: Mapping[TopicPartition, int] | None = None,
+        generation: int | None = None,
     ) -> None:
         """Publish `outbox` and commit `positions` (next offset to read of each partition; all records handed
         out, when None) in one transaction.
 
-        A generator is sent as it yields, within the transaction's 10 s. Cancelling waits for the outcome.
+        What follows from the assignment, not from records in hand, is published with the `generation` it was
+        decided in: in that one alone, and before another instance takes up a partition that is ours in it. A
+        generator is sent as it yields, within the transaction's 10 s. Cancelling waits for the outcome.
         Raises, with nothing published: PartitionLostError, BrokerUnavailableError, PoisonError
         `record-refused`. Raises RestartRequiredError when this process must not go on.
         """
-        task = asyncio.create_task(self._commit(outbox, positions))
+        task = asyncio.create_task(self._commit(outbox, positions, generation))
         try:
             await asyncio.shield(task)
         except asyncio.CancelledError:
@@ -368,6 +380,7 @@ class Pipeline:
         self,
         outbox: Iterable[Message] | AsyncIterable[Message],
         positions: Mapping[TopicPartition, int] | None,
+        generation: int | None,
     ) -> None:
         wanted = dict(self._handed if positions is None else positions)
         moving = {tp: offset for tp, offset in wanted.items() if offset > self._base.get(tp, -1)}
@@ -376,7 +389,7 @@ class Pipeline:
             return
         begun = time.perf_counter()
         for attempt in range(1, _COMMIT_ATTEMPTS + 1):
-            member = await self._settle(wanted)
+            member = await self._settle(wanted, generation)
             # Where nothing moves, the old positions are committed again: only then does the broker check
             # that we are a member still.
             offsets = {**self._base, **wanted}
@@ -408,8 +421,9 @@ class Pipeline:
         at_hand = outbox if isinstance(outbox, Outbox | list | tuple) else ()
         self._counted.committed(time.perf_counter() - begun, at_hand)
 
-    async def _settle(self, offsets: Mapping[TopicPartition, int]) -> Member:
-        """The member we are while `offsets` are ours; waits for a rebalance to end."""
+    async def _settle(self, offsets: Mapping[TopicPartition, int], generation: int | None) -> Member:
+        """The member we are while `offsets` are ours, in `generation` if that matters; waits for a rebalance to
+        end."""
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
                 await self._settled.wait()
@@ -422,10 +436,11 @@ class Pipeline:
                 "broker-unavailable", f"group {self._group} did not settle", "It is tried again"
             ) from error
         self._check_membership()
-        if self._void or any(self._handed.get(tp, -1) < offset for tp, offset in offsets.items()):
+        lost = self._void or any(self._handed.get(tp, -1) < offset for tp, offset in offsets.items())
+        if lost or generation not in (None, member.generation):
             raise PartitionLostError(
                 "partition-lost",
-                "a partition went to another instance while its records were in hand",
+                "a partition went to another instance while work on it was in hand",
                 "Drop all work in hand, rewind and read again",
             )
         return member
@@ -478,8 +493,9 @@ class Pipeline:
         """Take up the partitions where the group's last transaction ended; one that was ours and that nobody
         worked on meanwhile goes on behind the records in hand, unless others of those are lost."""
         consumer = self._running
+        member = member_of(consumer)
         # Two processes of one instance would take the membership from each other for ever.
-        await self._producer.verify(self._base, self._group, member_of(consumer))
+        await self._producer.verify(self._base, self._group, member)
         committed = await committed_offsets(consumer, partitions)
         missing = [tp for tp in partitions if tp not in committed]
         starts = await consumer.beginning_offsets(missing) if missing else {}
@@ -497,8 +513,11 @@ class Pipeline:
         self._apply_pause()
         self._fetching_since = time.monotonic()
         self._epoch += 1
+        self._generation = member.generation
         self._settled.set()
         self._counted.assigned()
         _log.info("assigned", group=self._group, partitions=sorted(f"{t.topic}/{t.partition}" for t in base))
         if lost and self._on_lost is not None:
             self._on_lost(lost)
+        if self._on_shared is not None:
+            self._on_shared()

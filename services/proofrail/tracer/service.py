@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from proofrail.messaging.records import Outbox, Record, TopicPartition
 from proofrail.messaging.transactions import Pipeline
 from proofrail.messaging.views import View
 from proofrail.tracer.gathering import Gatherer
+from proofrail.tracer.halving import Halving, Taken, decided_by, still_in
 from proofrail.tracer.index import AllocationIndex
 from proofrail.tracer.intake import BatchLimits, Intake, Read, Refused
 from proofrail.tracer.sealing import SOURCE, SealedRun, Sealer
@@ -57,7 +57,7 @@ class Tracer:
         self._in_flight = InFlight(self._metrics)
         self._assembler = RunAssembler()
         self._backlog: list[Read | Refused] = []
-        self._indexed: frozenset[TopicPartition] = frozenset()
+        self._indexed_in: int | None = None
         self.pipeline = Pipeline(
             settings.kafka,
             group_id=groups.TRACER,
@@ -66,6 +66,7 @@ class Tracer:
             outputs=[topics.EVENTS, topics.COMMITMENTS, topics.INDEX, topics.PROPOSALS_DLQ],
             metrics=context.metrics,
             on_lost=self._drop_records,
+            on_shared=self._window.look_again,
         )
         self._gatherer = Gatherer(self.pipeline, settings.gather_ms, time.monotonic)
 
@@ -74,7 +75,7 @@ class Tracer:
         async with contextlib.AsyncExitStack() as stack:
             # The pipeline first: it settles what a killed predecessor left open, so that the views see it.
             await stack.enter_async_context(self.pipeline)
-            self._indexed = self.pipeline.assignment
+            self._indexed_in = self.pipeline.generation
             views = {
                 name: await stack.enter_async_context(View(self._settings.kafka, [topic], handler))
                 for name, topic, handler in (
@@ -105,16 +106,16 @@ class Tracer:
         self._in_flight.become(self._window.open_runs)
         failed = self._window.take_failed()
         if failed is not None:
-            await self._run_again_in_halves(failed)
+            await self._see_to(failed, index)
         elif not self._window.has_room:
             await self._wait_for_room()
         else:
             begun, self._backlog = self._backlog, []
             found = await self._gatherer.gather(begun, self._intake())
-            while self._indexed != (owned := self.pipeline.assignment):
+            while self._indexed_in != (generation := self.pipeline.generation):
                 # What another instance indexed for these partitions must be known before intake.
                 await index.catch_up()
-                self._indexed = owned
+                self._indexed_in = generation
                 self._gatherer.fell_behind()
             if found:
                 # Judged once more: the index may have changed while the records were gathered.
@@ -188,59 +189,49 @@ class Tracer:
     def _was_used(self, run_id: str) -> bool:
         return self._window.is_settled(run_id) or run_id in self._window.open_runs
 
-    async def _run_again_in_halves(self, failed: FailedRun) -> None:
-        """The prover gave a run up: take it in halves, so that the culprit ends up alone as a dead letter. One that
-        failed alone as a run of another program is tried as one of ours first.
-
-        Allocations whose index entry has moved on since were taken care of before.
-        """
-        run, failure = failed.run, failed.failure
-        entries = {
-            form["allocation_id"]: entry
-            for form in run.inputs
-            if (entry := self._index.get(form["allocation_id"])) is not None
-            and entry.run_id == run.run_id
-            and entry.dead_letter is None
-        }
-        forms = [form for form in run.inputs if form["allocation_id"] in entries]
-        mine = self.pipeline.assignment
-        if not forms or not any(
-            TopicPartition(entry.topic, entry.partition) in mine for entry in entries.values()
-        ):
-            return
-        since_ns = time.time_ns()
-        outbox = Outbox()
-        moved: list[IndexEntry] = []
-        sealed: list[SealedRun] = []
-        letters: list[str] = []
+    async def _see_to(self, failed: FailedRun, index: View) -> None:
+        """The prover gave a run up. One instance makes something of it, and only while the partitions are shared as
+        they were when it knew that it is the one."""
         try:
-            parts = deque([forms] if len(run.inputs) == 1 else self._parts(forms))
-            while parts:
-                part = parts.popleft()
-                own = child_traceparent(run.traceparent, _seed_again(run.run_id, part))
-                again = await asyncio.to_thread(self._sealer.seal, part, own)
-                if self._window.is_settled(again.run.run_id) and len(part) > 1:
-                    # It failed before it was requeued: nobody would prove it now.
-                    parts.extend(self._parts(part))
-                elif self._window.is_settled(again.run.run_id):
-                    entry = entries[part[0]["allocation_id"]]
-                    moved.append(entry.model_copy(update={"dead_letter": failure.code}))
-                    letters.append(self._add_late_dead_letter(outbox, run, part[0], entry, failure))
-                else:
-                    sealed.append(again)
-                    outbox.messages.extend(again.messages)
-                    moved += [
-                        entries[form["allocation_id"]].model_copy(
-                            update={"run_id": again.run.run_id, "row": row}
-                        )
-                        for row, form in enumerate(part)
-                    ]
-            self._add_entries(outbox, moved)
-            await self.pipeline.commit(outbox, {})
-        except ProofrailError:
+            generation = self.pipeline.generation
+            # What was made of it before, by whichever instance, must be known.
+            await index.catch_up()
+            left = still_in(failed.run, self._index)
+            if not left:
+                return
+            if decided_by(left) in self.pipeline.assignment:
+                await self._run_again_in_halves(failed, left, generation)
+            else:
+                self._window.set_aside(failed, lambda one: bool(still_in(one.run, self._index)))
+                _log.info("run-left-to-its-owner", run_id=failed.run.run_id)
+        except Exception:
             self._window.put_back(failed)
             raise
-        for entry in moved:
+
+    async def _run_again_in_halves(self, failed: FailedRun, left: Sequence[Taken], generation: int) -> None:
+        """So that the culprit ends up alone as a dead letter."""
+        run, failure = failed.run, failed.failure
+        since_ns = time.time_ns()
+        outbox = Outbox()
+        sealed: list[SealedRun] = []
+        halving = Halving(run, left, self._fits)
+        while part := halving.next_part():
+            forms = [one.form for one in part]
+            own = child_traceparent(run.traceparent, _seed_again(run.run_id, forms))
+            again = await asyncio.to_thread(self._sealer.seal, forms, own)
+            if self._window.is_settled(again.run.run_id):
+                halving.given_up(part)
+            else:
+                halving.run_again(part, again.run.run_id)
+                sealed.append(again)
+                outbox.messages.extend(again.messages)
+        letters = [self._add_late_dead_letter(outbox, run, one, failure) for one in halving.culprits]
+        entries = halving.moved + [
+            one.entry.model_copy(update={"dead_letter": failure.code}) for one in halving.culprits
+        ]
+        self._add_entries(outbox, entries)
+        await self.pipeline.commit(outbox, {}, generation)
+        for entry in entries:
             self._index.put(entry)
         for again in sealed:
             self._window.sealed(again.run)
@@ -252,15 +243,8 @@ class Tracer:
             "run-split", run_id=run.run_id, code=failure.code, runs=[one.run.run_id for one in sealed]
         )
 
-    def _parts(self, forms: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-        """Halves of what did not go together. A run of another program may have held more than one of ours does: what
-        does not fit is divided further."""
-        middle = (len(forms) + 1) // 2
-        parts: list[list[dict[str, Any]]] = []
-        for half in filter(None, (forms[:middle], forms[middle:])):
-            fits = len(half) == 1 or self._settings.build.size(half).fits(self._limits.room)
-            parts += [half] if fits else self._parts(half)
-        return parts
+    def _fits(self, forms: Sequence[dict[str, Any]]) -> bool:
+        return self._settings.build.size(forms).fits(self._limits.room)
 
     async def _start_over(self) -> None:
         self._drop_records(frozenset())
@@ -313,15 +297,16 @@ class Tracer:
         return self._add_letter(outbox, record.key, letter, record.traceparent)
 
     def _add_late_dead_letter(
-        self, outbox: Outbox, run: OpenRun, form: dict[str, Any], entry: IndexEntry, failure: ProofFailure
+        self, outbox: Outbox, run: OpenRun, culprit: Taken, failure: ProofFailure
     ) -> str:
+        entry = culprit.entry
         letter = DeadLetter.of(
             PoisonError(failure.code, f"the prover gave up on this proposal alone: {failure.message}"),
             topic=entry.topic,
             partition=entry.partition,
             offset=entry.offset,
             key=entry.allocation_id.encode(),
-            value=canonical(form),
+            value=canonical(culprit.form),
             attempts=(entry.attempts or 0) + max(1, failure.attempts),
         )
         return self._add_letter(outbox, entry.allocation_id.encode(), letter, run.traceparent)

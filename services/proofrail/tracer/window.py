@@ -8,6 +8,7 @@ the terminal records on `proofs.v1`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,7 @@ class RunWindow:
         self._settled: set[str] = set()
         self._unknown: dict[str, ProofFailure] = {}
         self._failed: dict[str, FailedRun] = {}
+        self._aside: list[FailedRun] = []
         self.changed = asyncio.Event()
 
     @property
@@ -93,6 +95,18 @@ class RunWindow:
         return None
 
     def put_back(self, failed: FailedRun) -> None:
-        """The halves could not be published; the run waits again."""
+        """Nothing could be made of it for now; the run waits again."""
         self._failed[failed.run.run_id] = failed
         self.changed.set()
+
+    def set_aside(self, failed: FailedRun, is_open: Callable[[FailedRun], bool]) -> None:
+        """Another instance is to see to this failed run: it waits until `look_again`. Of those that were set aside
+        before, the ones that are not open any more are forgotten, so that no more of them are kept than that instance
+        has still to do."""
+        self._aside = [*filter(is_open, self._aside), failed]
+
+    def look_again(self) -> None:
+        """The instances share the partitions anew: what was another's to see to may be ours now."""
+        for failed in self._aside:
+            self.put_back(failed)
+        self._aside.clear()
