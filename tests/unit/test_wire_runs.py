@@ -98,3 +98,14 @@ def test_what_was_left_of_an_unsealed_run_is_forgotten_when_its_case_is_closed()
     (case,) = cases
     assert case.committed is not None
     assert RUN.commitments == list(case.committed.read())
+
+
+def test_a_run_that_was_forgotten_begins_anew() -> None:
+    """Of lines without a seal that nobody waits for any more, nothing comes back in a later run of that id."""
+    assembler = RunAssembler()
+    assert [] == list(assembler.feed(RUN_ID, join(RUN.commitments[:1])))
+    assembler.forget(RUN_ID)
+    assembler.forget("another")
+    assert [] == assembler.unfinished(RUN_ID)
+    (run,) = assembler.feed(RUN_ID, join(RUN.commitments))
+    assert RUN.commitments == list(run.read())
