@@ -7,9 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from proofrail.messaging import groups
 from proofrail.messaging.client import publish
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
@@ -67,6 +68,41 @@ async def test_behind_a_backlog_nothing_is_late(own_kafka: KafkaSettings, tmp_pa
     contents = await read_all(own_kafka)
     for run in runs:
         assert ["MATCH"] == [report["verdict"] for report in contents.reports(run.run_id, "run")]
+
+
+async def _passed(kafka: KafkaSettings, topic: str) -> None:
+    """Let the auditor's group be past everything on a topic."""
+    place = TopicPartition(topic, 0)
+    async with AIOKafkaConsumer(
+        **kafka.client_options(), group_id=groups.AUDITOR, enable_auto_commit=False
+    ) as consumer:
+        consumer.assign([place])
+        await consumer.commit({place: (await consumer.end_offsets([place]))[place]})
+
+
+async def test_events_that_the_auditor_has_passed_are_found(own_kafka: KafkaSettings, tmp_path: Path) -> None:
+    """A run whose events it will not read again is audited with them, and one that lacks some is not held to be
+    whole."""
+    passed, lacking = (sealed([proposals.valid("passed", number)]) for number in range(2))
+    await publish(own_kafka, proposed([proposals.valid("passed", number) for number in range(2)]))
+    del lacking.events[3]
+    await publish(own_kafka, [one for run in (passed, lacking) for one in run.messages()])
+    await _passed(own_kafka, topics.EVENTS)
+    env = environment(tmp_path, own_kafka) | {"PROOFRAIL_EVENTS_WITHIN_S": "0.001"}
+    async with Service("auditor", env) as auditor, followed(own_kafka) as contents:
+        await contents.until(
+            lambda: all(contents.reports(run.run_id, "run") for run in (passed, lacking)), 60, "both reports"
+        )
+        await publish(own_kafka, [failure(run.run_id) for run in (passed, lacking)])
+        await contents.until(
+            lambda: all(contents.reports(run.run_id, "proof") for run in (passed, lacking)), 60, "their ends"
+        )
+        searches = [one for one in auditor.entries if one.get("event") == "events-searched"]
+        assert 0 == await auditor.stop()
+    assert ["MATCH"] == [report["verdict"] for report in contents.reports(passed.run_id, "run")]
+    (report,) = contents.reports(lacking.run_id, "run")
+    assert "MISMATCH" == report["verdict"]
+    assert {passed.run_id, lacking.run_id} == {one["run_id"] for one in searches}
 
 
 def _unsealed(run: Run) -> Run:

@@ -28,8 +28,9 @@ class Case:
     opened_at: float
     committed: CommittedRun | None = None
     committed_at: float = 0.0
+    committed_in: TopicPartition | None = None
     committed_ms: int | None = None
-    """When the seal's record was written, by its own timestamp; `terminal_ms` likewise."""
+    """Where and when the seal's record was written, by its own timestamp; `terminal_ms` likewise."""
     event_values: list[bytes] = field(default_factory=list)
     event_lines: int = 0
     events_searched: bool = False
@@ -100,6 +101,7 @@ class CaseFile:
             for committed in self._assembler.feed(run_id, record.value, record.traceparent):
                 case.committed = committed
                 case.committed_at = now
+                case.committed_in = record.tp
                 case.committed_ms = record.timestamp
                 case.ends = None
                 case.traceparent = committed.traceparent

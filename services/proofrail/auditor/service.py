@@ -26,6 +26,7 @@ from proofrail.auditor.settings import AuditorSettings
 from proofrail.auditor.verifiers import Verifiers
 from proofrail.messaging import groups
 from proofrail.messaging.backoff import retry_transient
+from proofrail.messaging.beside_search import find_beside
 from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.in_flight import InFlight
@@ -153,8 +154,7 @@ class Auditor:
                 late = now - case.committed_at > self._settings.events_within_s
                 if not late or not await self._has_read_all(case, topics.EVENTS):
                     return
-                values, lost = await self._search_events(case.run_id)
-                case.replace_events(values, may_have_expired=lost)
+                await self._search_events(case)
             await self._audit_run(case)
         if (
             case.settled_by_prover
@@ -257,18 +257,21 @@ class Auditor:
             case.ends = await self._pipeline.ends(topic)
         return await self._pipeline.has_passed(case.ends)
 
-    async def _search_events(self, run_id: str) -> tuple[list[bytes], bool]:
-        """All event records of a run that the topic holds now, and whether it has lost records by its retention.
-        The seal's transaction is over, so what is not here will not come."""
-        found: list[bytes] = []
-
-        def keep(records: list[Record]) -> None:
-            found.extend(record.value for record in records if record.key_text == run_id)
-
-        _log.warning("events-searched")
-        async with View(self._settings.kafka, [topics.EVENTS], keep) as view:
-            await view.catch_up()
-            return found, await view.has_lost_records()
+    async def _search_events(self, case: Case) -> None:
+        """Take what the events topic holds of a run, around the time of its seal. The seal's transaction is over, so
+        what is not there will not come."""
+        if case.committed_in is None or case.committed_ms is None:
+            return
+        async with self._pipeline.held():
+            found = await find_beside(
+                self._settings.kafka,
+                topics.EVENTS,
+                case.committed_in,
+                case.run_id.encode(),
+                case.committed_ms,
+            )
+        _log.warning("events-searched", records=found.read, found=len(found.values), lost=found.lost)
+        case.replace_events(found.values, may_have_expired=found.lost)
 
     # --- what is published ------------------------------------------------------------------------------
 
