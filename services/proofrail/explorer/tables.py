@@ -30,7 +30,7 @@ _RUNS: Final = Listing(
     ("at_ms", "run_id"),
 )
 _ALLOCATIONS: Final = Listing(
-    "SELECT * FROM allocations", ("at_ms", "allocation_id"), ("at_ms", "allocation_id")
+    "SELECT * FROM allocations a", ("at_ms", "allocation_id"), ("at_ms", "allocation_id")
 )
 _OF_A_RUN: Final = Listing(
     "SELECT a.*, i.row AS taken_as FROM inputs i CROSS JOIN allocations a ON a.allocation_id = i.allocation_id",
@@ -152,7 +152,7 @@ def allocations(
     if q:
         where.append(
             (
-                "allocation_id IN (SELECT allocation_id FROM allocations WHERE allocation_id >= ? AND"
+                "a.allocation_id IN (SELECT allocation_id FROM allocations WHERE allocation_id >= ? AND"
                 " allocation_id < ? UNION SELECT ref FROM"
                 " (SELECT ref FROM digests WHERE digest >= ? AND digest < ? LIMIT ?))",
                 (*range_of(q), *range_of(q), _FOUND_BY_HASH),
@@ -170,7 +170,6 @@ def allocations(
         return [allocation_row(connection, row) for row in rows]
 
     if run_id is not None:
-        where = [(text.replace("allocation_id IN", "a.allocation_id IN"), some) for text, some in where]
         return _OF_A_RUN.page(connection, [("i.run_id = ?", (run_id,)), *where], cursor, limit, make)
     return _ALLOCATIONS.page(connection, where, cursor, limit, make)
 
