@@ -63,10 +63,6 @@ class RunAssembler:
         """Drop what has come of a run that nobody waits for any more."""
         self._open.pop(run_id, None)
 
-    def forget(self, run_id: str) -> None:
-        """Drop the lines so far of a run that is not whole: what comes under its id begins anew."""
-        self._open.pop(run_id, None)
-
     def feed(self, run_id: str, value: bytes, traceparent: str | None = None) -> Iterator[CommittedRun]:
         """Take one record's value; yield the run when that completes it, with all the record holds: lines
         behind the seal do not belong there, and whoever audits the run must see them.
