@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.unit.client_cases import SEED, TRUST, facts, published, signed
+from tests.integration.test_client_stream import expire
+from tests.unit.client_cases import FULL, SEED, TRUST, facts, published, signed
 
-from proofrail.client import Archive, Grounds, GroundsMissing, check, parse_proposal
+from proofrail.client import Archive, Grounds, GroundsMissing, RefusedAttestation, check, parse_proposal
 from proofrail.messaging.client import publish
+from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.records import Message
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
@@ -58,3 +60,27 @@ async def test_grounds_are_found_by_digest_and_waited_for(
         unknown = signed(attestation, proposal_sha256="0" * 64)
         with pytest.raises(GroundsMissing, match="the proposal " + "0" * 64):
             await archive.grounds(unknown, within_s=0)
+
+
+async def test_what_expired_is_not_waited_for(
+    own_broker: EmbeddedKafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a topic that has lost its beginning what is not there never comes; what is there is found, and on a topic that
+    has lost nothing it may still come."""
+    run = published(monkeypatch, facts())
+    seed, full = run.attestations
+    kafka = KafkaSettings(bootstrap=await own_broker.astart())
+    await ensure_topics(kafka)
+    await publish(kafka, [Message(topics.PROPOSALS, b"k", value) for value in (SEED, FULL)])
+    await expire(kafka, topics.PROPOSALS, 1)
+    async with Archive(kafka) as archive:
+        with pytest.raises(
+            RefusedAttestation, match=f"{seed.proposal_sha256} .* lost its oldest records"
+        ) as refused:
+            await archive.grounds(seed, within_s=1e6)
+        assert "grounds-expired" == refused.value.code
+        with pytest.raises(GroundsMissing, match="the Proof message"):
+            await archive.grounds(full, within_s=0)
+        await publish(kafka, [Message(topics.PROPOSALS, b"k", SEED)])
+        with pytest.raises(GroundsMissing, match="the Proof message"):
+            await archive.grounds(seed, within_s=0)

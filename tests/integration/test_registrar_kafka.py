@@ -18,11 +18,13 @@ from tests.integration.registrar_runs import (
 )
 from tests.integration.registrar_runs import kafka as kafka
 from tests.integration.registrar_runs import settings as settings
+from tests.integration.test_client_stream import expire
 from tests.unit.client_cases import STRANGER, TRUST, facts, published, signed
 
 from proofrail.cli.output import Exit
 from proofrail.cli.status import run_status
 from proofrail.messaging.settings import KafkaSettings
+from proofrail.registrar import service
 from proofrail.wire import topics
 from proofrail.wire.canonical import canonical, sha256_hex
 from proofrail.wire.messages import to_line
@@ -161,3 +163,22 @@ async def test_what_is_said_to_be_recorded_and_is_not_is_recorded(
         await until(lambda c=context: c._ready)
         await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 0)
     assert forged == await registered(kafka)
+
+
+async def test_what_rests_on_expired_proposals_holds_nobody_up(
+    kafka: KafkaSettings, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused by its code, once; those behind it are recorded, and nothing stays open."""
+    run = published(monkeypatch, facts())
+    monkeypatch.setattr(service, "_MOST_OPEN", 1)
+    await say_all(kafka, run)
+    await expire(kafka, topics.PROPOSALS, 1)
+    await say(kafka, *((topics.ATTESTATIONS, one) for one in run.attestations))
+    for _ in range(2):
+        async with running(settings()) as context:
+            found = await registered(kafka, 2)
+            await until(lambda c=context: c.metrics.registry.get_sample_value("proofrail_in_flight") == 0)
+    assert [("seed", "refused", "grounds-expired"), ("full", "recorded", None)] == [
+        (one.allocation_id, one.outcome, one.code) for one in found
+    ]
+    assert found == await registered(kafka)

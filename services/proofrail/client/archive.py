@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from proofrail.client.attestations import report_digest
-from proofrail.client.errors import GroundsMissing
+from proofrail.client.errors import GroundsMissing, RefusedAttestation
 from proofrail.client.reading import Item, items
 from proofrail.messaging.records import Record
 from proofrail.messaging.settings import KafkaSettings
@@ -28,6 +28,12 @@ class Grounds:
     proof: Proof
     reports: tuple[AuditReport, AuditReport]
     """On the run, and on the proof."""
+
+
+@dataclass(frozen=True)
+class _Missing:
+    topic: str
+    what: str
 
 
 class Archive:
@@ -80,9 +86,12 @@ class Archive:
         """What the attestation rests on, waited for up to `within_s` seconds: topics are read apart from each other.
 
         Found by digest, and otherwise unchecked: see `check` and `ProofChecker`. Raises GroundsMissing
-        `grounds-missing`; what ended the following of the topics.
+        `grounds-missing`; RefusedAttestation `grounds-expired` for what is not there on a topic that has lost its
+        beginning; BrokerUnavailableError; what ended the following of the topics.
         """
         deadline = asyncio.get_running_loop().time() + within_s
+        if not isinstance(missing := self._found(attestation), Grounds):
+            await self._refuse_expired(attestation, missing)
         while True:
             found = self._found(attestation)
             if isinstance(found, Grounds):
@@ -95,24 +104,36 @@ class Archive:
             except TimeoutError:
                 raise GroundsMissing(
                     "grounds-missing",
-                    f"{found} of the attestation of {attestation.allocation_id} was not published in "
+                    f"{found.what} of the attestation of {attestation.allocation_id} was not published in "
                     f"{within_s:.0f} s",
-                    "Its topic may have lost it by its retention; if not, whoever attested it did not publish it",
+                    "Its topic has lost nothing: whoever attested it did not publish it, or has not yet",
                 ) from None
 
-    def _found(self, attestation: Attestation) -> Grounds | str:
-        """The grounds, or what is missing."""
+    async def _refuse_expired(self, attestation: Attestation, missing: _Missing) -> None:
+        if not await self._view.has_lost_records(missing.topic):
+            return
+        # An attestation is published behind its grounds: what is not there now was there before.
+        await self._view.catch_up()
+        if self._found(attestation) == missing:
+            raise RefusedAttestation(
+                "grounds-expired",
+                f"{missing.what} of the attestation of {attestation.allocation_id} is not on {missing.topic}, which "
+                "has lost its oldest records",
+                "It cannot be checked any more: have the allocation proposed again",
+            )
+
+    def _found(self, attestation: Attestation) -> Grounds | _Missing:
         proposal = self._proposals.get(attestation.proposal_sha256)
         proof = self._proofs.get((attestation.run_id, attestation.proof.digest))
         run = self._reports.get(attestation.audit.run_report)
         on_proof = self._reports.get(attestation.audit.proof_report)
         if proposal is None:
-            return f"the proposal {attestation.proposal_sha256}"
+            return _Missing(topics.PROPOSALS, f"the proposal {attestation.proposal_sha256}")
         if proof is None:
-            return f"the Proof message on {attestation.proof.digest}"
+            return _Missing(topics.PROOFS, f"the Proof message on {attestation.proof.digest}")
         if run is None or on_proof is None:
             missing = attestation.audit.run_report if run is None else attestation.audit.proof_report
-            return f"the report {missing}"
+            return _Missing(topics.REPORTS, f"the report {missing}")
         return Grounds(proposal, proof, (run, on_proof))
 
     def _take(self, records: list[Record]) -> None:

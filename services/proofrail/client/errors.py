@@ -6,7 +6,7 @@ from proofrail.wire.errors import ProofrailError, TransientError
 
 
 class RefusedAttestation(ProofrailError):  # noqa: N818 -- a verdict, not a defect
-    """An attestation must not be acted on; codes `attestation-…`. A verdict, never retried."""
+    """An attestation must not be acted on; codes `attestation-…`, `grounds-expired`. A verdict, never retried."""
 
 
 class GroundsMissing(TransientError):  # noqa: N818 -- a finding, not a defect

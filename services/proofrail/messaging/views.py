@@ -179,11 +179,12 @@ class View:
             seconds = round(catching.seconds(time.monotonic()), 1)
             _log.info("caught-up", topics=self._topics, seconds=seconds)
 
-    async def has_lost_records(self) -> bool:
-        """Whether the broker has removed records from the beginning of a topic: what is not there may have expired.
-        Raises BrokerUnavailableError."""
+    async def has_lost_records(self, topic: str | None = None) -> bool:
+        """Whether the broker has removed records from the beginning of the topic, or of any: what is not there may have
+        expired. Raises BrokerUnavailableError."""
+        asked = [tp for tp in self._partitions if topic in (None, tp.topic)]
         try:
-            begins = await self._started(self._probe).beginning_offsets(self._partitions)
+            begins = await self._started(self._probe).beginning_offsets(asked)
         except kafka_errors.KafkaError as error:
             raise BrokerUnavailableError(
                 "broker-unavailable", f"where {', '.join(self._topics)} begins is not known: {error!r}"

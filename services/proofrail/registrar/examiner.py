@@ -42,9 +42,9 @@ class Examiner:
     async def examine(self, attestation: Attestation) -> Decision:
         """The decision to record.
 
-        Raises, for good: RefusedAttestation `attestation-…`; PolicyError `policy-…` (mock, weak, backend, program,
-        preset), `preset-…`; RefusedProof `proof-…`; AlteredArtifact; PoisonError. Raises, to be tried again:
-        TransientError `grounds-missing`, `artifact-…`, `verifier-…`.
+        Raises, for good: RefusedAttestation `attestation-…`, `grounds-expired`; PolicyError `policy-…` (mock, weak,
+        backend, program, preset), `preset-…`; RefusedProof `proof-…`; AlteredArtifact; PoisonError. Raises, to be tried
+        again: TransientError `grounds-missing`, `artifact-…`, `verifier-…`.
         """
         # Who says so, and what it admits of itself, before anything it names is looked for.
         check(attestation, self._trust)

@@ -60,9 +60,16 @@ CLIENT: Final = Area.of(
             f"{TRACE}, The chain build",
         ),
         Entry(
+            "grounds-expired",
+            "Something that the attestation rests on is not on its topic, which has lost its oldest records.",
+            "It was read so late that retention had removed it: proposals go after 90 days.",
+            "Nothing is recorded that cannot be checked. Have the allocation proposed again; or publish the message of "
+            "the digest that is named once more, and let the registrar read anew without its position.",
+        ),
+        Entry(
             "grounds-missing",
             "Something that the attestation rests on was not seen on its topic.",
-            "Retention has removed it, or it was never published.",
+            "Topics are read apart from each other, or it was never published. The topic has lost nothing.",
             "Try again; if it stays, ask the operator for the message of the digest that is named.",
         ),
         Entry(
