@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections import deque
 
 import structlog
 
@@ -18,10 +17,10 @@ from proofrail.messaging.following import run_beside
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.in_flight import InFlight
 from proofrail.messaging.logs import bound
-from proofrail.messaging.positions import OpenWork
 from proofrail.messaging.records import Outbox, Record
 from proofrail.messaging.transactions import Pipeline
 from proofrail.messaging.views import View
+from proofrail.prover.intake import Intake
 from proofrail.prover.job import ProvingJob
 from proofrail.prover.settings import ProverSettings
 from proofrail.wire import topics
@@ -30,7 +29,7 @@ from proofrail.wire.errors import MalformedError
 from proofrail.wire.headers import child_traceparent, record_headers
 from proofrail.wire.messages import Proof, ProofFailure, to_line
 from proofrail.wire.ndjson import split
-from proofrail.wire.runs import CommittedRun, RunAssembler, names_run
+from proofrail.wire.runs import CommittedRun, names_run
 
 _SOURCE = "/proofrail/prover"
 _POLL_MS = 200
@@ -81,12 +80,13 @@ class Prover:
             )
 
     async def _step(self) -> None:
-        if not self._queue:
+        if self._intake.next is None:
             for record in await self._pipeline.records(_RECORDS, _POLL_MS):
                 self._take(record)
-        if not self._queue:
+        run = self._intake.next
+        if run is None:
+            await self._let_go()
             return
-        run = self._queue[0]
         await self._proofs.catch_up()
         outbox = Outbox()
         terminal, since_ns = None, time.time_ns()
@@ -103,14 +103,12 @@ class Prover:
                 value,
                 record_headers(topics.PROOFS, value, source=_SOURCE, traceparent=_own_traceparent(run)),
             )
-        self._open.close(run.run_id)
-        await self._pipeline.commit(outbox, self._open.positions())
+        self._intake.close(run.run_id)
+        await self._pipeline.commit(outbox, self._intake.positions)
         self._terminal.add(run.run_id)
         self._in_flight.end(run.run_id)
         if terminal is not None:
             self._tell_span(run, terminal, since_ns)
-        if self._queue and self._queue[0] is run:
-            self._queue.popleft()
 
     def _tell_span(self, run: CommittedRun, terminal: Proof | ProofFailure, since_ns: int) -> None:
         if self._context.spans is not None:
@@ -133,14 +131,24 @@ class Prover:
             _log.warning(
                 "foreign-record", topic=record.topic, partition=record.partition, offset=record.offset
             )
-            self._open.seen(record.topic, record.partition, record.offset, None)
-            return
-        settled = run_id in self._terminal
-        self._open.seen(record.topic, record.partition, record.offset, None if settled else run_id)
-        if not settled:
-            for run in self._assembler.feed(run_id, record.value, record.traceparent):
-                self._queue.append(run)
+            self._intake.pass_over(record)
+        elif run_id in self._terminal:
+            self._intake.pass_over(record)
+        else:
+            for run in self._intake.take(record, time.monotonic()):
                 self._in_flight.begin(run.run_id)
+
+    async def _let_go(self) -> None:
+        """Commit what needs no proof: what was settled before, and lines whose seal will not come."""
+        for one in self._intake.late(time.monotonic()):
+            if one.ends is None:
+                one.ends = await self._pipeline.ends(topics.COMMITMENTS)
+            if await self._pipeline.has_passed(one.ends):
+                _log.warning("never-sealed", run_id=one.run_id)
+                self._intake.close(one.run_id)
+        owned = self._pipeline.assignment
+        positions = {tp: offset for tp, offset in self._intake.positions.items() if tp in owned}
+        await self._pipeline.commit(Outbox(), positions)
 
     def _lose(self, _lost: object) -> None:
         self._in_flight.clear()
@@ -148,9 +156,7 @@ class Prover:
 
     def _forget(self) -> None:
         """Drop what is in hand: it is read again from the committed position."""
-        self._assembler = RunAssembler()
-        self._queue: deque[CommittedRun] = deque()
-        self._open = OpenWork()
+        self._intake = Intake(self._settings.unsealed_after_s)
 
     async def _start_over(self) -> None:
         self._forget()

@@ -40,6 +40,9 @@ class ProverSettings(ServiceSettings):
     """Memory that a proof may take: bytes, an amount with KiB, MiB or GiB, or a share of this machine's. A run whose
     proof is expected to take more is given up and split before any work; a prover that takes more ends."""
 
+    unsealed_after_s: float = Field(default=60.0, gt=0)
+    """How long a run whose seal has not arrived keeps its place in the topic before it is let go."""
+
     prover_nice: int = Field(default=10, ge=0, le=19)
     """How far the prover processes give way to others."""
 
