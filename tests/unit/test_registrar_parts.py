@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.test_proving_child import Eventually, alive
 
 from proofrail.client import Item, Place
 from proofrail.messaging.records import Record
@@ -23,13 +24,14 @@ from proofrail.registrar.starknet.answers import Answer, Reason, answer_of, reas
 from proofrail.registrar.starknet.chain import NodeRefusal, Signed
 from proofrail.registrar.starknet.journal import Entry, Journal
 from proofrail.registrar.starknet.signer import KeyFile, SignerCommand
-from proofrail.wire.errors import ProofrailError, UnusableInputError
+from proofrail.wire.errors import ProofrailError, TransientError, UnusableInputError
 
 PRESET = preset_named("recursive/keccak_160_lsb/stone6/strict")
 RECORDED = json.loads((Path(__file__).parents[1] / "data" / "chain" / "exchanges.json").read_text())[
     "recorded"
 ]
 PYTHON = f"{sys.executable} -c"
+KILLED = f'{PYTHON} "import os; os.kill(os.getpid(), 9)"'
 
 
 def _wallet(path: Path, text: str, mode: int = 0o600) -> Path:
@@ -84,6 +86,7 @@ async def test_an_external_signer_is_asked_by_hash_and_transaction() -> None:
         ("/nowhere/signer", "signer-refused"),
         (f'{PYTHON} "exit(1)"', "signer-refused"),
         (f'{PYTHON} "exit(75)"', "signer-away"),
+        (KILLED, "signer-away"),
         (f"{PYTHON} \"print('[]')\"", "signer-refused"),
         (f"{PYTHON} \"print('0x1 0x2')\"", "signer-refused"),
     ],
@@ -109,6 +112,7 @@ async def test_a_program_serializes_proofs() -> None:
     [
         (CalldataCommand("/nowhere/serializer"), "calldata-unavailable"),
         (CalldataCommand(f'{PYTHON} "exit(3)"'), "calldata-refused"),
+        (CalldataCommand(KILLED), "calldata-unavailable"),
         (CalldataCommand(f'{PYTHON} "print()"'), "calldata-refused"),
         (CalldataCommand(f"{PYTHON} \"print('proof')\""), "calldata-refused"),
         (CalldataCommand(f'{PYTHON} "print(2**252)"'), "calldata-refused"),
@@ -119,6 +123,48 @@ async def test_what_does_not_serialize_says_so(serializer: Any, code: str) -> No
     with pytest.raises(ProofrailError) as refused:
         await serializer.felts(b"proof", PRESET)
     assert code == refused.value.code
+
+
+async def test_what_a_program_started_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, eventually: Eventually
+) -> None:
+    """Signer and serializer: whoever it has left behind, whether it answers or its time is over."""
+    pids = tmp_path / "pids"
+    family = (
+        "import os, subprocess, sys, time; "
+        "one = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); "
+        f"print(one.pid, file=open('{pids}', 'a')); "
+    )
+    asked = [
+        (
+            SignerCommand(f'{PYTHON} "{family}print(sys.argv[0:0] or [])"', [0xA1]).sign(0xA1, 1, {}),
+            "signer-refused",
+        ),
+        (CalldataCommand(f'{PYTHON} "{family}sys.exit(3)"').felts(b"proof", PRESET), "calldata-refused"),
+    ]
+    for question, code in asked:
+        with pytest.raises(ProofrailError) as refused:
+            await question
+        assert code == refused.value.code
+    monkeypatch.setattr("proofrail.registrar.calldata._TIMEOUT_S", 1.0)
+    monkeypatch.setattr("proofrail.registrar.starknet.signer._TIMEOUT_S", 1.0)
+    waits = f'{PYTHON} "{family}time.sleep(600)"'
+    with pytest.raises(TransientError, match="more than 1 s"):
+        await SignerCommand(waits, [0xA1]).sign(0xA1, 1, {})
+    with pytest.raises(TransientError, match="more than 1 s"):
+        await CalldataCommand(waits).felts(b"proof", PRESET)
+    left = [int(pid) for pid in pids.read_text().split()]
+    assert 4 == len(left)
+    await eventually(lambda: not any(alive(pid) for pid in left))
+
+
+async def test_a_program_that_does_not_read_its_question_is_heard() -> None:
+    """However long the question is: a signer may refuse before it has read it all."""
+    signer = SignerCommand(f'{PYTHON} "import sys; sys.exit(75)"', [0xA1])
+    with pytest.raises(TransientError):
+        await signer.sign(0xA1, 1, {"calldata": ["0x1"] * 200_000})
+    program = "import sys; print(len(sys.stdin.buffer.read()))"
+    assert [4 << 20] == await CalldataCommand(f'{PYTHON} "{program}"').felts(bytes(4 << 20), PRESET)
 
 
 # --- what refusals mean -----------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A prover process that never outlives its caller and leaves nothing behind."""
+"""A process that never outlives its caller and leaves nothing behind: a prover, above all."""
 
 from __future__ import annotations
 
@@ -39,12 +39,14 @@ class Finished:
 async def run(
     command: Sequence[str],
     *,
-    cwd: str,
+    cwd: str | None = None,
     timeout: float | None,  # noqa: ASYNC109 -- it ends a process, not only a wait
     on_line: Callable[[str], None],
     env: Mapping[str, str] | None = None,
+    stdin: bytes | None = None,
 ) -> Finished:
-    """Runs `command` in a session of its own; `on_line` gets each line of its stderr. `env` replaces ours.
+    """Runs `command` in a session of its own; `on_line` gets each line of its stderr. `env` replaces ours; `stdin` is
+    what it finds on its standard input, by default nothing.
 
     When the process has ended, the timeout (seconds of wall-clock time) is over, or the caller is cancelled, the
     whole process group is killed and its leader waited for. Raises OSError when the program cannot be started.
@@ -56,12 +58,14 @@ async def run(
         *command,
         cwd=cwd,
         env=env,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.DEVNULL if stdin is None else asyncio.subprocess.PIPE,
         start_new_session=True,
     )
     timed_out = False
     try:
         _offer_first(transport.get_pid())
+        if stdin is not None:
+            _give(transport, stdin)
         async with asyncio.timeout(timeout):
             await output.exited.wait()
     except TimeoutError:
@@ -122,6 +126,15 @@ class _Output(asyncio.SubprocessProtocol):
         text = line.decode("utf-8", errors="replace")
         self.tail.append(text)
         self._on_line(text)
+
+
+def _give(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:
+    """Behind it the input ends; a process that does not read it is none of our concern."""
+    pipe = transport.get_pipe_transport(0)
+    if not isinstance(pipe, asyncio.WriteTransport):
+        raise TypeError("the process has no standard input")
+    pipe.write(stdin)
+    pipe.write_eof()
 
 
 async def _end(pid: int, output: _Output) -> None:

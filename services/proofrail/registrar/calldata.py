@@ -7,7 +7,6 @@ external program, whose form of the felts is its own business; Integrity checks 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shlex
 from typing import Final, Protocol
 
@@ -17,10 +16,10 @@ from proofrail.proving.stone import programs
 from proofrail.proving.stone.ask import annotated
 from proofrail.proving.stone.presets import Preset
 from proofrail.proving.stone.proof import StoneProof
+from proofrail.registrar import external
 from proofrail.wire.errors import PoisonError, TransientError
 
 _TIMEOUT_S: Final = 120.0
-_SAID: Final = 500
 _BETWEEN: Final = str.maketrans(dict.fromkeys(",[]\"'", " "))
 
 
@@ -64,36 +63,21 @@ class CalldataCommand:
 
     async def _run(self, proof: bytes, names: list[str]) -> str:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._words,
-                *names,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:
-            raise TransientError(
-                "calldata-unavailable",
-                f"{self._words[0]} cannot be run: {error.strerror}",
-                "Correct PROOFRAIL_CALLDATA_COMMAND",
-            ) from error
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                out, err = await process.communicate(proof)
+            answer = await external.ask([*self._words, *names], proof, _TIMEOUT_S)
         except TimeoutError:
-            raise TransientError(
-                "calldata-unavailable",
-                f"{self._words[0]} took more than {_TIMEOUT_S:.0f} s",
-                "It is tried again",
-            ) from None
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        if process.returncode:
-            raise _refused(
-                f"exit status {process.returncode}: {err.decode(errors='replace').strip()[-_SAID:]}"
-            )
-        return out.decode("ascii", errors="replace")
+            raise self._unavailable(f"took more than {_TIMEOUT_S:.0f} s") from None
+        except OSError as error:
+            raise self._unavailable(
+                f"cannot be run: {error.strerror}", "Correct PROOFRAIL_CALLDATA_COMMAND"
+            ) from error
+        if answer.was_killed:
+            raise self._unavailable(f"was killed by signal {-answer.status}")
+        if answer.status:
+            raise _refused(f"exit status {answer.status}: {answer.said}")
+        return answer.printed.decode("ascii", errors="replace")
+
+    def _unavailable(self, why: str, next_step: str = "It is tried again") -> TransientError:
+        return TransientError("calldata-unavailable", f"{self._words[0]} {why}", next_step)
 
 
 def _refused(why: str) -> PoisonError:

@@ -41,7 +41,7 @@ REGISTRAR: Final = Area.of(
         Entry(
             "calldata-unavailable",
             "The program that serializes proofs for the verifier on chain cannot be run.",
-            "It is not there, or takes too long.",
+            "It is not there, takes too long, or was killed.",
             "Correct PROOFRAIL_CALLDATA_COMMAND, or leave it empty: Proofrail's own needs Stone's verifier only.",
         ),
         Entry(
@@ -199,7 +199,7 @@ REGISTRAR: Final = Area.of(
         Entry(
             "signer-away",
             "The external signer does not sign now.",
-            "It timed out, or ended with status 75.",
+            "It timed out, was killed, or ended with status 75.",
             "It is asked again.",
         ),
         Entry(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import shlex
@@ -14,12 +13,12 @@ from typing import Any, Final, Protocol
 
 from proofrail.cairo.pedersen import PRIME
 from proofrail.commitment.keyfile import is_private
+from proofrail.registrar import external
 from proofrail.registrar.ledger import LedgerMisconfigured
 from proofrail.wire.canonical import canonical, felt_hex, parse_felt
 from proofrail.wire.errors import MalformedError, TransientError
 
 _TIMEOUT_S: Final = 60.0
-_SAID: Final = 500
 
 
 class Signer(Protocol):
@@ -118,28 +117,18 @@ class SignerCommand:
 
     async def _run(self, asked: bytes) -> bytes:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self._words,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
-            )
-        except OSError as error:
-            raise self._refused(f"it cannot be run: {error.strerror}") from error
-        try:
-            async with asyncio.timeout(_TIMEOUT_S):
-                out, err = await process.communicate(asked)
+            answer = await external.ask(self._words, asked, _TIMEOUT_S)
         except TimeoutError:
             raise self._away(f"it took more than {_TIMEOUT_S:.0f} s") from None
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        said = err.decode(errors="replace").strip()[-_SAID:]
-        if process.returncode == _TEMPORARY:
-            raise self._away(said)
-        if process.returncode:
-            raise self._refused(f"exit status {process.returncode}: {said}")
-        return out
+        except OSError as error:
+            raise self._refused(f"it cannot be run: {error.strerror}") from error
+        if answer.was_killed:
+            raise self._away(f"it was killed by signal {-answer.status}")
+        if answer.status == _TEMPORARY:
+            raise self._away(answer.said)
+        if answer.status:
+            raise self._refused(f"exit status {answer.status}: {answer.said}")
+        return answer.printed
 
     def _away(self, why: str) -> TransientError:
         return TransientError(
