@@ -1,4 +1,4 @@
-"""Run the services as processes of their own, under one parent that restarts what dies.
+"""Run the services as processes of their own, under one parent that restarts what dies, or says that it is stuck.
 
 The parent is the only one that knows all of them; they find each other through Kafka alone. It reads their JSON
 logs: to show them, and to know who listens where and who is ready.
@@ -15,15 +15,23 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, build_opener
 
 from proofrail.cli.leash import leashed
+from proofrail.messaging.following import beside
 
 _GRACE_S = 30.0
 _HEALTHY_AFTER_S = 60.0
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _LONGEST_LINE = 1 << 20
+_LOOK_S = 10.0
+_LOOKS = 3
+_ANSWER_S = 5.0
+_UNHEALTHY = 503
 
 LogSink = Callable[[str, dict[str, Any]], None]
 """Takes the name of a service and one log entry; a line that is no JSON object comes as its `event`."""
@@ -127,8 +135,9 @@ class Supervisor:
                 # Ctrl-C reaches the parent alone; it ends its children together.
                 start_new_session=True,
             )
-            await self._read_log(service, service.process)
-            code = await service.process.wait()
+            async with beside(self._end_when_stuck(service, service.process)):
+                await self._read_log(service, service.process)
+                code = await service.process.wait()
             service.ready.clear()
             service.url = service.pages = None
             self._changed()
@@ -140,6 +149,18 @@ class Supervisor:
             self._log(service.name, entry)
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    async def _end_when_stuck(self, service: ServiceProcess, process: asyncio.subprocess.Process) -> None:
+        """As an orchestrator's liveness probe would: kill a service that says again and again that only a restart
+        helps. One that does not answer is left alone: a busy machine makes it slow."""
+        said = 0
+        while said < _LOOKS:
+            await asyncio.sleep(_LOOK_S)
+            why = await asyncio.to_thread(_wrong_with, service.url) if service.url is not None else None
+            said = said + 1 if why is not None else 0
+        self._log(service.name, {"event": "stuck", "level": "error", "why": why})
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
 
     def _is_stopping(self) -> bool:
         return self._stopping
@@ -173,6 +194,19 @@ def _entry(raw: bytes) -> dict[str, Any]:
     except ValueError:
         return {"event": text}
     return entry if isinstance(entry, dict) and isinstance(entry.get("event"), str) else {"event": text}
+
+
+def _wrong_with(url: str) -> str | None:
+    """What a service answers where it says that it is not alive."""
+    try:
+        # Whatever proxy there may be for others: this is our own machine.
+        build_opener(ProxyHandler({})).open(f"{url}/healthz", timeout=_ANSWER_S).close()
+    except HTTPError as error:
+        with error:
+            return error.read().decode(errors="replace") if error.code == _UNHEALTHY else None
+    except (OSError, HTTPException):
+        return None
+    return None
 
 
 def _describe(code: int) -> str:
