@@ -147,6 +147,31 @@ def test_one_build_does_not_pass_for_the_other(name: BuildName) -> None:
 
 
 @EACH
+def test_what_a_case_keeps_of_its_audit_is_all_that_an_attestation_takes(name: BuildName) -> None:
+    """The trace goes, for a case may wait long for its proof."""
+    case = _case(name)
+    examiner = _examined(case)
+    case.terminal = {
+        "digest": "0" * 64,
+        "uri": "artifact:0",
+        "backend": "stone",
+        "security_bits": 96,
+        "is_mock": False,
+    }
+    audit = case.run_audit
+    assert audit is not None
+    before = examiner.attest(case, "1" * 64, "2" * 64, 3)
+    case.keep(audit)
+    assert 3 == len(before)
+    assert before == examiner.attest(case, "1" * 64, "2" * 64, 3)
+    assert case.run_audit is not None
+    assert case.run_audit.recomputed is not None
+    assert audit.recomputed is not None
+    assert audit.recomputed.traced == case.run_audit.recomputed.traced
+    assert b"" == case.run_audit.recomputed.trace != audit.recomputed.trace
+
+
+@EACH
 def test_attestations_of_a_chain_build_run_carry_the_path_of_their_row(name: BuildName) -> None:
     """It leads from the row that the attestation says to the root that the run put out; those of another run have
     none."""

@@ -7,7 +7,7 @@ rests on are not committed, so a restarted auditor reads them again.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from proofrail.audit.claimed_events import EventValues
@@ -40,7 +40,6 @@ class Case:
     """How far a topic must have been read before what is missing counts as missing."""
     terminal: dict[str, Any] | None = None
     terminal_value: bytes = b""
-    terminal_at: float = 0.0
     terminal_ms: int | None = None
     terminal_traceparent: str | None = None
     traceparent: str | None = None
@@ -68,6 +67,14 @@ class Case:
     def backend(self) -> str:
         """The backend that the terminal record names."""
         return str((self.terminal or {}).get("backend"))
+
+    def keep(self, audit: RunAudit) -> None:
+        """Keep of the run's audit what that of its proof takes: a case may wait for hours, and traces are large."""
+        recomputed = audit.recomputed
+        if recomputed is not None:
+            recomputed = replace(recomputed, lines=_gone, trace=b"", memory=b"")
+        self.run_audit = replace(audit, recomputed=recomputed, evidence=None)
+        self.event_values.clear()
 
     def replace_events(self, values: list[bytes], *, may_have_expired: bool) -> None:
         """All events that the topic holds. Retention removes from the beginning: a run whose first event is there
@@ -109,7 +116,7 @@ class CaseFile:
             case.event_values.append(record.value)
             case.event_lines += _count_lines(record.value)
         elif record.topic == topics.PROOFS:
-            _take_terminal(case, record, now)
+            _take_terminal(case, record)
 
     def unfinished(self, run_id: str) -> list[bytes]:
         """The commitment lines so far of a run that was not sealed."""
@@ -120,7 +127,7 @@ class CaseFile:
         self._assembler.forget(run_id)
 
 
-def _take_terminal(case: Case, record: Record, now: float) -> None:
+def _take_terminal(case: Case, record: Record) -> None:
     """The first terminal record is the claim, also when it cannot be read; a ProofFailure that is not final is
     none."""
     value = record.value.removesuffix(b"\n")
@@ -138,9 +145,12 @@ def _take_terminal(case: Case, record: Record, now: float) -> None:
         case.terminal = None
         return
     case.terminal_value = value
-    case.terminal_at = now
     case.terminal_ms = record.timestamp
     case.terminal_traceparent = record.traceparent
+
+
+def _gone() -> Iterator[bytes]:
+    raise AssertionError("the events of a run that was audited are not kept")
 
 
 def _count_lines(value: bytes) -> int:

@@ -175,12 +175,12 @@ class Auditor:
             return
         await self._know_proposals(case)
         since_ns, started = time.time_ns(), time.perf_counter()
-        case.run_audit = await self._at_length(self._examiner.examine_run, case, self._published)
+        audit = await self._at_length(self._examiner.examine_run, case, self._published)
         self._hindrances.end(case.run_id, "run")
         self._metrics.audit_seconds.labels(subject="run").observe(time.perf_counter() - started)
-        case.event_values.clear()
-        if self._said.is_news(case.run_id, "run", case.run_audit.report.verdict):
-            await self._say(case, [case.run_audit.report], since_ns=since_ns)
+        case.keep(audit)
+        if self._said.is_news(case.run_id, "run", audit.report.verdict):
+            await self._say(case, [audit.report], since_ns=since_ns)
         case.run_report_digest = self._said.report_digest(case.run_id, "run")
 
     async def _audit_proof(self, case: Case, now: float) -> None:
