@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from typer.testing import CliRunner
@@ -90,3 +92,17 @@ def test_settings_are_shown_with_their_source(tmp_path: Path, monkeypatch: pytes
     assert "C2SP vkeys" in found["prover", "checkpoint_keys"]["help"]
     assert (1, "********") == (result.exit_code, found["kafka", "sasl_password"]["value"])
     assert 2 == CliRunner().invoke(app, ["config", "proover"]).exit_code
+
+
+@pytest.mark.parametrize("command", ["status", "tracer", "doctor", "up"])
+def test_a_setting_of_kafka_that_is_wrong_is_named_by_its_variable(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads it: a command, a service among whose settings it is, or doctor, for whom it is broken."""
+    monkeypatch.setenv("PROOFRAIL_HOME", str(tmp_path))
+    monkeypatch.setenv("PROOFRAIL_KAFKA_BOOTSTRAP", "127.0.0.1:port")
+    monkeypatch.setattr("proofrail.cli.doctor_checks.CHECKS", ())
+    with patch.dict(os.environ):  # a service adds what its home says
+        result = CliRunner().invoke(app, [command])
+    assert (1 if command == "doctor" else 2) == result.exit_code
+    assert "PROOFRAIL_KAFKA_BOOTSTRAP: Value error, '127.0.0.1:port' is no host:port" in result.output

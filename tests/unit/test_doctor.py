@@ -115,6 +115,7 @@ def test_a_read_only_home_is_judged_by_what_is_mounted_in_it(
 def test_a_disk_without_room_is_broken(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folder need not be there yet: the one that it will be made in counts."""
     assert "ok" == doctor_checks.home_disk(Home.at(home.root / "not" / "yet")).state
+    assert "broken" == doctor_checks.home_disk(Home.at(home.tracer_key)).state
     monkeypatch.setattr(doctor_checks, "_HOME_FREE", 1 << 60)
     assert "broken" == doctor_checks.home_disk(home).state
 

@@ -139,6 +139,24 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
     assert "kafka-tls" == caught.value.code
 
 
+@pytest.mark.parametrize(
+    ("bootstrap", "fine"),
+    [
+        ("kafka", True), ("kafka:9092, other:1,", True), ("[::1]:9092", True), ("::1", True), ("", False), (",", False),
+        ("kafka:", False), ("kafka:port", False), ("kafka:0", False), ("kafka:65536", False), (":9092", False),
+        ("[::1", False), ("kafka:1,other:x", False),
+    ],
+)  # fmt: skip
+def test_addresses_that_are_none_are_refused(bootstrap: str, fine: bool) -> None:
+    """When they are read, with their variable's name, and not by whoever connects first."""
+    if fine:
+        assert bootstrap == KafkaSettings(bootstrap=bootstrap).bootstrap
+        return
+    with pytest.raises(ValidationError) as caught:
+        KafkaSettings(bootstrap=bootstrap)
+    assert [("bootstrap",)] == [error["loc"] for error in caught.value.errors()]
+
+
 def test_cluster_ids_are_no_options() -> None:
     """An id that would begin with a dash, which Kafka's format tool takes for an option, is changed."""
     assert "A____________________w" == _new_cluster_id(b"\xfb" + b"\xff" * 15)

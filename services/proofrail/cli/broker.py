@@ -39,14 +39,21 @@ def kafka_at(home: Home) -> KafkaSettings:
     log_like_a_library()
     # The client complains of each attempt; what it comes to in the end is an error with a code.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    return kafka_of(home.bootstrap())
+
+
+def kafka_of(bootstrap: str) -> KafkaSettings:
+    """How to reach this broker. Raises UnusableInputError `settings`."""
     try:
-        return KafkaSettings(bootstrap=home.bootstrap())
+        return KafkaSettings(bootstrap=bootstrap)
     except ValidationError as error:
-        raise settings_error(error, str(KafkaSettings.model_config.get("env_prefix"))) from error
+        raise settings_error(error) from error
 
 
-def settings_error(error: ValidationError, prefix: str = "PROOFRAIL_") -> UnusableInputError:
-    """What is wrong with settings, by the names of their variables."""
+def settings_error(error: ValidationError) -> UnusableInputError:
+    """What is wrong with settings, by the names of their variables: a service's, or Kafka's among them."""
+    kafka = KafkaSettings.model_config.get("env_prefix")
+    prefix = kafka if error.title == KafkaSettings.__name__ else "PROOFRAIL_"
     what = "; ".join(
         f"{prefix}{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
         for fault in error.errors()

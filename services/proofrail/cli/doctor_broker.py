@@ -6,7 +6,7 @@ import time
 from typing import Final
 
 from proofrail.cli.broker import kafka_at
-from proofrail.cli.doctor_checks import Found
+from proofrail.cli.doctor_checks import Found, State
 from proofrail.cli.home import Home
 from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.errors import BrokerUnavailableError
@@ -30,7 +30,8 @@ async def broker(home: Home) -> list[Found]:
     try:
         kafka = kafka_at(home)
     except UnusableInputError as error:
-        return [Found("kafka", "absent", error.message, error.next_step or "")]
+        state: State = "absent" if error.code == "no-running-system" else "broken"
+        return [Found("kafka", state, error.message, error.next_step or "")]
     found: list[Found] = []
     try:
         cluster = await wait_for_broker(kafka, _ANSWERS_S)

@@ -278,6 +278,8 @@ def _room(part: str, place: Path, wanted: int) -> Found:
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     free = shutil.disk_usage(there).free
     says = f"{free / _GIB:.1f} GiB free at {there}"
+    if not there.is_dir():
+        return Found(part, "broken", f"{there} is no folder", "Name another, or move the file away.")
     if not os.access(there, os.W_OK):
         return Found(
             part, "broken", f"{there} cannot be written to", "Give this user the permission, or name another."

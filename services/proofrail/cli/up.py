@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from proofrail.artifacts.cache import cache_dir
 from proofrail.cli.believed import accepts
+from proofrail.cli.broker import kafka_of
 from proofrail.cli.home import Home
 from proofrail.cli.ledger_settings import LEDGER, ledger_defaults
 from proofrail.cli.supervisor import ServiceProcess, Supervisor
@@ -24,7 +25,6 @@ from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, TRACER_KEY_NAME
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.embedded import EmbeddedKafka
-from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.wire.errors import ProofrailError
 
@@ -64,7 +64,7 @@ class System:
         home = self._home
         self._tell(phase="starting the broker")
         bootstrap = await self._start_broker()
-        kafka = KafkaSettings(bootstrap=bootstrap)
+        kafka = kafka_of(bootstrap)
         self._tell(phase="creating the topics", bootstrap=bootstrap)
         for drift in await ensure_topics(kafka):
             self._log("up", {"event": "topic differs", "level": "warning", "what": str(drift)})
@@ -102,7 +102,7 @@ class System:
     async def _start_broker(self) -> str:
         named = os.environ.get("PROOFRAIL_KAFKA_BOOTSTRAP")
         if named:
-            await wait_for_broker(KafkaSettings(bootstrap=named))
+            await wait_for_broker(kafka_of(named))
             return named
 
         def progress(done: int, total: int) -> None:

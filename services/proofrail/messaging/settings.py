@@ -9,7 +9,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from aiokafka.conn import collect_hosts
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proofrail.wire.errors import UnusableInputError
@@ -46,6 +47,22 @@ class KafkaSettings(BaseSettings):
     for meanwhile."""
     replication_factor: int = Field(default=1, ge=1)
     """For topics that are created."""
+
+    @field_validator("bootstrap")
+    @classmethod
+    def _reachable(cls, value: str) -> str:
+        """As aiokafka reads it, which would say so only when it connects."""
+        servers = [server for server in value.split(",") if server.strip()]
+        if not servers:
+            raise ValueError("it names no broker")
+        for server in servers:
+            try:
+                host, port, _ = collect_hosts(server)[0]
+            except ValueError:
+                host, port = "", 0
+            if not (host and 0 < port < 65536):
+                raise ValueError(f"{server!r:.80} is no host:port")
+        return value
 
     @model_validator(mode="after")
     def _complete(self) -> KafkaSettings:
