@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from proofrail.client.attestations import report_digest
 from proofrail.client.errors import GroundsMissing, RefusedAttestation
@@ -13,8 +13,9 @@ from proofrail.messaging.records import Record
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.views import View
 from proofrail.wire import topics
+from proofrail.wire.canonical import parse_object
 from proofrail.wire.messages import Attestation, AuditReport, Proof
-from proofrail.wire.proposals import Proposal
+from proofrail.wire.proposals import Proposal, parse_proposal
 
 _TOPICS: Final = (topics.PROPOSALS, topics.PROOFS, topics.REPORTS)
 _WITHIN_S: Final = 30.0
@@ -39,16 +40,17 @@ class _Missing:
 class Archive:
     """All proposals, proofs and reports on the topics, by digest; lines that cannot be read are passed over.
 
-    An async context manager. It holds about 10 KB for each run and 2 KB for each allocation.
+    An async context manager. It holds them as lines: about 0.5 KB for each allocation, and 4 KB for each run.
     """
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._view = View(kafka, _TOPICS, self._take)
         self._following: asyncio.Task[None] | None = None
         self._grown = asyncio.Event()
-        self._proposals: dict[str, Proposal] = {}
-        self._proofs: dict[tuple[str, str], Proof] = {}
-        self._reports: dict[str, AuditReport] = {}
+        # Messages that were read take up to eight times as much as their lines.
+        self._proposals: dict[bytes, bytes] = {}
+        self._proofs: dict[tuple[str, str], bytes] = {}
+        self._reports: dict[bytes, bytes] = {}
 
     async def __aenter__(self) -> Self:
         """Read all there is. Raises BrokerUnavailableError."""
@@ -123,10 +125,10 @@ class Archive:
             )
 
     def _found(self, attestation: Attestation) -> Grounds | _Missing:
-        proposal = self._proposals.get(attestation.proposal_sha256)
+        proposal = self._proposals.get(bytes.fromhex(attestation.proposal_sha256))
         proof = self._proofs.get((attestation.run_id, attestation.proof.digest))
-        run = self._reports.get(attestation.audit.run_report)
-        on_proof = self._reports.get(attestation.audit.proof_report)
+        run = self._reports.get(bytes.fromhex(attestation.audit.run_report))
+        on_proof = self._reports.get(bytes.fromhex(attestation.audit.proof_report))
         if proposal is None:
             return _Missing(topics.PROPOSALS, f"the proposal {attestation.proposal_sha256}")
         if proof is None:
@@ -134,23 +136,30 @@ class Archive:
         if run is None or on_proof is None:
             missing = attestation.audit.run_report if run is None else attestation.audit.proof_report
             return _Missing(topics.REPORTS, f"the report {missing}")
-        return Grounds(proposal, proof, (run, on_proof))
+        return Grounds(
+            parse_proposal(proposal),
+            Proof.model_validate(parse_object(proof)),
+            (
+                AuditReport.model_validate(parse_object(run)),
+                AuditReport.model_validate(parse_object(on_proof)),
+            ),
+        )
 
     def _take(self, records: list[Record]) -> None:
         for record in records:
             for item in items(record):
                 if isinstance(item, Item):
-                    self._keep(item.message)
+                    self._keep(item)
         # Whoever waits is woken; who comes next waits for the next.
         self._grown.set()
         self._grown = asyncio.Event()
 
-    def _keep(self, message: Any) -> None:
+    def _keep(self, item: Item) -> None:
         # The first of each counts, as it does for the auditor.
-        match message:
-            case Proposal():
-                self._proposals.setdefault(message.digest(), message)
-            case Proof():
-                self._proofs.setdefault((message.run_id, message.digest), message)
-            case AuditReport():
-                self._reports.setdefault(report_digest(message), message)
+        match item.message:
+            case Proposal() as proposal:
+                self._proposals.setdefault(bytes.fromhex(proposal.digest()), item.line)
+            case Proof() as proof:
+                self._proofs.setdefault((proof.run_id, proof.digest), item.line)
+            case AuditReport() as report:
+                self._reports.setdefault(bytes.fromhex(report_digest(report)), item.line)
