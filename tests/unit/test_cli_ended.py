@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -72,3 +74,14 @@ def test_a_question_that_is_not_answered_with_yes_interrupts(
 
     monkeypatch.setattr("proofrail.cli.dlq.sys", Mock())  # somebody sits there
     assert 130 == CliRunner().invoke(app, [], input=answer).exit_code
+
+
+def test_a_home_that_takes_no_completion_is_an_ordinary_error(tmp_path: Path) -> None:
+    """It is typer that writes there, and not a command."""
+    home = tmp_path / "file"
+    home.touch()
+    environment = {**os.environ, "HOME": str(home), "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    command = [sys.executable, "-m", "proofrail", "--install-completion", "bash"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (2, False) == (done.returncode, "Traceback" in done.stderr)
+    assert "error [file-" in done.stderr

@@ -9,7 +9,7 @@ def main() -> None:
     try:
         # Here and not above: Ctrl-C while modules load is an interruption like any other.
         from proofrail.cli.application import app
-        from proofrail.cli.output import Exit, report_error
+        from proofrail.cli.output import Exit, file_error, report_error
         from proofrail.cli.settings_file import load_settings_file
         from proofrail.cli.terminal import replace_what_stdout_lacks
         from proofrail.wire.errors import UnusableInputError
@@ -20,7 +20,11 @@ def main() -> None:
         except UnusableInputError as error:
             report_error(error)
             sys.exit(int(Exit.UNUSABLE))
-        app()
+        try:
+            app()
+        except OSError as error:  # of what is no command of ours, such as --install-completion
+            report_error(file_error(error))
+            sys.exit(int(Exit.UNUSABLE))
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
