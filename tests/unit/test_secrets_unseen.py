@@ -13,18 +13,20 @@ from typing import Any
 import pytest
 import structlog
 from prometheus_client import generate_latest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 from tests.unit.registrar_cases import Scribe, starknet_ledger
 from typer.testing import CliRunner
 
 from proofrail.artifacts.store import ArtifactStore
 from proofrail.cli.application import app
-from proofrail.cli.settings_known import known_variables
+from proofrail.cli.settings_known import OTHERS, known_variables, services, variables_of
 from proofrail.messaging import jars
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.logs import configure_logging
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.settings import ServiceSettings
+from proofrail.messaging.spans import spans_from_environment
 from proofrail.wire.canonical import canonical, parse_object
 from proofrail.wire.errors import ProofrailError, TransientError
 from proofrail.wire.shown_url import shown_url
@@ -43,21 +45,13 @@ SECRET = {
 """Each setting that may hold a secret, with one."""
 
 PUBLIC = {
-    "ARTIFACT_WITHIN_S", "AUDITOR_KEYS", "AUDITOR_KEY_FILE", "CACHE", "CAIRO_COMPILE", "CHAIN_ACCOUNTS",
-    "CHAIN_CONFIRM_S", "CHAIN_CONTRACT", "CHAIN_FINALITY", "CHAIN_LOOK_AGAIN_S", "CHAIN_MAX_CALLDATA",
-    "CHAIN_MAX_FEE_FRI", "CHAIN_NETWORK", "CHAIN_POLL_S", "CHAIN_TIMEOUT_S", "CHAIN_WALLET_FILE", "CHAIN_WATCH_S",
-    "CHECKPOINT_KEYS", "CONFIG", "DRAIN_SECONDS", "EVENTS_WITHIN_S", "EXPLORER", "EXPLORER_DIR", "EXPLORER_HOST",
-    "EXPLORER_NAMES", "EXPLORER_PORT", "GATHER_MS", "GROUNDS_WITHIN_S", "HEALTH_HOST", "HEALTH_PORT", "HOME",
-    "INSTANCE", "JAVA", "KAFKA_BOOTSTRAP", "KAFKA_JARS", "KAFKA_MAX_POLL_INTERVAL_MS", "KAFKA_REPLICATION_FACTOR",
-    "KAFKA_REQUEST_TIMEOUT_MS", "KAFKA_SASL_MECHANISM", "KAFKA_SASL_USERNAME", "KAFKA_SECURITY_PROTOCOL",
-    "KAFKA_SESSION_TIMEOUT_MS", "KAFKA_TLS_CA_FILE", "KAFKA_TLS_CERT_FILE", "KAFKA_TLS_KEY_FILE", "KEY_UNTIL",
-    "LOG_FORMAT", "LOG_LEVEL", "MAX_ATTEMPTS", "MAX_BYTES", "MAX_HASHES", "MAX_STEPS", "MIN_SECURITY_BITS",
-    "PROGRAM", "PROOF_MEMORY_LIMIT", "PROOF_TIMEOUT_S", "PROVER_BACKENDS", "PROVER_FALL_BACK", "PROVER_NICE",
-    "REGISTRAR_BATCH", "REGISTRAR_DIR", "REGISTRAR_LEDGER", "REGISTRAR_PRESETS", "REGISTRY_ADDRESS",
-    "REGISTRY_NETWORK", "REGISTRY_PRESETS", "RISK_ENGINE", "RUNS_IN_FLIGHT", "SCRATCH_DIR", "STONE_PROVER",
-    "STONE_VERIFIER", "STWO_PROVER", "TRACER_KEY_FILE", "UNSEALED_AFTER_S",
+    "AUDITOR_KEYS", "CACHE", "CAIRO_COMPILE", "CHAIN_ACCOUNTS", "CHAIN_CONTRACT", "CHAIN_NETWORK", "CHECKPOINT_KEYS",
+    "CONFIG", "EXPLORER", "EXPLORER_HOST", "EXPLORER_NAMES", "HEALTH_HOST", "HOME", "INSTANCE", "JAVA",
+    "KAFKA_BOOTSTRAP", "KAFKA_JARS", "KAFKA_SASL_USERNAME", "PROOF_MEMORY_LIMIT", "PROVER_BACKENDS",
+    "REGISTRAR_LEDGER", "REGISTRAR_PRESETS", "REGISTRY_ADDRESS", "REGISTRY_NETWORK", "REGISTRY_PRESETS", "RISK_ENGINE",
+    "STONE_PROVER", "STONE_VERIFIER", "STWO_PROVER",
 }  # fmt: skip
-"""Those that hold none: numbers, names, paths, public keys."""
+"""Other texts: names, addresses, public keys."""
 
 
 @pytest.fixture
@@ -71,8 +65,15 @@ def secretive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_of_every_setting_it_is_known_whether_it_may_hold_a_secret() -> None:
-    """A new one is put into one of the two lists above, before its value is shown to anybody."""
-    assert known_variables() == SECRET.keys() | {f"PROOFRAIL_{name}" for name in PUBLIC}
+    """A new text is put into one of the two lists above, before its value is shown to anybody."""
+    texts = {str, SecretStr, str | None, SecretStr | None}
+    found = {
+        variable
+        for kind in services().values()
+        for name, variable in variables_of(kind).items()
+        if kind.model_fields[name].annotation in texts
+    }
+    assert found | OTHERS.keys() == SECRET.keys() | {f"PROOFRAIL_{name}" for name in PUBLIC}
 
 
 @pytest.mark.usefixtures("secretive")
@@ -172,6 +173,22 @@ def test_headers_for_a_collector_are_not_logged(
         root.setLevel(level)
         structlog.configure(**configured)
     assert CANARY not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", [f"/{CANARY}", f"/{CANARY}/", f"/otlp?key={CANARY}"])
+def test_the_path_of_a_collector_is_not_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, path: str
+) -> None:
+    """One that is away is told with the URL that was asked."""
+    exporter = pytest.importorskip("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:1{path}")
+    spans = spans_from_environment("registrar", "one")
+    assert spans is not None
+    asked = spans._exporter._endpoint.partition("127.0.0.1:1")[2]
+    logging.getLogger(exporter.__name__).warning("exceeded with url: %s (%s)", asked, "refused")
+    spans.close()
+    (said,) = caplog.messages
+    assert ("exceeded with url: /…", False) == (said[:21], CANARY in said)
 
 
 # --- the node ---------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ messaging: what a service does with records is an operation of type `process`, n
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from proofrail.wire.errors import UnusableInputError
 from proofrail.wire.headers import span_of
@@ -162,7 +164,19 @@ def _exporting(service: str, instance: str) -> tuple[Resource, BatchSpanProcesso
     if os.environ.get("OTEL_SERVICE_NAME"):
         del own["service.name"]
     exporter = OTLPSpanExporter()
+    for library in (OTLPSpanExporter.__module__, "urllib3.connectionpool"):
+        logging.getLogger(library).addFilter(_without_path)
     return Resource.create(own), BatchSpanProcessor(exporter), exporter
+
+
+def _without_path(record: logging.LogRecord) -> bool:
+    """Of the collector's URL, which libraries quote, the path and query: a key may stand there."""
+    urls = [urlsplit(os.environ.get(variable, "")) for variable in _ENDPOINTS]
+    said = record.getMessage()
+    for path in (f"{url.path}?{url.query}".rstrip("/?") for url in urls):
+        said = said.replace(path, "/…") if path else said
+    record.msg, record.args = said, ()
+    return True
 
 
 def _flush(processor: BatchSpanProcessor, exporter: OTLPSpanExporter) -> None:
