@@ -88,8 +88,9 @@ def _proven_by_stone(store: ArtifactStore) -> tuple[list[bytes], Run, dict[str, 
     return values, run, said.to_object()
 
 
-def _dies_of_all_but_the_tiny_proof(program: Path) -> None:
-    """A verifier that is one of Stone v3's for whoever asks which it is, and is killed by every other proof."""
+def _dies_of_all_but_the_tiny_proof(program: Path, after_s: float = 0) -> None:
+    """A verifier that is one of Stone v3's for whoever asks which it is, and is killed by every other proof, a while
+    after it began."""
     accepted, refused = (program.with_name(f"{name}.json") for name in ("accepted", "refused"))
     accepted.write_bytes(golden("stone6"))
     refused.write_bytes(golden("stone5"))
@@ -97,6 +98,7 @@ def _dies_of_all_but_the_tiny_proof(program: Path) -> None:
         "#!/bin/sh\n"
         f'cmp -s "$2" {shlex.quote(str(accepted))} && exit 0\n'
         f'cmp -s "$2" {shlex.quote(str(refused))} && exit 1\n'
+        f"sleep {after_s}\n"
         "kill -9 $$\n"
     )
     program.chmod(0o755)
@@ -126,4 +128,32 @@ async def test_a_verifier_that_is_missing_is_waited_for_and_one_that_a_proof_kil
         assert ("INDETERMINATE", "verifier-missing") == (report["verdict"], report["unchecked"][0]["code"])
         assert "verifier-broken" == report["unchecked"][0]["cause"]
         assert {} == await _readiness(auditor)
+        assert 0 == await auditor.stop()
+
+
+async def test_a_verifier_that_takes_long_costs_the_auditor_no_membership(
+    own_kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    """For twice as long as a member may keep silent: the group stays as it was, and the report is published."""
+    program = tmp_path / "cpu_air_verifier"
+    _dies_of_all_but_the_tiny_proof(program, after_s=12)
+    values, run, said = _proven_by_stone(ArtifactStore((tmp_path / "artifacts").as_uri()))
+    env = environment(tmp_path, own_kafka) | {
+        "PROOFRAIL_AUDITOR_KEY_FILE": str(tmp_path / "another.key"),
+        "PROOFRAIL_PROVER_BACKENDS": "stone",
+        "PROOFRAIL_STONE_VERIFIER": str(program),
+        "PROOFRAIL_VERIFIER_ATTEMPTS": "1",
+        "PROOFRAIL_KAFKA_MAX_POLL_INTERVAL_MS": "6000",
+    }
+    async with Service("auditor", env) as auditor, followed(own_kafka) as contents:
+        before = len(contents.reports(run.run_id, "proof"))
+        await publish(own_kafka, [*proposed(values), *run.messages(), terminal(run.run_id, said)])
+        await contents.until(
+            lambda: len(contents.reports(run.run_id, "proof")) > before, 60, "the report on the proof"
+        )
+        assert "partition-lost" not in {one.get("code") for one in auditor.entries}
+        port = (await auditor.said("listening", 5))["port"]
+        async with httpx.AsyncClient() as client:
+            said_of = (await client.get(f"http://127.0.0.1:{port}/metrics")).text
+        assert "proofrail_rebalances_total 1.0" in said_of.splitlines()
         assert 0 == await auditor.stop()
