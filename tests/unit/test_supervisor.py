@@ -1,8 +1,9 @@
-"""The supervisor restarts a service that says of itself that it is stuck."""
+"""The supervisor restarts a service that says of itself that it is stuck, and waits for one that reads for long."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,42 @@ async def test_a_service_that_stays_stuck_is_started_anew(
     assert ['{"missing":{"runs":"last polled 130 s ago"}}'] * (starts - 1) == [
         entry["why"] for entry in said("stuck")
     ]
+
+
+# Reads for longer than anybody waits, and says now and then how far it is.
+READING = """
+import json, sys, time
+
+def say(**entry):
+    print(json.dumps(entry), file=sys.stderr, flush=True)
+
+for records in range(15):
+    say(event="catching-up", topic="t", records=records, of=15)
+    time.sleep(0.2)
+say(event="ready")
+say(event="catching-up")
+say(event="at work")
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_service_that_reads_on_is_waited_for(
+    tmp_path: Path, eventually: Callable[..., Awaitable[None]], reads: bool
+) -> None:
+    """However much there is to read; one that does not say so must be ready in time."""
+    package = tmp_path / "proofrail"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "__main__.py").write_text(READING if reads else READING.replace("catching-up", "other"))
+    said: list[str] = []
+    service = ServiceProcess("any", {"PYTHONPATH": str(tmp_path)})
+    supervised = Supervisor([service], lambda _, entry: said.append(entry["event"]))
+    await supervised.start()
+    try:
+        await eventually(lambda: said)
+        with nullcontext() if reads else pytest.raises(TimeoutError):
+            await supervised.wait_ready(1.5)
+        await eventually(lambda: "at work" in said)
+    finally:
+        await supervised.stop()

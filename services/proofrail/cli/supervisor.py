@@ -68,6 +68,7 @@ class Supervisor:
         self._changed = changed
         self._stopping = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._reads_on: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
         self._tasks = [
@@ -76,11 +77,19 @@ class Supervisor:
         ]
 
     async def wait_ready(self, timeout_s: float) -> None:
-        """Until every service that is needed takes work. Raises TimeoutError; the logs say what is in the way."""
-        async with asyncio.timeout(timeout_s):
-            for service in self.services:
-                if service.needed:
-                    await service.ready.wait()
+        """Until every service that is needed takes work. Raises TimeoutError when they do not, and none has read on for
+        `timeout_s` seconds in what there is; the logs say what is in the way."""
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(timeout_s) as limit:
+                self._reads_on = lambda: (
+                    None if limit.expired() else limit.reschedule(loop.time() + timeout_s)
+                )
+                for service in self.services:
+                    if service.needed:
+                        await service.ready.wait()
+        finally:
+            self._reads_on = lambda: None
 
     @property
     def urls(self) -> dict[str, str]:
@@ -184,6 +193,8 @@ class Supervisor:
                 self._changed()
             elif entry["event"] == "ready":
                 service.ready.set()
+            elif entry["event"] == "catching-up":
+                self._reads_on()
             self._log(service.name, entry)
 
 

@@ -163,19 +163,18 @@ class View:
 
     async def _reach(self, catching: CatchingUp, limit: asyncio.Timeout, timeout: float) -> None:  # noqa: ASYNC109
         loop = asyncio.get_running_loop()
-        left = catching.left
+        left = told = first = catching.left
         told_at = time.monotonic()
-        told = False
         while not await self._step(catching):
             if catching.left < left:
                 left = catching.left
                 limit.reschedule(loop.time() + timeout)
-            if time.monotonic() - told_at >= _TELL_SECONDS:
-                told_at, told = time.monotonic(), True
+            if left < told and time.monotonic() - told_at >= _TELL_SECONDS:
+                told, told_at = left, time.monotonic()
                 for topic, (read, of) in catching.by_topic().items():
                     _log.info("catching-up", topic=topic, records=read, of=of)
             await asyncio.sleep(0)
-        if told:
+        if told < first:
             seconds = round(catching.seconds(time.monotonic()), 1)
             _log.info("caught-up", topics=self._topics, seconds=seconds)
 
