@@ -262,7 +262,10 @@ KAFKA: Final = Area.of(
             _BROKER,
         ),
         Entry(
-            "view-behind", "A topic could not be read to its end in time.", "A transaction is open.", _BROKER
+            "view-behind",
+            "Reading a topic to its end stood still for a minute.",
+            "A transaction is open.",
+            _BROKER,
         ),
         Entry("view-stopped", "A view is used that does not run.", "A defect of the caller.", "Report it."),
         Entry(
