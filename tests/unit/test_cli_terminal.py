@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 
 from tests.terminal import on_terminal
@@ -33,3 +34,10 @@ def test_a_terminal_that_lacks_a_character_shows_a_question_mark():
     status, shown = on_terminal(command, env={**os.environ, **locale})
     assert (0, True) == (status, shown.isascii())
     assert "`bits` is not in 1 ? 64." in shown
+
+
+def test_a_command_whose_stdout_is_closed_still_tells_by_its_status():
+    """As a scheduler may start it."""
+    command = f"exec {sys.executable} -m proofrail explain malformed-float >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, timeout=60, check=False)
+    assert (0, b"") == (done.returncode, done.stderr)

@@ -11,10 +11,10 @@ def main() -> None:
         from proofrail.cli.application import app
         from proofrail.cli.output import Exit, file_error, report_error
         from proofrail.cli.settings_file import load_settings_file
-        from proofrail.cli.terminal import replace_what_stdout_lacks
+        from proofrail.cli.terminal import prepare_stdout
         from proofrail.wire.errors import UnusableInputError
 
-        replace_what_stdout_lacks()
+        prepare_stdout()
         try:
             load_settings_file()
         except UnusableInputError as error:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 
-def replace_what_stdout_lacks() -> None:
+def prepare_stdout() -> None:
     """Write `?` for a character that stdout's encoding lacks, where Python would raise UnicodeEncodeError: the words
-    beside a mark say the same. JSON is written as bytes, always in UTF-8."""
+    beside a mark say the same. JSON is written as bytes, always in UTF-8. Where stdout is closed, what is said is lost,
+    and the status still tells."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
 
