@@ -88,6 +88,14 @@ def test_other_programs_are_no_verifier(script: Make, text: str, code: str) -> N
     assert code == _code(lambda: self_test(program, program))
 
 
+def test_a_verifier_that_cannot_be_started_is_told_from_one_that_a_proof_brings_down(tmp_path: Path) -> None:
+    """The host is at fault, whatever the proof: nobody may give that up."""
+    program = tmp_path / "program"
+    program.write_bytes(b"\x7fELF of no machine")
+    program.chmod(0o755)
+    assert "verifier-does-not-run" == _code(lambda: verifier_version(program))
+
+
 def test_missing_programs_are_named(script: Make, tmp_path: Path) -> None:
     """By which of the two is missing."""
     nowhere = tmp_path / "nowhere"

@@ -98,8 +98,8 @@ class Backend(Protocol):
     def preflight_verifier(self) -> None:
         """Checks that what verifies is there and runs on this host; nothing of the prover is needed.
 
-        Raises TransientError `verifier-missing`, `verifier-wrong-host`, `verifier-broken`, `stone-version-unknown`,
-        `verifier-accepts-anything`, `scratch-…`.
+        Raises TransientError `verifier-missing`, `verifier-does-not-run`, `verifier-wrong-host`, `verifier-broken`,
+        `stone-version-unknown`, `verifier-accepts-anything`, `scratch-…`.
         """
 
     def expected_cost(self, traced: TracedRun, memory_limit: int | None = None) -> Cost:

@@ -27,6 +27,7 @@ _HOST_FAULTS: Final = frozenset(
         "stone-version-unknown",
         "stone-versions-differ",
         "verifier-missing",
+        "verifier-does-not-run",
         "verifier-wrong-host",
         "verifier-accepts-anything",
     }

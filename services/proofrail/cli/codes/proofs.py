@@ -121,9 +121,16 @@ PROOFS: Final = Area.of(
             "services/proofrail/proving/backends.py",
         ),
         Entry(
+            "verifier-does-not-run",
+            "Stone's verifier could not be started.",
+            "It is no program of this host, or the host is out of memory or processes.",
+            "See to the program and the host; what waits for it goes on by itself.",
+            _STONE,
+        ),
+        Entry(
             "verifier-broken",
             "Stone's verifier gave no verdict.",
-            "It does not run on this host, or takes too long.",
+            "It crashed, was killed, or took too long: by the proof's doing, or for want of memory.",
             "Run cpu_air_verifier by hand and see what it says.",
             _STONE,
         ),

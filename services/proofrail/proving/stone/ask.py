@@ -21,8 +21,8 @@ _LOGGED: Final = re.compile(r"(?:[EF]\d{8} \S+ +\d+ [^ \]]+\] | *what\(\): +)(.+
 def ask(program: Path, proof: bytes) -> str | None:
     """None when the verifier `program` accepts the proof, else its reason.
 
-    Raises TransientError: `verifier-wrong-host` (it uses an instruction that this CPU lacks), `verifier-broken` (it
-    gave no answer), `scratch-…`.
+    Raises TransientError: `verifier-wrong-host` (it uses an instruction that this CPU lacks), `verifier-does-not-run`
+    (it cannot be started), `verifier-broken` (it gave no answer), `scratch-…`.
     """
     return _asked(program, proof)[0]
 
@@ -55,7 +55,13 @@ def _asked(program: Path, proof: bytes, *, annotate: bool = False) -> tuple[str 
                 timeout=_SECONDS,
                 check=False,
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except OSError as error:
+            raise TransientError(
+                "verifier-does-not-run",
+                f"Stone's verifier could not be started: {error}",
+                "See to the program, and to the host's memory and limits of processes.",
+            ) from error
+        except subprocess.TimeoutExpired as error:
             raise TransientError("verifier-broken", f"Stone's verifier gave no answer: {error}") from error
         if ended.returncode == 0:
             return None, annotations.read_text(errors="replace").splitlines() if annotate else []

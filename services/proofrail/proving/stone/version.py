@@ -44,8 +44,8 @@ def golden(version: StoneVersion) -> bytes:
 def verifier_version(verifier: Path) -> StoneVersion:
     """The version of `cpu_air_verifier`, known from what it accepts; about 50 ms, once for each program.
 
-    Raises TransientError: `verifier-missing`, `verifier-broken`, `verifier-wrong-host`, `stone-version-unknown`,
-    `verifier-accepts-anything`.
+    Raises TransientError: `verifier-missing`, `verifier-does-not-run`, `verifier-broken`, `verifier-wrong-host`,
+    `stone-version-unknown`, `verifier-accepts-anything`.
     """
     return _verifier_version(Installed.at(VERIFIER, verifier))
 
