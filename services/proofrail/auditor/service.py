@@ -217,7 +217,7 @@ class Auditor:
             self._hindrances.end(case.run_id, "proof")
             return False
         case.missing_since = None
-        by_proof = hindrance.maybe_by_proof and await self._verifiers.work(case.backend)
+        by_proof = hindrance.maybe_by_proof and await self._at_length(self._verifiers.work, case.backend)
         return self._hindrances.meet(case.run_id, "proof", hindrance, by_proof=by_proof)
 
     async def _waits_for_proof(self, case: Case, report: AuditReport, now: float) -> bool:

@@ -33,9 +33,10 @@ class Verifiers:
         await asyncio.wait({self._looking}, timeout=_PATIENCE_S)
         return next((str(fault) for fault in self._faults.values()), None)
 
-    async def work(self, name: str) -> bool:
-        """Whether the verifier of this backend works on a proof that is known to hold."""
-        return await asyncio.to_thread(self._fault, name) is None
+    def work(self, name: str) -> bool:
+        """Whether the verifier of this backend works on a proof that is known to hold; where it does not, this may take
+        minutes."""
+        return self._fault(name) is None
 
     async def _look(self) -> None:
         for name in self._backends:
