@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 NATIVE_SOURCES := $(shell find services/native/extension services/native/hints -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup prover demo up test test-fast test-exhaustive lint check cairo schemas bench clean
+.PHONY: help setup prover demo up test test-fast test-native test-exhaustive lint check cairo schemas bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -48,6 +48,9 @@ test: prover ## all tests
 test-fast: setup ## the tests that need neither Kafka, prover nor browser, on all cores
 	@$(PY) -m pytest -n auto --dist worksteal -m "not kafka and not prover and not docker and not browser and not slow" $(ARGS)
 
+test-native: setup ## the native parts' own tests, for which Python's library is there to link with (about 4 minutes)
+	@cargo test --release --manifest-path services/native/extension/Cargo.toml -p proofrail-native -p proofrail-hints
+
 test-exhaustive: setup ## every alteration of small runs, and millions of items (about half an hour)
 	@$(PY) -m pytest -m exhaustive $(ARGS)
 
@@ -58,6 +61,8 @@ lint: setup ## style, types, import rule
 	MYPYPATH=services $(VENV)/bin/mypy --strict $(addprefix examples/,allocator.py dashboard.py registrar.py)
 	MYPYPATH=deploy/grafana $(VENV)/bin/mypy --strict deploy/grafana/make_dashboards.py
 	$(VENV)/bin/lint-imports
+	@if cargo fmt --version >/dev/null 2>&1; then for part in extension hints prover; do \
+	  cargo fmt --check --manifest-path services/native/$$part/Cargo.toml || exit 1; done; fi
 
 check: lint ## lint, generated schemas and compiled programs up to date
 	$(PY) -m proofrail.wire.schemas --check

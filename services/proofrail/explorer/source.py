@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
@@ -12,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka import errors as kafka_errors
 
 from proofrail.explorer.model.base import Place
+from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.settings import KafkaSettings
 
@@ -81,7 +81,7 @@ class TopicSource:
             try:
                 await consumer.start()
             except BaseException:
-                await consumer.stop()
+                await close_consumer(consumer)
                 raise
             self._consumer = consumer
         return self._consumer
@@ -89,6 +89,4 @@ class TopicSource:
     async def _stop(self) -> None:
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(5):
-                    await consumer.stop()
+            await close_consumer(consumer)
