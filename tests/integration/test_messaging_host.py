@@ -41,6 +41,9 @@ async def main(context):
         raise UnusableInputError("bad-setting", "test")
     if mode == "crash":
         raise ZeroDivisionError
+    if mode == "starting":
+        log.info("working")
+        await asyncio.sleep(3600)
     if mode == "stubborn":
         context.ready()
         await asyncio.sleep(3600)
@@ -216,3 +219,14 @@ async def test_a_stubborn_service_is_cut_short(
         service.process.send_signal(signal.SIGTERM)
         assert 0 == await service.end()
         assert not service.events("drain-cut-short")
+
+
+async def test_a_service_that_is_still_starting_ends_at_once(
+    kafka: KafkaSettings, eventually: Callable[..., Awaitable[None]]
+) -> None:
+    """It has taken nothing that would have to be finished, however long its start would have taken."""
+    async with _service("starting", "starting", kafka.bootstrap) as service:
+        await eventually(lambda: service.events("working"))
+        service.process.send_signal(signal.SIGTERM)
+        assert 0 == await service.end()
+        assert [] == service.events("draining") + service.events("drain-cut-short")

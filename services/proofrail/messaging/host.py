@@ -224,11 +224,12 @@ async def _work(context: ServiceContext, app: AsgiFastStream, main: Main) -> Non
 async def _outcome(context: ServiceContext, task: asyncio.Task[None]) -> int:
     stop = asyncio.create_task(context.stopping.wait())
     await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-    if not task.done():
+    if not task.done() and context._ready:
         _log.info("draining", at_most_s=context.settings.drain_seconds)
         await asyncio.wait({task}, timeout=context.settings.drain_seconds)
-    if not task.done():
-        _log.warning("drain-cut-short", after_s=context.settings.drain_seconds)
+        if not task.done():
+            _log.warning("drain-cut-short", after_s=context.settings.drain_seconds)
+    if not task.done():  # cut short, or begun with nothing yet
         task.cancel()
         await asyncio.wait({task}, timeout=5)
     stop.cancel()
