@@ -48,20 +48,25 @@ def url(node: EmptyChain) -> Iterator[str]:
         yield found
 
 
+async def _deployed(url: str, **arguments: Any) -> deploy.Deployed:
+    async with deploy.deployment(url, WALLET) as own:
+        return await own.deploy(packaged(REGISTRY), deploy.registry_arguments(**arguments))
+
+
 async def test_the_registry_is_declared_and_deployed_once(node: EmptyChain, url: str) -> None:
     """Two transactions, whose hashes were known before; the arguments arrive as the constructor takes them; what is
     there already is found by its content, and nothing is sent."""
-    first = await deploy.deploy_registry(url, WALLET, **ARGUMENTS)
+    first = await _deployed(url, **ARGUMENTS)
     assert ["addDeclareTransaction", "addInvokeTransaction"] == node.sent_kinds()
     registry = packaged(REGISTRY)
     assert {registry.class_hash: hex(registry.compiled_class_hash)} == node.classes
     arguments = [FACTS, 1, PROGRAM, 1, *configuration(PRESET), 96, 1, 0xA1]
     assert {first.address: (registry.class_hash, arguments)} == node.contracts
     assert deploy.Deployed(first.address, registry.class_hash, node.done[1], PAID) == first
-    again = await deploy.deploy_registry(url, WALLET, **ARGUMENTS)
+    again = await _deployed(url, **ARGUMENTS)
     assert deploy.Deployed(first.address, registry.class_hash, None, None) == again
     assert 2 == len(node.sent_kinds())
-    other = await deploy.deploy_registry(url, WALLET, **{**ARGUMENTS, "min_bits": 100})
+    other = await _deployed(url, **{**ARGUMENTS, "min_bits": 100})
     assert first.address != other.address
     assert ["addInvokeTransaction"] == node.sent_kinds()[2:]
 
@@ -81,7 +86,7 @@ async def test_a_lost_answer_is_looked_up(node: EmptyChain, url: str) -> None:
     """The connection breaks after the node has taken each transaction: it is found by its hash, and not sent again."""
     node.next_of("addDeclareTransaction", "take, then drop")
     node.next_of("addInvokeTransaction", "take, then drop")
-    deployed = await deploy.deploy_registry(url, WALLET, **ARGUMENTS)
+    deployed = await _deployed(url, **ARGUMENTS)
     assert [deployed.address] == list(node.contracts)
     assert ["addDeclareTransaction", "addInvokeTransaction"] == node.sent_kinds()
 
@@ -91,7 +96,7 @@ async def test_what_the_constructor_refuses_is_said(node: EmptyChain, url: str) 
     node.classes[packaged(REGISTRY).class_hash] = {}
     node.refuses = "NO_SECURITY"
     with pytest.raises(UnusableInputError, match="NO_SECURITY") as raised:
-        await deploy.deploy_registry(url, WALLET, **ARGUMENTS)
+        await _deployed(url, **ARGUMENTS)
     assert "deployment-refused" == raised.value.code
     assert {} == node.contracts
 

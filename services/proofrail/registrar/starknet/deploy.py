@@ -16,7 +16,7 @@ from typing import Final, TypeVar
 
 from proofrail.registrar.starknet.answers import answer_of
 from proofrail.registrar.starknet.chain import Call, Chain, Finality, NodeRefusal
-from proofrail.registrar.starknet.classes import REGISTRY, ContractClass, packaged
+from proofrail.registrar.starknet.classes import ContractClass
 from proofrail.registrar.starknet.declaring import DeclaringChain
 from proofrail.registrar.starknet.extra import starknet_py
 from proofrail.registrar.starknet.journal import Entry, Journal
@@ -149,28 +149,6 @@ async def deployment(
                     await chain.close()
         finally:
             journal.close()
-
-
-async def declare(node_url: str, account: Signer, contract: ContractClass) -> Declared:
-    """Declare one class. Raises as Deployment does."""
-    async with deployment(node_url, account) as own:
-        return await own.declare(contract)
-
-
-async def deploy_registry(
-    node_url: str,
-    account: Signer,
-    *,
-    fact_registry: int,
-    programs: Collection[int],
-    configurations: Collection[Sequence[int]],
-    min_bits: int,
-    recorders: Collection[int],
-) -> Deployed:
-    """Deploy a DecisionRegistry; see `registry_arguments`. Raises as Deployment does."""
-    arguments = registry_arguments(fact_registry, programs, configurations, min_bits, recorders)
-    async with deployment(node_url, account) as own:
-        return await own.deploy(packaged(REGISTRY), arguments)
 
 
 def registry_arguments(
