@@ -27,6 +27,7 @@ from proofrail.explorer.schema import TOPICS
 from proofrail.explorer.source import TopicSource
 from proofrail.explorer.view import View
 from proofrail.explorer.web import application
+from proofrail.messaging import heap
 from proofrail.messaging.client import publish
 from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.log_reader import LogReader
@@ -449,6 +450,8 @@ async def _measure(folder: Path) -> None:
         runs = [_hash("run", number)[:32] for number in range(ALLOCATIONS // BATCH)]
         real = next(one.key_text for one in reversed(held) if one.topic == topics.EVENTS)
         held.clear()
+        messages.clear()
+        heap.spare()  # as the host of a service does
         await _pages(kafka, folder, runs, real)
 
 

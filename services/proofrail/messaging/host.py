@@ -25,6 +25,7 @@ from faststream.kafka import KafkaBroker
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from proofrail.messaging import heap
 from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.errors import EXIT_RESTART, BrokerUnavailableError, RestartRequiredError
 from proofrail.messaging.logs import bound, configure_logging
@@ -91,6 +92,7 @@ class ServiceContext:
 
     def ready(self) -> None:
         """Say that intake has begun: views are caught up, the group is joined."""
+        heap.spare()
         self._ready = True
         _log.info("ready", seconds=round(time.monotonic() - self.started_at, 3))
 
