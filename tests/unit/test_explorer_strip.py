@@ -31,6 +31,22 @@ def concerns(found: Pipeline) -> dict[str, str]:
     return {stage.name: stage.concern for stage in found.stages if stage.concern is not None}
 
 
+async def test_no_question_of_the_strip_sorts_a_table(tmp_path: Path) -> None:
+    """Every page has the strip, and a table has 100,000 rows: what is oldest or last is read off an index. Sorted are
+    gaps alone, and what of a day is counted anyway."""
+    reader = reader_of(tmp_path)
+    asked: list[str] = []
+    with reader._database.snapshot() as connection:
+        connection.set_trace_callback(asked.append)
+        reader._strip(connection)
+        connection.set_trace_callback(None)
+        plans = {one: connection.execute(f"EXPLAIN QUERY PLAN {one}").fetchall() for one in asked}
+    reader.close()
+    assert len(plans) > 15
+    sorting = [one for one, plan in plans.items() if any("TEMP B-TREE" in row["detail"] for row in plan)]
+    assert [] == [one for one in sorting if "FROM gaps" not in one and "count(*) OVER ()" not in one]
+
+
 async def test_what_cannot_be_proven_asks_for_a_person(tmp_path: Path) -> None:
     """With its code and the command that runs it again, until it is."""
     world = World()

@@ -65,7 +65,12 @@ def pipeline(
         "registrar": Facts(
             "allocations",
             allocations.get("attested", 0) if registrar else 0,
-            _oldest(connection, "allocation_id", "allocations WHERE state = 'attested'", "attested_ms")
+            _oldest(
+                connection,
+                "allocation_id",
+                "allocations INDEXED BY allocations_unrecorded WHERE state = 'attested'",
+                "attested_ms",
+            )
             if registrar
             else None,
         ),

@@ -12,7 +12,7 @@ from proofrail.explorer.model.base import Place
 from proofrail.wire import topics
 from proofrail.wire.errors import ProofrailError
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Raised with each change of the tables, or of what stands in them: files of other versions are built anew."""
 
 TOPICS: Final = (
@@ -161,6 +161,7 @@ CREATE INDEX allocations_by_state ON allocations (state, at_ms, allocation_id);
 CREATE INDEX allocations_by_verdict ON allocations (verdict, at_ms, allocation_id);
 CREATE INDEX allocations_given_up ON allocations (dead_ms) WHERE indexed_dead IS NOT NULL;
 CREATE INDEX allocations_refused ON allocations (registered_ms) WHERE state = 'refused';
+CREATE INDEX allocations_unrecorded ON allocations (attested_ms, allocation_id) WHERE state = 'attested';
 CREATE INDEX allocations_by_run ON allocations (run_id, row);
 """
 
