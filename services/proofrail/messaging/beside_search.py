@@ -13,6 +13,7 @@ from aiokafka import errors as kafka_errors
 
 from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.errors import BrokerUnavailableError
+from proofrail.messaging.partitions import partitions_of
 from proofrail.messaging.records import Record, TopicPartition
 from proofrail.messaging.settings import KafkaSettings
 
@@ -68,11 +69,9 @@ async def find_beside(
 async def _partitions(
     consumer: AIOKafkaConsumer, topic: str, beside: TopicPartition
 ) -> Sequence[TopicPartition]:
-    # How many partitions a topic has, the consumer knows as soon as it was asked for one of them.
-    await consumer.beginning_offsets([TopicPartition(topic, 0), TopicPartition(beside.topic, 0)])
-    numbers, others = (consumer.partitions_for_topic(name) or set() for name in (topic, beside.topic))
-    wanted = [beside.partition] if numbers == others else sorted(numbers)
-    return [TopicPartition(topic, number) for number in wanted]
+    both = await partitions_of(consumer, [topic, beside.topic])
+    own = [tp for tp in both if tp.topic == topic]
+    return [TopicPartition(topic, beside.partition)] if 2 * len(own) == len(both) else own
 
 
 async def _in_partition(consumer: AIOKafkaConsumer, tp: TopicPartition, key: bytes, at_ms: int) -> Found:

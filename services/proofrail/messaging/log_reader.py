@@ -19,6 +19,7 @@ from proofrail.messaging.backoff import retry_transient
 from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.errors import BrokerUnavailableError
+from proofrail.messaging.partitions import known_partitions, partitions_of
 from proofrail.messaging.records import Record, TopicPartition
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire.errors import ProofrailError
@@ -96,9 +97,7 @@ class LogReader:
                     f"there is no topic {', '.join(missing)} at {self._kafka.bootstrap}",
                     "Create the topics (proofrail topics), or name another broker",
                 )
-            # How many partitions a topic has, the consumer knows as soon as it was asked for one of them.
-            await consumer.beginning_offsets([TopicPartition(topic, 0) for topic in self._topics])
-            partitions = self._partitions()
+            partitions = await partitions_of(consumer, self._topics)
             begins = await consumer.beginning_offsets(partitions)
             ends = await consumer.end_offsets(partitions)
         for tp in self._next.keys() - set(partitions):
@@ -182,7 +181,8 @@ class LogReader:
         self._take_up(list(self._next))
 
     def _take_up_added(self) -> None:
-        added = [tp for tp in self._partitions() if tp not in self._next]
+        partitions = known_partitions(self._started(), self._topics)
+        added = [tp for tp in partitions if tp not in self._next]
         if added:
             self._next.update(dict.fromkeys(added, 0))
             self._take_up(list(self._next))
@@ -192,14 +192,6 @@ class LogReader:
         consumer.assign(partitions)
         for tp in partitions:
             consumer.seek(tp, self._next[tp])
-
-    def _partitions(self) -> list[TopicPartition]:
-        consumer = self._started()
-        return [
-            TopicPartition(topic, number)
-            for topic in self._topics
-            for number in sorted(consumer.partitions_for_topic(topic) or ())
-        ]
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

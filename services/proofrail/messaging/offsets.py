@@ -17,6 +17,7 @@ from aiokafka.protocol.api import Request
 from proofrail.messaging.client import wait_for_broker
 from proofrail.messaging.closing import close_consumer
 from proofrail.messaging.errors import BrokerUnavailableError
+from proofrail.messaging.partitions import partitions_of
 from proofrail.messaging.records import TopicPartition
 from proofrail.messaging.settings import KafkaSettings
 
@@ -136,14 +137,7 @@ class Offsets:
         with self._translated("ask for the topics"):
             present = await self._started.topics()
             known = [topic for topic in topics if topic in present]
-            # How many partitions a topic has, the consumer knows as soon as it was asked for one of them.
-            if known:
-                await self._started.beginning_offsets([TopicPartition(topic, 0) for topic in known])
-        return [
-            TopicPartition(topic, number)
-            for topic in known
-            for number in sorted(self._started.partitions_for_topic(topic) or ())
-        ]
+            return await partitions_of(self._started, known)
 
     @property
     def _started(self) -> AIOKafkaConsumer:
