@@ -92,12 +92,11 @@ class Archive:
         beginning; BrokerUnavailableError; what ended the following of the topics.
         """
         deadline = asyncio.get_running_loop().time() + within_s
-        if not isinstance(missing := self._found(attestation), Grounds):
-            await self._refuse_expired(attestation, missing)
-        while True:
+        found = self._found(attestation)
+        if isinstance(found, _Missing):
+            await self._refuse_expired(attestation, found)
             found = self._found(attestation)
-            if isinstance(found, Grounds):
-                return found
+        while isinstance(found, _Missing):
             if self._following is not None and self._following.done():
                 self._following.result()
             try:
@@ -110,6 +109,8 @@ class Archive:
                     f"{within_s:.0f} s",
                     "Its topic has lost nothing: whoever attested it did not publish it, or has not yet",
                 ) from None
+            found = self._found(attestation)
+        return found
 
     async def _refuse_expired(self, attestation: Attestation, missing: _Missing) -> None:
         if not await self._view.has_lost_records(missing.topic):

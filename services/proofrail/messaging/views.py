@@ -178,10 +178,10 @@ class View:
             seconds = round(catching.seconds(time.monotonic()), 1)
             _log.info("caught-up", topics=self._topics, seconds=seconds)
 
-    async def has_lost_records(self, topic: str | None = None) -> bool:
-        """Whether the broker has removed records from the beginning of the topic, or of any: what is not there may have
-        expired. Raises BrokerUnavailableError."""
-        asked = [tp for tp in self._partitions if topic in (None, tp.topic)]
+    async def has_lost_records(self, topic: str) -> bool:
+        """Whether the broker has removed records from the beginning of the topic: what is not there may have expired.
+        Raises BrokerUnavailableError."""
+        asked = [tp for tp in self._partitions if tp.topic == topic]
         try:
             begins = await self._started(self._probe).beginning_offsets(asked)
         except kafka_errors.KafkaError as error:
