@@ -16,6 +16,7 @@ from proofrail.auditor.verifiers import Verifiers
 from proofrail.commitment.checkpoint import AUDITOR_KEY_NAME, parse_vkey
 from proofrail.commitment.keyfile import load_or_make_signer
 from proofrail.messaging.host import ServiceContext, run_service
+from proofrail.proving.backend import Backend
 from proofrail.proving.backends import make, parse_names
 from proofrail.proving.policy import Policy
 from proofrail.proving.stone.presets import names_of, presets_of
@@ -28,7 +29,7 @@ def run(settings: AuditorSettings, codes: Collection[str] | None = None) -> int:
         signer = load_or_make_signer(settings.auditor_key_file, AUDITOR_KEY_NAME, secrets.token_bytes)
         kinds = RiskRuns.all()
         store = MeasuredStore(settings.store_url, context.metrics)
-        proofs = proof_auditors(
+        proofs, backends = proof_auditors(
             kinds,
             settings.prover_backends,
             settings.min_security_bits,
@@ -36,7 +37,6 @@ def run(settings: AuditorSettings, codes: Collection[str] | None = None) -> int:
             store.get,
         )
         examiner = Examiner(kinds, settings.checkpoint_keys.split(), proofs, store, signer)
-        backends = make(parse_names(settings.prover_backends), settings.min_security_bits)
         verifiers = Verifiers(backends, context.metrics)
         await verifiers.missing()
         context.check("backends", verifiers.missing)
@@ -49,9 +49,9 @@ def run(settings: AuditorSettings, codes: Collection[str] | None = None) -> int:
 
 def proof_auditors(
     kinds: Sequence[RiskRuns], backends: str, min_security_bits: int, registry_presets: str, fetch: Fetch
-) -> dict[str, ProofAuditor]:
-    """An auditor of proofs for each of `kinds`, by its method_id, as the settings of these names say. Raises
-    UnusableInputError."""
+) -> tuple[dict[str, ProofAuditor], dict[str, Backend]]:
+    """An auditor of proofs for each of `kinds`, by its method_id, as the settings of these names say; and the backends,
+    by name, that all of them verify with. Raises UnusableInputError."""
     presets = presets_of(registry_presets, [kind.spec.layout for kind in kinds])
     verifiers = make(parse_names(backends), min_security_bits, presets=presets)
     policy = Policy(
@@ -60,7 +60,7 @@ def proof_auditors(
         program_hashes=[kind.method_id for kind in kinds],
         presets=names_of(presets),
     )
-    return {
+    auditors = {
         kind.method_id: ProofAuditor(
             kind.spec.program.words,
             kind.spec.program.builtins,
@@ -71,3 +71,4 @@ def proof_auditors(
         )
         for kind in kinds
     }
+    return auditors, verifiers

@@ -136,7 +136,7 @@ def _audited(
     if terminal is None:
         note("the prover has not answered yet: there is no proof to audit")
         return [audit.report]
-    proofs = proof_auditors(
+    proofs, _ = proof_auditors(
         kinds, backends, bits, os.environ.get("PROOFRAIL_REGISTRY_PRESETS", ""), _store(home).get
     )
     made = audit.recomputed
