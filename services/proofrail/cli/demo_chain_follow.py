@@ -8,11 +8,11 @@ import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.request import urlopen
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from proofrail.cli.home import Home
+from proofrail.cli.local_service import fetched
 from proofrail.client import (
     PROOFS,
     REGISTRATIONS,
@@ -138,9 +138,7 @@ def _expected_s(home: Home) -> float | None:
     """By the prover's own metrics; None while it says nothing."""
     state = home.running() or {}
     try:
-        url = f"{state['services']['prover']}/metrics"
-        with urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 -- our own service
-            text = answer.read().decode()
+        text = fetched(f"{state['services']['prover']}/metrics", _TIMEOUT_S)
         samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
     except (OSError, KeyError, ValueError):
         return None

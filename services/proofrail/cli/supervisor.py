@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, build_opener
 
 from proofrail.cli.leash import leashed
+from proofrail.cli.local_service import fetched
 from proofrail.messaging.following import beside
 
 _GRACE_S = 30.0
@@ -210,8 +210,7 @@ def _entry(raw: bytes) -> dict[str, Any]:
 def _wrong_with(url: str) -> str | None:
     """What a service answers where it says that it is not alive."""
     try:
-        # Whatever proxy there may be for others: this is our own machine.
-        build_opener(ProxyHandler({})).open(f"{url}/healthz", timeout=_ANSWER_S).close()
+        fetched(f"{url}/healthz", _ANSWER_S)
     except HTTPError as error:
         with error:
             return error.read().decode(errors="replace") if error.code == _UNHEALTHY else None
