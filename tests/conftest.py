@@ -69,6 +69,14 @@ def own_broker(tmp_path: Path) -> Iterator[EmbeddedKafka]:
 
 
 @pytest.fixture
+def fresh_kafka(own_broker: EmbeddedKafka) -> Iterator[KafkaSettings]:
+    """Settings that lead to a broker of the test's own, which has no topics yet."""
+    own_broker.start()
+    yield KafkaSettings(bootstrap=own_broker.bootstrap)
+    own_broker.stop()
+
+
+@pytest.fixture
 def no_loose_ends(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     """Fails a test that leaves an exception in a future or task that nobody looked at."""
     yield

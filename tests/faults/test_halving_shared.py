@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +17,6 @@ from proofrail.cairo.risk_program import load
 from proofrail.cairo.trace import RunSpec
 from proofrail.commitment.checkpoint import Signer
 from proofrail.messaging.client import publish
-from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.settings import KafkaSettings
@@ -37,13 +36,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 _SESSION_MS = 6_000
 """The least that the broker allows."""
-
-
-@pytest.fixture
-def fresh_kafka(own_broker: EmbeddedKafka) -> Iterator[KafkaSettings]:
-    own_broker.start()
-    yield KafkaSettings(bootstrap=own_broker.bootstrap)
-    own_broker.stop()
 
 
 def _environment(folder: Path, kafka: KafkaSettings, instance: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +15,6 @@ from tests.faults.systems import Service, environment
 from tests.faults.watching import Contents, followed
 
 from proofrail.messaging.client import publish
-from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
 from proofrail.wire import topics
@@ -25,13 +23,6 @@ from proofrail.wire.topics import topic_specs
 pytestmark = [pytest.mark.kafka, pytest.mark.slow]
 
 ROOM = 528
-
-
-@pytest.fixture
-def fresh_kafka(own_broker: EmbeddedKafka) -> Iterator[KafkaSettings]:
-    own_broker.start()
-    yield KafkaSettings(bootstrap=own_broker.bootstrap)
-    own_broker.stop()
 
 
 def batches(contents: Contents) -> list[list[str]]:

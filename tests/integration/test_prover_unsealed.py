@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,7 +12,6 @@ from tests.faults.watching import Contents, followed
 
 from proofrail.messaging import groups
 from proofrail.messaging.client import publish
-from proofrail.messaging.embedded import EmbeddedKafka
 from proofrail.messaging.host import ServiceContext
 from proofrail.messaging.metrics import Metrics
 from proofrail.messaging.offsets import Offsets
@@ -45,13 +44,6 @@ class _Refusing(ProvingJob):
         return ProofFailure(
             run_id=run.run_id, backend="stwo", code="run-failed", message="", final=True, attempts=1
         )
-
-
-@pytest.fixture
-def fresh_kafka(own_broker: EmbeddedKafka) -> Iterator[KafkaSettings]:
-    own_broker.start()
-    yield KafkaSettings(bootstrap=own_broker.bootstrap)
-    own_broker.stop()
 
 
 @asynccontextmanager
