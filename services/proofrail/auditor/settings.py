@@ -43,7 +43,7 @@ class AuditorSettings(ServiceSettings):
     """How long a run whose seal has not arrived stays open before it is reported INDETERMINATE."""
 
     events_within_s: float = Field(default=2.0, gt=0)
-    """How long events may trail their seal before the whole topic is searched for them."""
+    """How long events may trail their seal before what was written around the seal is searched for them."""
 
     artifact_within_s: float = Field(default=600.0, gt=0)
     """How long a proof that the store does not have is looked for again before the verdict stays INDETERMINATE; a

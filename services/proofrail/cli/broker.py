@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from proofrail.cli.home import Home
 from proofrail.cli.live import LiveLine, telling
 from proofrail.cli.output import note, stderr
+from proofrail.cli.settings_file import PREFIX
 from proofrail.cli.times import span
 from proofrail.client.logs import log_like_a_library
 from proofrail.messaging.client import wait_for_broker
@@ -53,7 +54,7 @@ def kafka_of(bootstrap: str) -> KafkaSettings:
 def settings_error(error: ValidationError) -> UnusableInputError:
     """What is wrong with settings, by the names of their variables: a service's, or Kafka's among them."""
     kafka = KafkaSettings.model_config.get("env_prefix")
-    prefix = kafka if error.title == KafkaSettings.__name__ else "PROOFRAIL_"
+    prefix = kafka if error.title == KafkaSettings.__name__ else PREFIX
     what = "; ".join(
         f"{prefix}{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
         for fault in error.errors()

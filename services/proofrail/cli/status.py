@@ -161,9 +161,10 @@ def _believed(attestation: Attestation, trust: Trust | None) -> bool:
 def _row(allocation_id: str, progress: _Progress) -> Text:
     """The cells in full."""
     name, (state, style), verdict, says = _cells(allocation_id, progress)
-    row = Text(f"{name:<32} ")
-    row.append(f"{state:<14} ", style=style)
-    row.append(f"{verdict:<9} {says}")
+    first, second, third = (one.width for one in _COLUMNS)
+    row = Text(f"{name:<{first}} ")
+    row.append(f"{state:<{second}} ", style=style)
+    row.append(f"{verdict:<{third}} {says}")
     return row
 
 

@@ -115,10 +115,9 @@ class Settlement:
             message = _readable(line)
             if message is None:
                 continue
+            # The inputs of a mismatched run may be among what is still looked back at.
             if isinstance(message, AuditReport) and message.verdict == "MISMATCH":
-                self._held.append(
-                    (line, message)
-                )  # its run's inputs may be among what is still looked back at
+                self._held.append((line, message))
             for message_of, one in self._settled_by(record.topic, message):
                 yield Settled(one, message_of, line, now - one.at)
 

@@ -108,7 +108,6 @@ class Database:
         connection.row_factory = sqlite3.Row
         connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         return connection
 
     def _is_current(self) -> bool:
@@ -126,6 +125,7 @@ class Database:
 
     def _connect_writer(self) -> sqlite3.Connection:
         connection = self._connect()
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
         if self.rebuilt:
             create(connection, TABLES + INDEXES, VERSION)
         connection.executescript(SCRATCH)
