@@ -52,10 +52,10 @@ def served(app: ASGIApp) -> Iterator[str]:
     started = server.startup
 
     async def startup(*args: object, **options: object) -> None:
-        await started(*args, **options)  # type: ignore[arg-type]
+        await started(*args, **options)
         ready.set()
 
-    server.startup = startup  # type: ignore[method-assign, assignment]
+    server.startup = startup
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     assert ready.wait(20), "the service did not start"

@@ -177,7 +177,7 @@ def _batch(made: _Made, number: int, forms: Sequence[dict[str, object]]) -> None
 
 def _settle(made: _Made, run: str, root: str, digest: str, row: int, form: dict[str, object]) -> None:
     name, verdict = str(form["allocation_id"]), 2 if row % 5 == 4 else 0
-    protocols = [str(one["name"]) for one in form["protocols"]]  # type: ignore[attr-defined]
+    protocols = [str(one["name"]) for one in form["protocols"]]
     attestation = Attestation.model_validate(
         {
             "allocation_id": name,

@@ -158,7 +158,7 @@ async def _throughput(kafka: KafkaSettings) -> None:
             nonlocal seen
             seen += len(records)
 
-        async with View(kafka, ["copy"], count) as view:  # type: ignore[arg-type]
+        async with View(kafka, ["copy"], count) as view:
             await view.catch_up()
         assert seen == RECORDS
 

@@ -62,7 +62,7 @@ async def _watched(
             sent.append(signed)
             await send(signed)
 
-        chain.send = noted  # type: ignore[method-assign]
+        chain.send = noted
         await ledger.open()
         try:
             yield ledger, sent

@@ -125,7 +125,7 @@ def test_links_lead_to_pages_that_the_explorer_has(name: str) -> None:
         one["url"] for panel in [board, *_panels(board)] for one in panel.get("links", ()) if "url" in one
     ]
     assert len(urls) > 4
-    paths = {route.path for route in routes(None) if isinstance(route, Route)}  # type: ignore[arg-type]
+    paths = {route.path for route in routes(None) if isinstance(route, Route)}
     known = {"state": {*get_args(RunState), *get_args(AllocationState)}, "verdict": set(get_args(Verdict))}
     for url in urls:
         base, _, path = url.partition("}")

@@ -116,5 +116,5 @@ def test_runbooks_name_settings_and_commands_that_exist() -> None:
         for name in kind.model_fields
     }
     assert set(re.findall(r"\bPROOFRAIL_[A-Z_]+", text)) <= known
-    commands = typer.main.get_command(app).commands.keys()  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).commands.keys()
     assert set(re.findall(r"`proofrail ([\w-]+)", text)) <= set(commands)

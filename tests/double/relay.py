@@ -39,10 +39,7 @@ class Relay:
     def next_of(self, method: str, *exchanges: Failing | str | Change) -> None:
         """Script the next calls of a method: how they fail, the name of an error in exchanges.json, or what happens
         once the node has answered."""
-        self.script[method].extend(
-            one if callable(one) else EXCHANGES.get(one, one)
-            for one in exchanges  # type: ignore[misc]
-        )
+        self.script[method].extend(one if callable(one) else EXCHANGES.get(one, one) for one in exchanges)
 
     def answer(self, method: str, params: Any) -> dict[str, Any] | str:
         """The result or error object, or how the connection fails."""

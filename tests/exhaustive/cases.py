@@ -74,7 +74,7 @@ def _altered(
         content if file == "commitments" else run.commitments,
         (content if file == "events" else run.events) if with_events else None,
         changed=(file, line),
-        **more,  # type: ignore[arg-type]
+        **more,
     )
 
 
@@ -249,14 +249,14 @@ def families() -> list[Family]:
     found: list[Family] = []
     for run in each():
         for file, with_events in (("events", True), ("commitments", True), ("commitments", False)):
-            found += [Flips(run, file, with_events), Cuts(run, file, with_events)]  # type: ignore[arg-type]
-            found.append(Relabelled(run, file, with_events))  # type: ignore[arg-type]
+            found += [Flips(run, file, with_events), Cuts(run, file, with_events)]
+            found.append(Relabelled(run, file, with_events))
             for how in ("swapped", "dropped", "doubled", "moved", "spelled otherwise", "emptied"):
-                found.append(LineEdits(run, file, how, with_events))  # type: ignore[arg-type]
+                found.append(LineEdits(run, file, how, with_events))
         if run.truth.trace:
             found += [RawFlips(run, "trace"), RawFlips(run, "memory")]
     found += [RawCuts(named("completed"), "trace"), RawCuts(named("completed"), "memory")]
     for run, other in siblings():
         for file, with_events in (("events", True), ("commitments", True), ("commitments", False)):
-            found.append(Splices(run, other, file, with_events))  # type: ignore[arg-type]
+            found.append(Splices(run, other, file, with_events))
     return found

@@ -331,8 +331,8 @@ def families() -> list[Family]:
             found += [ForgedSeals(run, with_events), ForgedNames(run, with_events)]
         if run.truth.trace:
             for file in ("trace", "memory"):
-                found.append(ForgedRaw(run, file, "raw files at hand"))  # type: ignore[arg-type]
-                found.append(ForgedRaw(run, file, "to the block only"))  # type: ignore[arg-type]
+                found.append(ForgedRaw(run, file, "raw files at hand"))
+                found.append(ForgedRaw(run, file, "to the block only"))
     for name, tail, number in (
         ("step-limit", 4, 40),
         ("assertion", 3, 40),

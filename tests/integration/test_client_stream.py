@@ -77,7 +77,7 @@ async def _some(reader: log_reader.LogReader) -> list[Record]:
 
 
 @contextlib.asynccontextmanager
-async def admin(kafka: KafkaSettings):  # type: ignore[no-untyped-def]
+async def admin(kafka: KafkaSettings):
     client = AIOKafkaAdminClient(**kafka.client_options())
     await client.start()
     try:

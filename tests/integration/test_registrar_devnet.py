@@ -349,7 +349,7 @@ async def test_a_program_signs_instead_of_a_wallet(
 async def test_another_network_is_refused(make: Callable[..., StarknetLedger], devnet: Devnet) -> None:
     """By what the node says its chain is: a testnet's wallet pays nothing on another chain."""
     ledger = make()
-    ledger._chain.chain_id += 1  # type: ignore[attr-defined]
+    ledger._chain.chain_id += 1
     with pytest.raises(LedgerMisconfigured, match=NETWORK) as raised:
         await ledger.open()
     assert "chain-other-network" == raised.value.code

@@ -106,7 +106,7 @@ async def test_each_outcome_is_known_to_the_next_process(make: Make, devnet: Dev
     await ledger.register(FACT, PROOF)
     journal = ledger._journal
     assert journal is not None
-    journal.close_entry = lambda *_: None  # type: ignore[method-assign]
+    journal.close_entry = lambda *_: None
     first = await ledger.record(BATCH)
     await ledger.close()
     ledger = make()
@@ -195,7 +195,7 @@ async def test_what_a_reorganisation_takes_back_is_recorded_again(
     finally:
         devnet.set_price(10**9)
     assert [True] * 4 == _new(second)
-    assert not {one.transaction for one in first} & {one.transaction for one in second}  # type: ignore[union-attr]
+    assert not {one.transaction for one in first} & {one.transaction for one in second}
     third = await ledger.record(BATCH)
     assert [Receipt(False, one.transaction) for one in second if isinstance(one, Receipt)] == third
     await ledger.close()
@@ -247,7 +247,7 @@ async def test_what_was_under_way_when_blocks_were_taken_back_is_sent_again(
     below = devnet.height()
     journal = ledger._journal
     assert journal is not None
-    journal.close_entry = lambda *_: None  # type: ignore[method-assign]
+    journal.close_entry = lambda *_: None
     first = await ledger.record(BATCH)
     await ledger.close()
     devnet.abort_from(below + 1)

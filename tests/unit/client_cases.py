@@ -126,7 +126,7 @@ def published(monkeypatch: Any, stated: dict[str, Any]) -> Published:
     of_chain = verified.statement.output[:1] != (1,)
     places = list(map(_place, range(2))) if of_chain else [{}, {}]
     attestations = tuple(_attested(row, proof, reports, place) for row, place in enumerate(places))
-    return Published(proof, reports, seal, attestations)  # type: ignore[arg-type]
+    return Published(proof, reports, seal, attestations)
 
 
 @cache

@@ -102,7 +102,7 @@ def test_the_run_id_tells_which_claim_is_the_original(name: str) -> None:
     """Of a seal and a TraceStart that contradict each other, the one that gives the run_id is believed."""
     true = {"layout": "dex", "spans": "all", "bits": 8, "block_items": 32}
     false = {"layout": "small", "spans": "own", "bits": 9, "block_items": 33}
-    claimed = run_id(artifact_sha256="a", method_id="0x1", inputs_sha256="0" * 64, **true)  # type: ignore[arg-type]
+    claimed = run_id(artifact_sha256="a", method_id="0x1", inputs_sha256="0" * 64, **true)
     seal: dict[str, Any] = {**true, "run_id": claimed, name: false[name]}
     start = {
         "run_id": claimed,
@@ -124,7 +124,7 @@ def test_the_run_id_tells_which_claim_is_the_original(name: str) -> None:
     found = resolved(RunPolicy(), seal=seal, start=start)
     assert found.anchored
     assert true == {key: getattr(found, key) for key in true}
-    found = resolved(RunPolicy(**{name: false[name]}), seal=seal, start=start)  # type: ignore[arg-type]
+    found = resolved(RunPolicy(**{name: false[name]}), seal=seal, start=start)
     assert (False, false[name]) == (found.anchored, getattr(found, name))
 
 

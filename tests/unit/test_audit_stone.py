@@ -66,7 +66,7 @@ def test_a_proof_of_another_run_than_the_recomputed_is_a_mismatch(
     change: dict[str, object], code: str
 ) -> None:
     """Length, range checks and segments are those of the run itself, not of any run with that output."""
-    traced = replace(expected().traced, **change)  # type: ignore[type-var, arg-type]
+    traced = replace(expected().traced, **change)
     found = _audit(SMALLEST, replace(expected(), traced=traced)).first_mismatch
     assert found is not None
     assert code == found.code

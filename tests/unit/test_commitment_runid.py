@@ -21,14 +21,14 @@ def test_the_run_id_is_that_of_the_normative_text() -> None:
         'proofrail/run/v1\n{"artifact":"' + "ab" * 32 + '","commitment":{"bits":16,"block_items":256},'
         '"inputs_sha256":"' + "cd" * 32 + '","layout":"small","program":"0x1","spans":"own"}'
     )
-    assert hashlib.sha256(text.encode()).hexdigest()[:32] == run_id(**IDENTITY)  # type: ignore[arg-type]
+    assert hashlib.sha256(text.encode()).hexdigest()[:32] == run_id(**IDENTITY)
 
 
 def test_everything_that_determines_a_run_is_in_its_id() -> None:
     """A change of any part gives another run."""
     changes = {"bits": 17, "block_items": 255}
-    ids = {run_id(**{**IDENTITY, name: changes.get(name, "other")}) for name in IDENTITY}  # type: ignore[arg-type]
-    assert len(IDENTITY) + 1 == len(ids | {run_id(**IDENTITY)})  # type: ignore[arg-type]
+    ids = {run_id(**{**IDENTITY, name: changes.get(name, "other")}) for name in IDENTITY}
+    assert len(IDENTITY) + 1 == len(ids | {run_id(**IDENTITY)})
 
 
 def test_inputs_are_hashed_in_order_each_with_a_line_feed() -> None:
@@ -41,7 +41,7 @@ def test_many_run_ids_are_those_made_one_by_one() -> None:
     """The fast way for many packings is the same hash."""
     same = {"artifact_sha256": "a" * 64, "method_id": "0x1", "layout": "small", "spans": "own"}
     packings = [(1, 1), (16, 256), (64, 100_000)]
-    made = run_ids(**same, inputs_sha256="b" * 64, packings=packings)  # type: ignore[arg-type]
+    made = run_ids(**same, inputs_sha256="b" * 64, packings=packings)
     expected = [
         (bits, items, run_id(**same, inputs_sha256="b" * 64, bits=bits, block_items=items))
         for bits, items in packings

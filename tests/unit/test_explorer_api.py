@@ -49,7 +49,7 @@ def reader(
 
 
 def client_of(reader: ViewReader, host: str = "127.0.0.1:8000", **options: object) -> httpx.AsyncClient:
-    app = application(reader, **options)  # type: ignore[arg-type]
+    app = application(reader, **options)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{host}")
 
 
@@ -162,12 +162,12 @@ async def test_events_that_are_gone_are_said_to_be(reader: ViewReader, client: h
     """A run whose events the topic has lost is shown without them."""
     run = (await reader.runs()).rows[0].run_id
     source = reader._run_events._source
-    values, reader._run_events._held = source._values, type(reader._run_events._held)()  # type: ignore[attr-defined]
-    source._values = {}  # type: ignore[attr-defined]
+    values, reader._run_events._held = source._values, type(reader._run_events._held)()
+    source._values = {}
     try:
         found = (await client.get(f"/api/runs/{run}/spans")).json()
     finally:
-        source._values = values  # type: ignore[attr-defined]
+        source._values = values
     assert (False, True) == (found["available"], "expired" in found["why"])
 
 
@@ -238,12 +238,12 @@ async def test_a_token_is_asked_for_and_becomes_a_cookie(reader: ViewReader) -> 
 def test_it_does_not_start_beyond_loopback_without_a_token(tmp_path: Path) -> None:
     """Nor with one that is guessed at once."""
     common = {"store_url": "memory://", "explorer_dir": tmp_path}
-    assert ExplorerSettings(**common).is_local  # type: ignore[arg-type]
+    assert ExplorerSettings(**common).is_local
     for host in ("0.0.0.0", "::", "192.0.2.1", "explorer.example"):  # noqa: S104
         with pytest.raises(ValueError, match="PROOFRAIL_EXPLORER_TOKEN"):
-            ExplorerSettings(**common, explorer_host=host)  # type: ignore[arg-type]
+            ExplorerSettings(**common, explorer_host=host)
     with pytest.raises(ValueError, match="16 characters"):
-        ExplorerSettings(**common, explorer_host="::", explorer_token="short")  # type: ignore[arg-type]
+        ExplorerSettings(**common, explorer_host="::", explorer_token="short")
 
 
 async def test_other_sites_pages_send_nothing(client: httpx.AsyncClient) -> None:
@@ -348,10 +348,10 @@ async def test_the_feed_tells_what_was_missed() -> None:
         (one.kind, one.id) for one in kinds if isinstance(one, Change)
     ]
     second, lost = feed.changes(1001), feed.changes(7)
-    assert 1002 == (await anext(second)).id  # type: ignore[union-attr]
-    assert "reload" == (await anext(lost)).kind  # type: ignore[union-attr]
+    assert 1002 == (await anext(second)).id
+    assert "reload" == (await anext(lost)).kind
     feed.tell(Changed(too_many=True))
-    assert ["reload"] * 3 == [(await anext(one)).kind for one in (first, second, lost)]  # type: ignore[union-attr]
+    assert ["reload"] * 3 == [(await anext(one)).kind for one in (first, second, lost)]
     feed.close()
     assert [] == [one async for one in first]
 

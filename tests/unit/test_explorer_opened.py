@@ -76,7 +76,7 @@ async def test_few_files_are_read_at_the_same_time(tmp_path: Path) -> None:
         assert go.wait(30)
         return reader
 
-    app = application(reader, opener=slow)  # type: ignore[arg-type]
+    app = application(reader, opener=slow)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
 
         def drop(number: int) -> asyncio.Task[httpx.Response]:

@@ -93,8 +93,8 @@ async def test_an_undecided_audit_asks_for_a_person_when_nothing_is_waited_for(t
         found = await strip(tmp_path / name, world)
         assert expected == concerns(found)
         assert ("missing", "run undecided: the events have expired") == (
-            found.stages[2].last_error.code,  # type: ignore[union-attr]
-            found.stages[2].last_error.message,  # type: ignore[union-attr]
+            found.stages[2].last_error.code,
+            found.stages[2].last_error.message,
         )
 
 

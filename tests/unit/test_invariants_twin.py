@@ -29,8 +29,8 @@ from proofrail.audit.invariants.checker import Checker
 from proofrail.wire.events import EVENT_TYPES
 
 RUNS: dict[str, Callable[[], list[Event]]] = {
-    **{name: lambda name=name: cairo_run(name) for name in CAIRO_RUNS if name != "deep"},  # type: ignore[misc]
-    **{f"golden-{name}": lambda name=name: golden(name) for name in GOLDEN},  # type: ignore[misc]
+    **{name: lambda name=name: cairo_run(name) for name in CAIRO_RUNS if name != "deep"},
+    **{f"golden-{name}": lambda name=name: golden(name) for name in GOLDEN},
     "foreign": foreign_run,
     "foreign-failed": lambda: foreign_run(failed=True),
     "two-blocks": two_blocks,

@@ -35,7 +35,7 @@ def test_garbage_goes_as_before() -> None:
     names = []
     for _ in range(2):
         one = _Held()
-        one.itself = one  # type: ignore[attr-defined]
+        one.itself = one
         names.append(weakref.ref(one))
         del one
         heap.spare()

@@ -53,7 +53,7 @@ class Two:
 
     def prove(self, **options: object) -> ProofResult:
         program = CairoProgram.load(FIBONACCI)
-        return asyncio.run(self.backends.prove(program.compiled, b'{"n": 3}', **options))  # type: ignore[arg-type]
+        return asyncio.run(self.backends.prove(program.compiled, b'{"n": 3}', **options))
 
     @property
     def attempts(self) -> tuple[int, int]:

@@ -82,7 +82,7 @@ class Subject:
     double: Double
 
     async def prove(self, **options: object) -> ProofResult:
-        return await self.backend.prove(_program().compiled, GIVEN, **options)  # type: ignore[arg-type]
+        return await self.backend.prove(_program().compiled, GIVEN, **options)
 
     def processes(self) -> list[int]:
         """All that belong to a proof of its own."""

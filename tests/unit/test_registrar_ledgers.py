@@ -120,7 +120,7 @@ async def ledger(make: Open) -> AsyncIterator[Ledger]:
 
 
 def _codes(results: list[object]) -> list[object]:
-    return [one.code if isinstance(one, ProofrailError) else one.new for one in results]  # type: ignore[attr-defined]
+    return [one.code if isinstance(one, ProofrailError) else one.new for one in results]
 
 
 async def test_a_fact_is_registered_once(ledger: Ledger, chain: Chain) -> None:
@@ -178,7 +178,7 @@ async def test_weak_and_foreign_proofs_are_refused(
     ledger: Ledger, chain: Chain, bits: int, preset: object
 ) -> None:
     """Too few bits, no preset, another preset: refused before anything is sent."""
-    fact: Fact = decisions("a", bits=bits, preset=preset)[0].fact  # type: ignore[arg-type]
+    fact: Fact = decisions("a", bits=bits, preset=preset)[0].fact
     with pytest.raises(ProofrailError) as refused:
         await ledger.register(fact, chain.proof(fact))
     assert "ledger-fact-weak" == refused.value.code

@@ -69,12 +69,12 @@ def _after_estimating(node: Node, change: Callable[[], None]) -> None:
     estimate = node._estimateFee
 
     def once(params: Any) -> Any:
-        node._estimateFee = estimate  # type: ignore[method-assign]
+        node._estimateFee = estimate
         estimated = estimate(params)
         change()
         return estimated
 
-    node._estimateFee = once  # type: ignore[method-assign]
+    node._estimateFee = once
 
 
 async def test_a_batch_goes_out_in_one_transaction(ledger: StarknetLedger, node: Node) -> None:
@@ -122,12 +122,12 @@ async def test_after_a_lost_answer_the_outcome_is_looked_up(
         node.model.price = 1_400
         # Only now: what was asked before must be answered, however busy the machine is.
         if how == "take, then say nothing":
-            ledger._chain._node._session._timeout = aiohttp.ClientTimeout(total=0.2)  # type: ignore[attr-defined]
+            ledger._chain._node._session._timeout = aiohttp.ClientTimeout(total=0.2)
 
     _after_estimating(node, change)
     node.next_of("addInvokeTransaction", how)
     results = await ledger.record(BATCH)
-    assert [True] * 3 == [one.new for one in results]  # type: ignore[union-attr]
+    assert [True] * 3 == [one.new for one in results]
     sent = node.sent()
     assert 1 == len({str(one) for one in sent})
     assert (1 if how.startswith("take") else 2) == len(sent)
@@ -141,7 +141,7 @@ async def test_documented_refusals_are_answered_by_what_they_ask_for(
     """59: it is in, or is sent again; 53 and 65: estimated anew; 52 and 64: asked about, and never doubled while the
     account's nonce is the transaction's."""
     node.next_of("addInvokeTransaction", *errors)
-    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]
     assert 1 + len(errors) == len(node.sent())
     assert 1 == len({str(one) for one in node.sent()})
 
@@ -149,7 +149,7 @@ async def test_documented_refusals_are_answered_by_what_they_ask_for(
 async def test_a_price_that_rises_is_asked_for_anew(ledger: StarknetLedger, node: Node) -> None:
     """It has doubled between the estimate and the sending: new bounds under the same nonce."""
     _after_estimating(node, lambda: setattr(node.model, "price", 2_000))
-    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]
     prices = [int(one["resource_bounds"]["l2_gas"]["max_price_per_unit"], 16) for one in node.sent()]
     assert ([1_500, 3_000], {"0x0"}) == (prices, {one["nonce"] for one in node.sent()})
 
@@ -162,7 +162,7 @@ async def test_a_node_that_forgets_what_it_took_is_not_believed(
     says of the hash afterwards is an outcome."""
     node.next_of("addInvokeTransaction", "take, then drop", second)
     node.next_of("getTransactionStatus", "hash unknown")
-    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]
     assert ({1}, 1) == (set(node.model.executed.values()), len(node.model.transactions))
 
 
@@ -170,7 +170,7 @@ async def test_a_node_that_fails_may_have_taken_it(ledger: StarknetLedger, node:
     """An error without a meaning closes nothing, even where the hash is not known yet."""
     node.next_of("addInvokeTransaction", "take, then fail")
     node.next_of("getTransactionStatus", "hash unknown")
-    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]
     assert ({1}, 1) == (set(node.model.executed.values()), len(node.model.transactions))
 
 
@@ -186,14 +186,14 @@ async def test_an_account_sends_nothing_beside_a_transaction_without_outcome(
     assert ("transaction-pending", 1) == (raised.value.code, len(node.sent()))
     node.model.holding = False
     node.model.execute_waiting()
-    assert [False, True] == [one.new for one in await ledger.record(BATCH[:2])]  # type: ignore[union-attr]
+    assert [False, True] == [one.new for one in await ledger.record(BATCH[:2])]
     await ledger.close()
 
 
 async def test_a_nonce_that_is_gone_is_asked_for_anew(ledger: StarknetLedger, node: Node) -> None:
     """Somebody else used the account between estimate and sending: the transaction has no effect, its successor has."""
     _after_estimating(node, lambda: node.model.nonces.update({0xA1: 7}))
-    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]
     assert ["0x0", "0x7"] == [one["nonce"] for one in node.sent()]
 
 
@@ -209,8 +209,8 @@ async def test_a_nonce_that_is_gone_before_the_estimate_is_no_revert(
         node.model.nonces[0xA1] = 7
         return answer
 
-    node._getNonce = first  # type: ignore[method-assign]
-    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    node._getNonce = first
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]
     assert ["0x7"] == [one["nonce"] for one in node.sent()]
 
 
@@ -233,7 +233,7 @@ async def test_what_is_no_decisions_fault_gives_none_up(
     with pytest.raises(kind) as raised:
         await ledger.record(BATCH)
     assert code == raised.value.code
-    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]
 
 
 async def test_an_estimate_that_reverts_is_halved_until_the_culprit_stands_alone(
@@ -244,21 +244,21 @@ async def test_an_estimate_that_reverts_is_halved_until_the_culprit_stands_alone
     with pytest.raises(TransientError) as raised:
         await ledger.record(BATCH)
     assert "chain-unsettled" == raised.value.code
-    assert [True, True, True] == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert [True, True, True] == [one.new for one in await ledger.record(BATCH)]
     assert {1} == set(node.model.executed.values())
 
 
 async def test_a_batch_too_large_for_a_transaction_is_halved(ledger: StarknetLedger, node: Node) -> None:
     """The estimate runs out of gas: two transactions instead of one."""
     node.next_of("estimateFee", "estimate: out of gas")
-    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]
     assert 2 == len(node.sent())
 
 
 async def test_what_runs_out_of_gas_gets_more(ledger: StarknetLedger, node: Node) -> None:
     """Included, reverted and paid for: the next one may take more."""
     node.model.hidden_gas = 2_000
-    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]  # type: ignore[union-attr]
+    assert [True] * 3 == [one.new for one in await ledger.record(BATCH)]
     amounts = [int(one["resource_bounds"]["l2_gas"]["max_amount"], 16) for one in node.sent()]
     assert [4_500, 6_750] == amounts
 
@@ -289,7 +289,7 @@ async def test_accounts_share_the_work_without_clashes(ledger: StarknetLedger, n
     """Seven decisions in two transactions: one of each account, neither waiting for the other."""
     batch = decisions(*"abcdefg")
     node.model.facts[batch[0].fact.fact_hash] = [(96, configuration(PRESET))]
-    assert [True] * 7 == [one.new for one in await ledger.record(batch)]  # type: ignore[union-attr]
+    assert [True] * 7 == [one.new for one in await ledger.record(batch)]
     assert ["0xa1", "0xa2"] == sorted(one["sender_address"] for one in node.sent())
 
 

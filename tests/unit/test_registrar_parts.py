@@ -283,8 +283,7 @@ def test_the_position_never_passes_an_open_case(order: list[int]) -> None:
     """In whatever order cases end, the position stands behind the last of those that ended from the beginning on."""
     cases = OpenCases()
     made = [
-        Case(Item(Record("t", 0, offset, b"", b"{}", {}, 0), 0, 1, b"{}", None), 0.0)  # type: ignore[arg-type]
-        for offset in range(8)
+        Case(Item(Record("t", 0, offset, b"", b"{}", {}, 0), 0, 1, b"{}", None), 0.0) for offset in range(8)
     ]
     for case in made:
         cases.add(case)
@@ -302,8 +301,7 @@ def test_a_deferred_case_waits_longer_each_time() -> None:
     """Up to a minute, and holds nobody else up."""
     cases = OpenCases()
     slow, other = (
-        Case(Item(Record("t", 0, at, b"", b"{}", {}, 0), 0, 1, b"{}", None), 0.0)  # type: ignore[arg-type]
-        for at in range(2)
+        Case(Item(Record("t", 0, at, b"", b"{}", {}, 0), 0, 1, b"{}", None), 0.0) for at in range(2)
     )
     cases.add(slow)
     cases.add(other)

@@ -234,7 +234,7 @@ async def test_a_node_that_fails_is_named_by_its_host(url: tuple[Any, str], tmp_
             said = str(error)
             metrics.retried(error)
             metrics.failed(error)
-        ledger._chain._node.open()  # type: ignore[attr-defined]
+        ledger._chain._node.open()
         missing = await context.missing()
         await ledger.close()
     shown = f"{said} {canonical(missing)!r} {logs} {[str(one.message) for one in warned]}"

@@ -38,7 +38,7 @@ def _runs() -> st.SearchStrategy[tuple[str, int]]:
 
 def _refused(code: str, *arguments: object, **named: object) -> None:
     with pytest.raises(PolicyError) as refused:
-        choose(*arguments, **named)  # type: ignore[arg-type]
+        choose(*arguments, **named)
     assert code == refused.value.code
 
 
@@ -53,7 +53,7 @@ def test_folds_are_those_that_stone_is_known_to_accept(log_last: int, table: dic
 def test_a_choice_fits_its_run_and_reaches_the_security_asked_for(run: tuple[str, int], bits: int, goal: str):
     """For every layout and number of steps: the FRI equation holds, and bits are not fewer than asked for."""
     layout, steps = run
-    found = choose(steps, layout, bits, goal)  # type: ignore[arg-type]
+    found = choose(steps, layout, bits, goal)
     parameters = found.parameters
     parameters.check(steps.bit_length() - 1)
     assert parameters.security_bits >= bits
@@ -124,7 +124,7 @@ def test_stones_default_hash_caps_the_security():
 def test_a_parameter_file_reads_back_as_what_was_written(run: tuple[str, int], bits: int, goal: str):
     """Nothing of the parameters is lost in Stone's own format, whatever the hashes."""
     layout, steps = run
-    parameters = choose(steps, layout, bits, goal).parameters  # type: ignore[arg-type]
+    parameters = choose(steps, layout, bits, goal).parameters
     assert parameters == StoneParameters.of(parameters.to_json())
 
 

@@ -195,7 +195,7 @@ def test_a_proof_of_the_run_in_another_shape_is_refused():
     """Program and output may be equal: the sealed run has one layout and one length."""
     assert execution("fibrec").output == execution("fibrec", "small").output
     assert "proof-layout" == _code(proof("fibrec"), expected("fibrec", "small"))
-    longer = replace(expected().traced, n_steps=1024)  # type: ignore[type-var]
+    longer = replace(expected().traced, n_steps=1024)
     assert "proof-steps" == _code(proof(), replace(expected(), traced=longer))
 
 

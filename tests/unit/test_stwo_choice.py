@@ -84,7 +84,7 @@ def test_a_short_proof_takes_a_greater_blow_up_where_there_is_memory():
 def test_what_stwo_cannot_prove_is_refused(arguments: tuple[int, ...], code: str):
     """Runs, security levels and goals that are not stwo's."""
     with pytest.raises(PolicyError) as refused:
-        choose_stwo(*arguments)  # type: ignore[arg-type]
+        choose_stwo(*arguments)
     assert code == refused.value.code
 
 

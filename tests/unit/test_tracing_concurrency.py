@@ -284,11 +284,11 @@ def _quietly(call: Callable[..., Any], *args: Any) -> None:
 def stepped_by_hand() -> None:
     one, other = leaf_later(1, 1), leaf_later(2, 1)
     try:
-        one.send(None)  # type: ignore[attr-defined]
-        other.send(None)  # type: ignore[attr-defined]
+        one.send(None)
+        other.send(None)
     finally:
-        one.close()  # type: ignore[attr-defined]
-        other.close()  # type: ignore[attr-defined]
+        one.close()
+        other.close()
 
 
 @sequence

@@ -117,7 +117,7 @@ class Account:
 def test_outside_of_a_tracer_functions_run_plainly() -> None:
     """Decorated functions keep name, documentation, signature and result, and leave no mark."""
     assert 12 == main(4)
-    assert ("main", inspect.signature(main.__wrapped__)) == (main.__name__, inspect.signature(main))  # type: ignore[attr-defined]
+    assert ("main", inspect.signature(main.__wrapped__)) == (main.__name__, inspect.signature(main))
     assert 4 == walk([1, 0, 1, 99, 5])
 
 
@@ -310,7 +310,7 @@ def test_the_source_is_the_identity() -> None:
 
     trace = events_of(lambda: main(1))
     used = {plain_native.name_of(e): e["artifact"]["method_id"] for e in trace.events if "artifact" in e}
-    assert of(inspect.getsource(double.__wrapped__), "double") == used["double"]  # type: ignore[attr-defined]
+    assert of(inspect.getsource(double.__wrapped__), "double") == used["double"]
     assert of("@tile\ndef nothing() -> None:\n    pass\n", "nothing") == used["nothing"]
     assert trace.completed is not None
     manifest = trace.completed.manifest
@@ -449,8 +449,8 @@ def test_errors_say_where() -> None:
         return (value for value in (1, 2))
 
     for call, where in (
-        (lambda: main(1, extra=0.5), "main: argument extra: a value of type float"),  # type: ignore[arg-type]
-        (lambda: walk([0.5]), "walk: argument values"),  # type: ignore[list-item]
+        (lambda: main(1, extra=0.5), "main: argument extra: a value of type float"),
+        (lambda: walk([0.5]), "walk: argument values"),
         (late, "late: its result: a value of type generator"),
     ):
         with pytest.raises(TracingError, match=where), Tracer():
@@ -494,7 +494,7 @@ def test_wrong_arguments_raise_what_they_raise() -> None:
 
     @sequence
     def calls_wrongly() -> int:
-        return divide(1)  # type: ignore[call-arg]
+        return divide(1)
 
     trace = events_of(calls_wrongly, raises=TypeError)
     assert ["TraceStart", "TileStart calls_wrongly", "TileFailure calls_wrongly", "TraceEnd"] == names(

@@ -120,7 +120,7 @@ def test_nothing_is_sealed_of_a_spoilt_trace(tmp_path: Path) -> None:
         pytest.raises(TracingError),
         Tracer(JsonSubscriber(tmp_path / "events.ndjson"), CommitSubscriber(tmp_path / "commitments.ndjson")),
     ):
-        survey([1, 0.5])  # type: ignore[list-item]
+        survey([1, 0.5])
     assert [] == list(tmp_path.glob("*commitments*"))
     assert b"TraceEnd" not in (tmp_path / "events.ndjson").read_bytes()
 

@@ -173,7 +173,7 @@ def test_an_attestation_agrees_with_itself() -> None:
         {"verdict": 64},
         {"risks": [1]},
         {"recommended_bps": [1, 2, 3]},
-        {"proof": {**ATTESTATION["proof"], "is_mock": True}},  # type: ignore[dict-item]
+        {"proof": {**ATTESTATION["proof"], "is_mock": True}},
     ):
         with pytest.raises(ValueError, match="Attestation"):
             Attestation.model_validate({**ATTESTATION, **change})

@@ -70,7 +70,7 @@ def test_a_long_line_is_not_read_whole() -> None:
 
     file = Endless()
     with pytest.raises(MalformedError, match="line-too-long"):
-        next(iter_lines(file))  # type: ignore[arg-type]
+        next(iter_lines(file))
     assert MAX_LINE + 1 == file.asked
 
 
