@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiokafka.errors import CommitFailedError
 
+from proofrail.messaging._protocol import member_of
 from proofrail.messaging.client import publish
 from proofrail.messaging.errors import EXIT_RESTART, PartitionLostError, RestartRequiredError
 from proofrail.messaging.metrics import Metrics
@@ -437,6 +440,25 @@ async def test_a_member_that_was_left_behind_cannot_commit(
         aborted = await _aborted_markers(kafka, output)
     assert ["stale"] == await _read(kafka, output)
     assert aborted >= 1
+
+
+async def test_what_was_refused_is_not_published_with_what_follows(
+    kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique
+) -> None:
+    """A transaction whose offsets the broker refused is aborted there before its producer begins the next one: it
+    stayed open, and its records came with those of the next."""
+    source, output, group = await make_topic("in"), await make_topic("out"), unique("group")
+    await _fill(kafka, source, 1)
+    async with Pipeline(kafka, group_id=group, transactional_id=group, topics=[source]) as pipeline:
+        (record,) = await pipeline.records(timeout_ms=5000)
+        member, offsets = member_of(pipeline._running), {record.tp: record.offset + 1}
+        left_behind = replace(member, generation=member.generation - 1)
+        with pytest.raises(CommitFailedError):
+            await pipeline._producer.transact(
+                [Message(output, record.key, b"refused")], offsets, group, left_behind
+            )
+        await pipeline._producer.transact([Message(output, record.key, b"taken")], offsets, group, member)
+    assert ["taken"] == await _read(kafka, output)
 
 
 async def _aborted_markers(kafka: KafkaSettings, topic: str) -> int:

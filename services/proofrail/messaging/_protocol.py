@@ -249,6 +249,22 @@ def fence_offsets(producer: AIOKafkaProducer, member: Callable[[], Member]) -> N
     sender._do_txn_offset_commit = commit
 
 
+def abort_what_was_refused(producer: AIOKafkaProducer) -> None:
+    """Make `abort_transaction` reach the broker after a refusal, too. aiokafka forgets there what the transaction had
+    begun, takes it for empty and sends nothing: it stays open, and the commit of the next one publishes its records
+    with the others."""
+    manager: Any = producer._txn_manager
+    refuse = manager.error_transaction
+
+    def refuse_and_remember(error: Exception) -> None:
+        partitions, group = set(manager._txn_partitions), manager._txn_consumer_group
+        refuse(error)
+        manager._txn_partitions |= partitions
+        manager._txn_consumer_group = group
+
+    manager.error_transaction = refuse_and_remember
+
+
 def forget_failure(producer: AIOKafkaProducer) -> None:
     """Take note of what failed the transaction: aiokafka keeps it in a future that nobody looks at, which
     asyncio reports as an error once it is collected."""
