@@ -48,7 +48,8 @@ test: prover ## all tests
 test-fast: setup ## the tests that need neither Kafka, prover nor browser, on all cores
 	@$(PY) -m pytest -n auto --dist worksteal -m "not kafka and not prover and not docker and not browser and not slow" $(ARGS)
 
-test-native: setup ## the native parts' own tests, for which Python's library is there to link with (about 4 minutes)
+test-native: prover ## the native parts' own tests, for which Python's library is there to link with (about 4 minutes)
+	@$(PY) -m proofrail.proving.build --test
 	@cargo test --release --manifest-path services/native/extension/Cargo.toml -p proofrail-native -p proofrail-hints
 
 test-exhaustive: setup ## every alteration of small runs, and millions of items (about half an hour)

@@ -1,4 +1,4 @@
-"""Builds the stwo prover program for this host: `python -m proofrail.proving.build`.
+"""Builds the stwo prover program for this host: `python -m proofrail.proving.build`; with `--test`, runs its own tests.
 
 Plain standard library, so that it can run before anything is installed. A first build takes about six
 minutes on two cores; a further call without changes returns at once.
@@ -41,8 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
         help="what rustc builds for; x86-64-v3 for a portable program (about half as fast)",
     )
     parser.add_argument("--force", action="store_true", help="build even if nothing changed")
+    parser.add_argument("--test", action="store_true", help="run the tests of its own code instead")
     options = parser.parse_args(arguments)
     try:
+        if options.test:
+            return run_tests(options.target_cpu)
         build(options.target_cpu, force=options.force)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -58,14 +61,7 @@ def build(target_cpu: str = "native", *, force: bool = False) -> Path:
     Raises BuildError: `no-checkout`, `cargo-…`, `toolchain-broken`, `no-network`, `disk-full`,
     `patch-does-not-apply`, `build-failed`, `prover-does-not-run`.
     """
-    root = locate.checkout()
-    program = locate.installed_at()
-    if root is None or program is None:
-        raise BuildError(
-            "no-checkout",
-            "the sources of the prover are not beside this package",
-            f"Build it in a checkout, and name the program in {locate.ENVIRONMENT}",
-        )
+    root, program = _checkout()
     tools = toolchain.find(target_cpu)
     wanted = toolchain.stamp(tools, _sources(root), [target_cpu, repr(patches.PATCHES)])
     if not force and _is_current(program, wanted):
@@ -79,8 +75,41 @@ def build(target_cpu: str = "native", *, force: bool = False) -> Path:
     return program
 
 
+def run_tests(target_cpu: str = "native") -> int:
+    """Runs the tests of the program's own code with what `build` compiled; returns cargo's exit status. Raises
+    BuildError as `build` does."""
+    root, program = _checkout()
+    tools = toolchain.find(target_cpu)
+    program.parent.mkdir(parents=True, exist_ok=True)
+    with _alone(program.parent / ".build.lock"):
+        options, environment, _ = _prepared(root, tools, target_cpu)
+        return subprocess.run([tools.cargo, "test", *options], env=environment).returncode  # noqa: S603
+
+
+def _checkout() -> tuple[Path, Path]:
+    """Where the sources are, and where the program belongs."""
+    root, program = locate.checkout(), locate.installed_at()
+    if root is None or program is None:
+        raise BuildError(
+            "no-checkout",
+            "the sources of the prover are not beside this package",
+            f"Build it in a checkout, and name the program in {locate.ENVIRONMENT}",
+        )
+    return root, program
+
+
 def _build(root: Path, tools: Toolchain, target_cpu: str, program: Path) -> None:
     begin = time.monotonic()
+    options, environment, crates = _prepared(root, tools, target_cpu)
+    print(f"stwo prover: building for {target_cpu} (about six minutes the first time)", flush=True)
+    executable = _compile(tools, ["build", *options], environment, total=crates)
+    _install(executable, program)
+    print(f"stwo prover: built in {time.monotonic() - begin:.0f} s ({program.relative_to(root)})")
+
+
+def _prepared(root: Path, tools: Toolchain, target_cpu: str) -> tuple[list[str], dict[str, str], int]:
+    """Fetches and patches what the program is made of; returns cargo's options, its environment, and how many crates
+    there are."""
     manifest = root / "services" / "native" / "prover" / "Cargo.toml"
     # Also set by the Makefile, for the extension: the two must not share a folder.
     environment = os.environ | {"CARGO_TARGET_DIR": str(root / "build" / "cargo-prover")}
@@ -88,20 +117,13 @@ def _build(root: Path, tools: Toolchain, target_cpu: str, program: Path) -> None
     _cargo(tools, ["fetch", "--manifest-path", str(manifest)], environment)
     metadata = _metadata(tools, manifest, environment)
     config = _patch_config(metadata, root / "build" / "patched")
-    print(f"stwo prover: building for {target_cpu} (about six minutes the first time)", flush=True)
-    executable = _compile(
-        tools,
-        ["build", "--release", "--manifest-path", str(manifest), *config],
-        environment
-        | {
-            "RUSTC_BOOTSTRAP": _UNSTABLE_CRATES,
-            "RUSTFLAGS": f"-C target-cpu={target_cpu}",
-            "CARGO_BUILD_JOBS": os.environ.get("CARGO_BUILD_JOBS", str(_jobs())),
-        },
-        total=len(metadata["resolve"]["nodes"]),
-    )
-    _install(executable, program)
-    print(f"stwo prover: built in {time.monotonic() - begin:.0f} s ({program.relative_to(root)})")
+    environment |= {
+        "RUSTC_BOOTSTRAP": _UNSTABLE_CRATES,
+        "RUSTFLAGS": f"-C target-cpu={target_cpu}",
+        "CARGO_BUILD_JOBS": os.environ.get("CARGO_BUILD_JOBS", str(_jobs())),
+    }
+    crates = len(metadata["resolve"]["nodes"])
+    return ["--release", "--manifest-path", str(manifest), *config], environment, crates
 
 
 def _sources(root: Path) -> list[Path]:
