@@ -100,6 +100,18 @@ async def read_all(kafka: KafkaSettings) -> Contents:
     return contents
 
 
+async def committed_values(kafka: KafkaSettings, topic: str) -> list[str]:
+    """All committed values of a topic, whatever it is."""
+    seen: list[str] = []
+
+    def take(records: list[Record]) -> None:
+        seen.extend(record.value.decode() for record in records)
+
+    async with View(kafka, [topic], take) as view:
+        await view.catch_up()
+    return seen
+
+
 class LogEnds:
     """The ends of logs as writers see them: a transaction shows here before it is committed."""
 

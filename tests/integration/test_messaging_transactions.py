@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from aiokafka.errors import CommitFailedError
+from tests.faults.watching import committed_values
 
 from proofrail.messaging._protocol import member_of
 from proofrail.messaging.client import publish
@@ -32,18 +33,6 @@ Unique = Callable[[str], str]
 Eventually = Callable[..., Awaitable[None]]
 
 _WORKER = Path(__file__).with_name("messaging_worker.py")
-
-
-async def _read(kafka: KafkaSettings, topic: str) -> list[str]:
-    """All committed values of a topic."""
-    seen: list[str] = []
-
-    def take(records: list[Record]) -> None:
-        seen.extend(record.value.decode() for record in records)
-
-    async with View(kafka, [topic], take) as view:
-        await view.catch_up()
-    return seen
 
 
 async def _fill(kafka: KafkaSettings, topic: str, count: int) -> list[str]:
@@ -101,7 +90,7 @@ async def test_kill_in_mid_transaction_shows_nothing_and_repeats_nothing(
     async with _worker(*arguments, "copy") as copying:
         await _copied(copying, len(values))
     took = time.monotonic() - begun
-    assert values == await _read(kafka, output)
+    assert values == await committed_values(kafka, output)
     # Static membership and the abort at the successor's start: no session or transaction timeout is waited
     # for (10 s each).
     assert took < 8
@@ -127,7 +116,7 @@ async def test_repeated_kills_lose_and_repeat_nothing(
             following = asyncio.create_task(view.follow())
             await eventually(lambda: len(seen) >= len(values), 40)
             following.cancel()
-    counts = collections.Counter(await _read(kafka, output))
+    counts = collections.Counter(await committed_values(kafka, output))
     assert collections.Counter(values) == counts
 
 
@@ -145,7 +134,7 @@ async def test_zombie_is_fenced(kafka: KafkaSettings, make_topic: MakeTopic, uni
             await zombie.stdin.drain()
             async with asyncio.timeout(20):
                 assert EXIT_RESTART == await zombie.wait()
-    assert values == await _read(kafka, output)
+    assert values == await committed_values(kafka, output)
 
 
 async def test_idle_zombie_notices(kafka: KafkaSettings, make_topic: MakeTopic, unique: Unique) -> None:
@@ -195,7 +184,7 @@ async def test_refused_record_publishes_nothing(
         for record in records:
             outbox.add(output, record.key, record.value)
         await pipeline.commit(outbox)
-    assert values == await _read(kafka, output)
+    assert values == await committed_values(kafka, output)
 
 
 async def test_positions_choose_what_is_committed(
@@ -228,7 +217,7 @@ async def test_cancelled_commit_still_decides(
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert ["done"] == await _read(kafka, output)
+        assert ["done"] == await committed_values(kafka, output)
 
 
 async def test_long_work_keeps_membership(
@@ -324,7 +313,7 @@ async def test_work_in_hand_survives_a_joining_instance(
         assert [] == lost
         assert (metrics.registry.get_sample_value("proofrail_rebalances_total") or 0) > 1
         assert [] == await first.records(timeout_ms=300)
-    assert values == await _read(kafka, output)
+    assert values == await committed_values(kafka, output)
 
 
 async def test_work_on_a_partition_that_goes_is_void(
@@ -362,7 +351,7 @@ async def test_work_on_a_partition_that_goes_is_void(
             assert kept == await first.records(timeout_ms=5000)
             await _copy(first, kept, output)
             await _copy(second, await second.records(timeout_ms=5000), output)
-    assert [str(n) for n in range(6)] == sorted(await _read(kafka, output))
+    assert [str(n) for n in range(6)] == sorted(await committed_values(kafka, output))
 
 
 async def test_what_follows_from_an_assignment_is_published_under_no_other(
@@ -393,7 +382,7 @@ async def test_what_follows_from_an_assignment_is_published_under_no_other(
             await first.commit([Message(output, b"k", b"late")], {}, decided_in)
         await first.rewind()
         await first.commit([Message(output, b"k", b"again")], {}, first.generation)
-    assert ["first", "again"] == await _read(kafka, output)
+    assert ["first", "again"] == await committed_values(kafka, output)
 
 
 async def test_equal_partitions_of_several_topics_stay_together(
@@ -438,7 +427,7 @@ async def test_a_member_that_was_left_behind_cannot_commit(
         await task
         assert coordinator.generation > generation - 1
         aborted = await _aborted_markers(kafka, output)
-    assert ["stale"] == await _read(kafka, output)
+    assert ["stale"] == await committed_values(kafka, output)
     assert aborted >= 1
 
 
@@ -458,11 +447,11 @@ async def test_what_was_refused_is_not_published_with_what_follows(
                 [Message(output, record.key, b"refused")], offsets, group, left_behind
             )
         await pipeline._producer.transact([Message(output, record.key, b"taken")], offsets, group, member)
-    assert ["taken"] == await _read(kafka, output)
+    assert ["taken"] == await committed_values(kafka, output)
 
 
 async def _aborted_markers(kafka: KafkaSettings, topic: str) -> int:
     """How many more offsets a topic has than committed values and their commit marker."""
     async with View(kafka, [topic], start="end") as view:
         ends = await view._ends()
-    return sum(ends.values()) - len(await _read(kafka, topic)) - 1
+    return sum(ends.values()) - len(await committed_values(kafka, topic)) - 1

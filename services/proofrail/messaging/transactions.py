@@ -465,7 +465,13 @@ class Pipeline:
                 "a commit was not answered and the broker cannot be asked",
                 "The supervisor starts this process anew",
             ) from error
-        return all(committed.get(tp, -1) >= offset for tp, offset in offsets.items())
+        if any(committed.get(tp, -1) > offset for tp, offset in offsets.items()):
+            raise RestartRequiredError(
+                "outcome-unknown",
+                "a commit was not answered, and another instance has gone on behind it since",
+                "The supervisor starts this process anew",
+            )
+        return all(committed.get(tp) == offset for tp, offset in offsets.items())
 
     async def rewind(self) -> None:
         """Read again from where the last transaction ended: after a failure, before the next attempt."""
