@@ -6,6 +6,7 @@ import asyncio
 import gc
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -28,7 +29,10 @@ _RECURSION_LIMIT = sys.getrecursionlimit()
 
 
 def pytest_configure() -> None:
-    """A broker that is asked for and not to be had ends the session, before any test."""
+    """A broker that is asked for and not to be had ends the session, before any test. Where the session is a job in
+    the background of a script, it and all that it starts would ignore Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     choose()
 
 
