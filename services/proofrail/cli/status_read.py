@@ -16,7 +16,7 @@ from proofrail.messaging.settings import KafkaSettings
 from proofrail.wire import topics
 
 _RUNS_REMEMBERED: Final = 50
-_SKEW_MS: Final = 60_000
+SKEW_MS: Final = 60_000
 """What was said of a record by another machine's clock may seem older than the record by so much."""
 
 _CAUSES: Final = (topics.COMMITMENTS, topics.ATTESTATIONS)
@@ -57,7 +57,7 @@ async def read_pipeline(
 
     found = [
         *await read(kafka, _CAUSES, matters, since_ms=begin_ms),
-        *await read(kafka, _WHAT_FOLLOWED, matters, since_ms=begin_ms - _SKEW_MS),
+        *await read(kafka, _WHAT_FOLLOWED, matters, since_ms=begin_ms - SKEW_MS),
     ]
     pipeline = Judge(now_ms, stuck_ms, since_ms).pipeline(
         runs,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
@@ -18,7 +19,10 @@ def known_partitions(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[
 
 async def partitions_of(consumer: AIOKafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
     """All of these topics, which exist. Raises KafkaError."""
-    # How many partitions a topic has, the consumer knows as soon as it was asked for one of them.
     if topics:
+        # Asked for offsets of topics that it does not know, the consumer learns of one after the other, with a pause of
+        # 0.1 s for each: it is told of all of them first.
+        client: Any = consumer._client
+        await client.set_topics(topics)
         await consumer.beginning_offsets([TopicPartition(topic, 0) for topic in topics])
     return known_partitions(consumer, topics)
