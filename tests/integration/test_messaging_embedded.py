@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from tests.faults.watching import committed_values
 
 from proofrail.artifacts.cache import cache_dir
 from proofrail.messaging._aot import AotCache
@@ -22,8 +23,7 @@ from proofrail.messaging.errors import BrokerUnavailableError
 from proofrail.messaging.records import Message
 from proofrail.messaging.settings import KafkaSettings
 from proofrail.messaging.topics import ensure_topics
-from proofrail.messaging.transactions import Outbox, Pipeline, Record
-from proofrail.messaging.views import View
+from proofrail.messaging.transactions import Outbox, Pipeline
 from proofrail.wire.errors import ProofrailError
 from proofrail.wire.topics import TopicSpec
 
@@ -42,17 +42,6 @@ time.sleep(3600)
 
 def _settings(kafka: EmbeddedKafka) -> KafkaSettings:
     return KafkaSettings(bootstrap=kafka.bootstrap)
-
-
-async def _values(kafka: KafkaSettings, topic: str) -> list[str]:
-    seen: list[str] = []
-
-    def take(records: list[Record]) -> None:
-        seen.extend(record.value.decode() for record in records)
-
-    async with View(kafka, [topic], take) as view:
-        await view.catch_up()
-    return seen
 
 
 def _gone(pid: int, seconds: float = 15.0) -> bool:
@@ -76,7 +65,7 @@ async def test_acknowledged_records_survive_a_kill(own_broker: EmbeddedKafka) ->
     await publish(settings, [Message("kept", b"k", str(n).encode()) for n in range(100)])
     own_broker.kill()
     assert settings.bootstrap == await own_broker.astart()
-    assert [str(n) for n in range(100)] == await _values(settings, "kept")
+    assert [str(n) for n in range(100)] == await committed_values(settings, "kept")
 
 
 async def test_a_pipeline_survives_the_broker_going_away(
@@ -119,7 +108,7 @@ async def test_a_pipeline_survives_the_broker_going_away(
             await eventually(lambda: done >= len(values) or working.done(), 40)
         stop.set()
         await working
-    assert values == await _values(settings, "out")
+    assert values == await committed_values(settings, "out")
 
 
 async def test_two_brokers_on_one_folder_are_refused(own_broker: EmbeddedKafka) -> None:

@@ -2,9 +2,9 @@
 
 Four traps of aiokafka 0.14 are closed here. `commit_transaction` commits although a batch of the
 transaction was refused, so every send is awaited first. `abort_transaction` after a refusal tells the broker
-nothing (see `abort_what_was_refused`). A producer whose sender task died never recovers,
-so it is replaced under the same transactional id, which aborts or completes what it left open. And a commit
-that was not answered may have happened, so the caller gets `UnknownOutcome` and asks the broker.
+nothing, so what was begun is remembered. A producer whose sender task died never recovers, so it is replaced
+under the same transactional id, which aborts or completes what it left open. And a commit that was not answered
+may have happened, so the caller gets `UnknownOutcome` and asks the broker.
 """
 
 from __future__ import annotations
@@ -18,12 +18,7 @@ import structlog
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka import errors as kafka_errors
 
-from proofrail.messaging._protocol import (
-    Member,
-    abort_what_was_refused,
-    fence_offsets,
-    forget_failure,
-)
+from proofrail.messaging._protocol import Member, abort_what_was_refused, fence_offsets, forget_failure
 from proofrail.messaging.errors import BrokerUnavailableError, fenced, producer_fenced
 from proofrail.messaging.records import Message
 from proofrail.messaging.settings import KafkaSettings

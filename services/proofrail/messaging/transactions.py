@@ -450,26 +450,18 @@ class Pipeline:
         settles it, and the committed offsets are read."""
         if not offsets:
             await self._producer.stop()
-            raise RestartRequiredError(
-                "outcome-unknown",
-                "a commit without offsets was not answered, so that nothing tells whether it happened",
-                "The supervisor starts this process anew",
+            raise _outcome_unknown(
+                "a commit without offsets was not answered, so that nothing tells whether it happened"
             )
         try:
             await self._producer.renew()
             async with asyncio.timeout(_SETTLE_SECONDS):
                 committed = await committed_offsets(self._running, offsets)
         except (TimeoutError, kafka_errors.KafkaError, BrokerUnavailableError) as error:
-            raise RestartRequiredError(
-                "outcome-unknown",
-                "a commit was not answered and the broker cannot be asked",
-                "The supervisor starts this process anew",
-            ) from error
+            raise _outcome_unknown("a commit was not answered and the broker cannot be asked") from error
         if any(committed.get(tp, -1) > offset for tp, offset in offsets.items()):
-            raise RestartRequiredError(
-                "outcome-unknown",
-                "a commit was not answered, and another instance has gone on behind it since",
-                "The supervisor starts this process anew",
+            raise _outcome_unknown(
+                "a commit was not answered, and another instance has gone on behind it since"
             )
         return all(committed.get(tp) == offset for tp, offset in offsets.items())
 
@@ -527,3 +519,7 @@ class Pipeline:
             self._on_lost(lost)
         if self._on_shared is not None:
             self._on_shared()
+
+
+def _outcome_unknown(message: str) -> RestartRequiredError:
+    return RestartRequiredError("outcome-unknown", message, "The supervisor starts this process anew")
