@@ -173,7 +173,6 @@ class View:
                 told, told_at = left, time.monotonic()
                 for topic, (read, of) in catching.by_topic().items():
                     _log.info("catching-up", topic=topic, records=read, of=of)
-            await asyncio.sleep(0)
         if told < first:
             seconds = round(catching.seconds(time.monotonic()), 1)
             _log.info("caught-up", topics=self._topics, seconds=seconds)
@@ -200,7 +199,6 @@ class View:
                     raise
                 _log.warning("view-retry", topics=self._topics, error=repr(error))
                 await asyncio.sleep(1)
-            await asyncio.sleep(0)
 
     async def records(self) -> AsyncIterator[Record]:
         """Iterate over the records, without a handler, until the caller stops."""
@@ -226,6 +224,8 @@ class View:
             for _ in lot:
                 self._unhandled.popleft()
             self._polled_at = time.monotonic()
+            # Within the lock: two readers that turned after it could take a lot each in one turn of the loop.
+            await asyncio.sleep(0)
         return False
 
     def _lot(self) -> list[Record]:
